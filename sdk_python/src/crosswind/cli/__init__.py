@@ -1,0 +1,1 @@
+"""The people's command `crosswind`. Needs the extra `cli`."""

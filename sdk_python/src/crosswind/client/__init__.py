@@ -1,0 +1,1 @@
+"""Calls to a Crosswind server. Knows nothing of authoring."""

@@ -1,0 +1,1 @@
+"""The worker: leases, task processes and their logs. What authors import does not belong here."""

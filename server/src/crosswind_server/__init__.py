@@ -1,0 +1,1 @@
+"""The Crosswind server: rpc -> services -> store, and services -> domain; versions wraps rpc."""

@@ -1,0 +1,1 @@
+"""gRPC handlers: decode, call a service, encode. No decisions and no SQL."""

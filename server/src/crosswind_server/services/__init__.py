@@ -1,0 +1,1 @@
+"""Decide and write within a unit of work that is given; never commit."""

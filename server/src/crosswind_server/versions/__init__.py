@@ -1,0 +1,1 @@
+"""API versions and the gates that carry messages across them. Wraps `rpc`."""
