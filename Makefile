@@ -8,28 +8,100 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+CODEGEN_VENV := build/codegen-venv
+CODEGEN_INSTALLED := $(CODEGEN_VENV)/.installed
+SNAPSHOT := proto/released/provisional.binpb
+CHECKED := sdk_python/src server/src codegen tests $(wildcard examples)
 
 # Compiled modules are what makes the second start fast; some machines switch them off for every process.
 unexport PYTHONDONTWRITEBYTECODE
 unexport PYTHONPATH
 unexport VIRTUAL_ENV
 
+# uv only makes it faster: where it cannot reach the registry that pip is configured for, pip does the same.
+# $(call install,PYTHON,ARGUMENTS)
+install = $(BIN)/uv pip install --quiet --python $(1) $(2) || $(1) -m pip install --quiet --disable-pip-version-check $(2)
+
 .PHONY: help
 help: ## List these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: venv
 venv: $(INSTALLED) ## Install both distributions and the development tools into .venv
 
-# uv only makes it faster; where it cannot reach the registry that pip is configured for, pip does the same.
 $(INSTALLED): requirements-dev.lock sdk_python/pyproject.toml server/pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Crosswind needs Python 3.11 or newer; name one with make PYTHON=...")'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Crosswind needs Python 3.11 or newer: name one with make PYTHON=...")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "Installing into $(VENV) (once; a minute or two on a slow line)"
+	@echo "Installing into $(VENV), once; this takes a minute or two on a slow line"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^uv==' requirements-dev.lock)"
-	@install() { $(BIN)/uv pip install --quiet --python $(BIN)/python "$$@" \
-		|| $(BIN)/python -m pip install --quiet --disable-pip-version-check "$$@"; }; \
-	install -r requirements-dev.lock; \
-	install --no-deps --no-build-isolation -e ./sdk_python -e ./server
-	@$(BIN)/python -m compileall -q $(VENV)/lib >/dev/null || true
+	@$(call install,$(BIN)/python,-r requirements-dev.lock)
+	@$(call install,$(BIN)/python,--no-deps --no-build-isolation -e ./sdk_python -e ./server)
+	@$(BIN)/python -m compileall -q $(VENV)/lib > /dev/null || true # a package may ship templates that do not compile
 	@touch $@
+
+# The pinned generators have wheels for Python 3.11 to 3.13 only; the newest of those on the machine will do.
+$(CODEGEN_INSTALLED): codegen/requirements.lock | $(INSTALLED)
+	@python=$(BIN)/python; \
+	if ! $$python -c 'import sys; sys.exit(sys.version_info >= (3, 14))'; then \
+		python=$$(command -v python3.13 || command -v python3.12 || command -v python3.11) \
+			|| { echo "The stub generators need Python 3.11, 3.12 or 3.13 beside a newer one: install one of them." >&2; exit 1; }; \
+	fi; \
+	$$python -m venv $(CODEGEN_VENV)
+	@$(call install,$(CODEGEN_VENV)/bin/python,-r codegen/requirements.lock)
+	@touch $@
+
+.PHONY: lock
+lock: $(INSTALLED) ## Resolve requirements-dev.in and codegen/requirements.in into their lock files
+	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-header --no-annotate \
+		--no-emit-package crosswind-sdk --no-emit-package crosswind-server requirements-dev.in -o requirements-dev.lock
+	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-header --no-annotate \
+		codegen/requirements.in -o codegen/requirements.lock
+
+.PHONY: gen
+gen: $(INSTALLED) $(CODEGEN_INSTALLED) ## Generate the Python stubs from proto/
+	@$(BIN)/python codegen/generate.py
+
+.PHONY: gen-check
+gen-check: $(INSTALLED) $(CODEGEN_INSTALLED) ## Fail if the committed stubs are not what proto/ generates
+	@$(BIN)/python codegen/generate.py --check
+
+.PHONY: proto-check
+proto-check: $(INSTALLED) ## Lint proto/, check its format, and compare it with the committed provisional image
+	@$(BIN)/buf lint
+	@$(BIN)/buf format --diff --exit-code
+	@if [ -e $(SNAPSHOT) ]; then $(BIN)/buf breaking --against $(SNAPSHOT); fi
+	@echo "protos are linted, formatted and compatible"
+
+.PHONY: proto-snapshot
+proto-snapshot: $(INSTALLED) ## Write the provisional image that proto-check compares with
+	@mkdir -p $(dir $(SNAPSHOT))
+	@$(BIN)/buf build --exclude-source-info -o $(SNAPSHOT)
+
+.PHONY: lint
+lint: $(INSTALLED) ## Run ruff, mypy and the import contracts
+	@$(BIN)/ruff check --quiet $(CHECKED)
+	@$(BIN)/ruff format --quiet --check $(CHECKED) || { echo "Run .venv/bin/ruff format $(CHECKED)" >&2; exit 1; }
+	@$(BIN)/mypy $(CHECKED)
+	@$(BIN)/lint-imports --no-logo
+
+.PHONY: test
+test: gen-check proto-check lint ## Run every check: protos, stubs, ruff, mypy, import contracts, pytest
+	@$(BIN)/pytest -q tests/unit tests/lifecycle tests/store tests/e2e
+
+.PHONY: demo
+demo: $(INSTALLED) ## Run the flights pipeline on a server and a worker of its own
+	@$(BIN)/python examples/flights/demo.py
+
+.PHONY: bench
+bench: $(INSTALLED) ## Measure; prints a table and writes build/bench/latest.json
+	@mkdir -p build/bench
+	@$(BIN)/python -m tests.bench
+
+.PHONY: soak
+soak: $(INSTALLED) ## Run what takes an hour, such as connections that stay idle
+	@$(BIN)/pytest -q -m soak --timeout=7200 tests/e2e
+
+.PHONY: clean
+clean: ## Remove .venv, build/ and every cache
+	@rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""Measurements. They report; no test depends on a time."""

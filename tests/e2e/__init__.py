@@ -1,0 +1,1 @@
+"""Tests on real processes: server, worker and tasks."""

@@ -1,0 +1,1 @@
+"""Transcripts of task lifecycles, with a fake clock."""

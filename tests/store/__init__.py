@@ -1,0 +1,1 @@
+"""One suite for the store, on real SQLite and real PostgreSQL."""
