@@ -1,0 +1,81 @@
+"""Whether a worker process may take a name. [WORKER-1]
+
+Here belongs the decision between a newcomer and the instance that holds the name. What becomes of the older
+instance's attempts is the SUPERSEDE event of `lifecycle`, which comes after the newcomer's outcomes were applied.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from crosswind_server.domain.errors import Reason, Refused
+from crosswind_server.domain.states import LIVE_WORKER_STATES, WorkerState
+
+
+class Admission(StrEnum):
+    """What a registration does."""
+
+    NEW = "new"
+    """Nobody live has the name."""
+    RESUME = "resume"
+    """The same instance registers again, after a restart of the server or the network: it keeps its leases."""
+    SUPERSEDE = "supersede"
+    """It takes the name over from an instance that is silent or gone from its machine."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incumbent:
+    """The newest instance registered under the name.
+
+    Args:
+        heard_us: when it last registered, polled or sent a heartbeat, in microseconds since the epoch.
+    """
+
+    instance_id: str
+    state: WorkerState
+    heard_us: int
+
+
+def admit(
+    name: str,
+    incumbent: Incumbent | None,
+    *,
+    instance_id: str,
+    predecessor_id: str | None,
+    now_us: int,
+    heartbeat_us: int,
+) -> Admission:
+    """Decides about a registration.
+
+    Args:
+        instance_id: of the newcomer.
+        predecessor_id: the instance whose state folder the newcomer holds locked, None if it holds none.
+        heartbeat_us: the heartbeat interval. Twice of it without a sign of life is a missed heartbeat, so that a
+            heartbeat that is merely late takes nobody's name away.
+
+    Raises:
+        Refused: WORKER_NAME_IN_USE, the name belongs to a live instance; WORKER_SUPERSEDED, this very instance was
+            replaced, declared lost or deregistered, and must register under a new instance id.
+    """
+    if incumbent is None:
+        return Admission.NEW
+    if incumbent.instance_id == instance_id:
+        if incumbent.state in LIVE_WORKER_STATES:
+            return Admission.RESUME
+        raise Refused(
+            Reason.WORKER_SUPERSEDED,
+            f"This instance of worker '{name}' is {incumbent.state}; stop its tasks and register a new instance.",
+            metadata={"worker": name, "instance_id": instance_id, "state": incumbent.state.name},
+        )
+    if incumbent.state not in LIVE_WORKER_STATES:
+        return Admission.NEW
+    silent_us = now_us - incumbent.heard_us
+    if predecessor_id == incumbent.instance_id or silent_us > 2 * heartbeat_us:
+        return Admission.SUPERSEDE
+    raise Refused(
+        Reason.WORKER_NAME_IN_USE,
+        f"A live worker already has the name '{name}'; choose another name with --name, stop the other worker,"
+        f" or wait until it has been silent for {2 * heartbeat_us / 1_000_000:g} seconds.",
+        metadata={"worker": name, "instance_id": incumbent.instance_id},
+    )
