@@ -1,0 +1,1 @@
+"""Generated from proto/crosswind/bundle/. Never edited: run `make gen`."""

@@ -1,0 +1,1 @@
+"""Generated from proto/crosswind/control/. Never edited: run `make gen`."""

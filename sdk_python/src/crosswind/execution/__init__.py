@@ -1,0 +1,1 @@
+"""Generated from proto/crosswind/execution/. Never edited: run `make gen`."""

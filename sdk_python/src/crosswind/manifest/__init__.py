@@ -1,0 +1,1 @@
+"""Generated from proto/crosswind/manifest/. Never edited: run `make gen`."""

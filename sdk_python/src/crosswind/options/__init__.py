@@ -1,0 +1,1 @@
+"""Generated from proto/crosswind/options/. Never edited: run `make gen`."""

@@ -1,0 +1,1 @@
+"""Generated from proto/crosswind/options/v1/. Never edited: run `make gen`."""

@@ -1,0 +1,1 @@
+"""Generated from proto/crosswind/value/. Never edited: run `make gen`."""
