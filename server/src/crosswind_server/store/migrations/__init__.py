@@ -1,0 +1,1 @@
+"""Alembic's environment and revisions. What runs them is `crosswind_server.store.migration`."""

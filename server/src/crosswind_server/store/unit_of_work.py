@@ -1,0 +1,96 @@
+"""One transaction as services and queries see it. Who begins and commits it is in `group_commit` and `engine`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, CursorResult
+from sqlalchemy.sql import visitors
+from sqlalchemy.sql.base import Executable
+from sqlalchemy.sql.elements import TextClause
+from sqlalchemy.sql.selectable import SelectBase
+
+from crosswind_server.store.dialect import Dialect
+
+Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]]
+
+
+class UnitOfWork:
+    """A transaction that somebody else began and will commit or roll back.
+
+    Attributes:
+        now: microseconds since 1970 UTC, the database's clock read once at the beginning of the transaction.
+        dialect: what the two databases do differently; see `Dialect`.
+        statements: how many statements were executed so far.
+        refusals: the exception types that are an answer to a request rather than a fault.
+    """
+
+    __slots__ = (
+        "_connection",
+        "_count_changes",
+        "_marked",
+        "_topics",
+        "_written",
+        "dialect",
+        "now",
+        "refusals",
+        "statements",
+    )
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        now: int,
+        refusals: tuple[type[Exception], ...] = (),
+        count_changes: Callable[[], int] | None = None,
+    ) -> None:
+        self._connection = connection
+        # SQLite counts changed rows itself, so triggers and RETURNING are no riddle there. Elsewhere statements count.
+        self._count_changes = count_changes
+        self._written = 0
+        self._marked = 0
+        self._topics: dict[str, None] = {}
+        self.now = now
+        self.refusals = refusals
+        self.statements = 0
+        self.dialect = Dialect(connection.dialect, self.execute)
+        self.mark()
+
+    def execute(self, statement: Executable, parameters: Parameters | None = None) -> CursorResult[Any]:
+        """Execute one Core statement; a sequence of parameters executes it once for each of them."""
+        self.statements += 1
+        result: CursorResult[Any] = self._connection.execute(statement, parameters)
+        # A guarded UPDATE that met no row wrote nothing: the refusal that follows needs no rollback.
+        if self._count_changes is None and not _only_reads(statement) and result.rowcount != 0:
+            self._written += 1
+        return result
+
+    def hint(self, topic: str) -> None:
+        """Wake whoever waits for `topic`, in this server and all others, once the transaction is committed."""
+        self._topics[topic] = None
+
+    @property
+    def topics(self) -> Sequence[str]:
+        """The topics hinted so far, each once, in the order of their first mention."""
+        return tuple(self._topics)
+
+    def mark(self) -> None:
+        """Forget what was written so far, for `wrote`."""
+        self._marked = self._written if self._count_changes is None else self._count_changes()
+
+    @property
+    def wrote(self) -> bool:
+        """Whether a row may have been changed since `mark()`."""
+        return self._marked != (self._written if self._count_changes is None else self._count_changes())
+
+
+def _only_reads(statement: Executable) -> bool:
+    if isinstance(statement, TextClause):
+        return statement.text.lstrip()[:6].upper() == "SELECT"
+    return isinstance(statement, SelectBase) and not any(cte.element.is_dml for cte in _ctes(statement))
+
+
+def _ctes(statement: SelectBase) -> list[Any]:
+    return [element for element in visitors.iterate(statement) if element.__visit_name__ == "cte"]
