@@ -78,18 +78,18 @@ def make_run_id(run_type: str, now_us: int) -> str:
 PageKey = str | int | None
 
 
-def encode_page_token(keys: Sequence[PageKey], *, filter: Mapping[str, object]) -> str:
+def encode_page_token(keys: Sequence[PageKey], *, scope: Mapping[str, object]) -> str:
     """A token for the page after the row with these sort keys, good only for the same filter.
 
     Args:
         keys: the sort keys of the last row shown.
-        filter: everything that selects and orders the rows, JSON values only; page size is not part of it.
+        scope: the filter: everything that selects and orders the rows, JSON values only; page size is not part of it.
     """
     body = json.dumps(list(keys), ensure_ascii=False, separators=(",", ":")).encode()
-    return base64.urlsafe_b64encode(_digest(body, filter) + body).rstrip(b"=").decode()
+    return base64.urlsafe_b64encode(_digest(body, scope) + body).rstrip(b"=").decode()
 
 
-def decode_page_token(token: str, *, filter: Mapping[str, object]) -> tuple[PageKey, ...]:
+def decode_page_token(token: str, *, scope: Mapping[str, object]) -> tuple[PageKey, ...]:
     """The sort keys in a token.
 
     Raises:
@@ -99,7 +99,7 @@ def decode_page_token(token: str, *, filter: Mapping[str, object]) -> tuple[Page
         raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
         digest, body = raw[:_DIGEST_BYTES], raw[_DIGEST_BYTES:]
         # A token is accepted only in the one spelling in which it was made.
-        if base64.urlsafe_b64encode(raw).rstrip(b"=").decode() == token and digest == _digest(body, filter):
+        if base64.urlsafe_b64encode(raw).rstrip(b"=").decode() == token and digest == _digest(body, scope):
             return tuple(json.loads(body))
     except (binascii.Error, ValueError):
         pass
@@ -112,7 +112,7 @@ def decode_page_token(token: str, *, filter: Mapping[str, object]) -> tuple[Page
 _DIGEST_BYTES: Final = 9
 
 
-def _digest(body: bytes, filter: Mapping[str, object]) -> bytes:
+def _digest(body: bytes, scope: Mapping[str, object]) -> bytes:
     """Binds a token to its filter. Not a secret: a forged token reaches no row that the filter does not."""
-    canonical = json.dumps(filter, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+    canonical = json.dumps(scope, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
     return hashlib.sha256(len(canonical).to_bytes(8, "big") + canonical + body).digest()[:_DIGEST_BYTES]

@@ -42,35 +42,40 @@ def admit(
     incumbent: Incumbent | None,
     *,
     instance_id: str,
+    own_state: WorkerState | None,
     predecessor_id: str | None,
     now_us: int,
+    listening_since_us: int,
     heartbeat_us: int,
 ) -> Admission:
     """Decides about a registration.
 
     Args:
+        incumbent: the newest instance registered under the name, whatever its state.
         instance_id: of the newcomer.
+        own_state: of the newcomer, if this instance id registered before.
         predecessor_id: the instance whose state folder the newcomer holds locked, None if it holds none.
+        listening_since_us: since when this server accepts heartbeats; silence before it proves nothing.
         heartbeat_us: the heartbeat interval. Twice of it without a sign of life is a missed heartbeat, so that a
             heartbeat that is merely late takes nobody's name away.
 
     Raises:
         Refused: WORKER_NAME_IN_USE, the name belongs to a live instance; WORKER_SUPERSEDED, this very instance was
-            replaced, declared lost or deregistered, and must register under a new instance id.
+            replaced or deregistered, and must register under a new instance id.
     """
+    if own_state in (WorkerState.SUPERSEDED, WorkerState.GONE):
+        raise Refused(
+            Reason.WORKER_SUPERSEDED,
+            f"This instance of worker '{name}' is {own_state}; stop its tasks and register a new instance.",
+            metadata={"worker": name, "instance_id": instance_id, "state": own_state.name},
+        )
     if incumbent is None:
         return Admission.NEW
     if incumbent.instance_id == instance_id:
-        if incumbent.state in LIVE_WORKER_STATES:
-            return Admission.RESUME
-        raise Refused(
-            Reason.WORKER_SUPERSEDED,
-            f"This instance of worker '{name}' is {incumbent.state}; stop its tasks and register a new instance.",
-            metadata={"worker": name, "instance_id": instance_id, "state": incumbent.state.name},
-        )
+        return Admission.RESUME
     if incumbent.state not in LIVE_WORKER_STATES:
         return Admission.NEW
-    silent_us = now_us - incumbent.heard_us
+    silent_us = now_us - max(incumbent.heard_us, listening_since_us)
     if predecessor_id == incumbent.instance_id or silent_us > 2 * heartbeat_us:
         return Admission.SUPERSEDE
     raise Refused(

@@ -24,6 +24,17 @@ _CONSUMES_A_TRY: Final = frozenset(
 )
 """A deferred, rescheduled or waiting attempt goes on under its number; a returned one never began."""
 
+_HOLDS_A_TRY_OPEN: Final = frozenset(
+    {
+        TaskState.RUNNING,
+        TaskState.CANCELLING,
+        TaskState.DEFERRED,
+        TaskState.UP_FOR_RESCHEDULE,
+        TaskState.AWAITING_INPUT,
+    }
+)
+"""The try has begun and was not counted yet."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
@@ -160,19 +171,19 @@ def after_attempt(
             raise ValueError(f"an attempt that is {ended} has not ended")
 
 
-def after_cancel(counters: Counters, *, started: bool) -> Settlement:
-    """The task instance after a cancel has taken effect; a try is used up only if the attempt had started."""
-    return Settlement(
-        state=TaskState.CANCELLED, counters=replace(counters, tries=counters.tries + 1) if started else counters
-    )
-
-
-def after_clear(counters: Counters, *, started: bool) -> Settlement:
-    """The task instance after a clear: budgets are fresh, try numbers go on.
+def after_cancel(counters: Counters, *, was: TaskState) -> Settlement:
+    """The task instance after a cancel has taken effect.
 
     Args:
-        started: the clear ended an attempt that had started. False if it had already ended or never started.
+        was: its state before. A try that was under way, or suspended, is used up.
     """
-    return Settlement(
-        state=TaskState.QUEUED, counters=Counters(tries=counters.tries + 1 if started else counters.tries)
-    )
+    return Settlement(state=TaskState.CANCELLED, counters=_end_open_try(counters, was))
+
+
+def after_clear(counters: Counters, *, was: TaskState) -> Settlement:
+    """The task instance after a clear: budgets are fresh, try numbers go on. Arguments as for `after_cancel`."""
+    return Settlement(state=TaskState.QUEUED, counters=Counters(tries=_end_open_try(counters, was).tries))
+
+
+def _end_open_try(counters: Counters, was: TaskState) -> Counters:
+    return replace(counters, tries=counters.tries + 1) if was in _HOLDS_A_TRY_OPEN else counters

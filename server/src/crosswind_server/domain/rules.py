@@ -13,7 +13,7 @@ RULES: Mapping[str, str] = MappingProxyType(
     {
         "LEASE-1": (
             "At most one lease of a task instance is valid. Every write and read for an attempt names its lease, and"
-            " nothing is accepted under a lease that was revoked."
+            " nothing but an attempt's own last logs is accepted under a lease that was revoked."
         ),
         "LEASE-2": (
             "An attempt that is not started by its start deadline goes back to the queue at no cost of a try. A lease"
