@@ -5,6 +5,7 @@ What differs in SQL is in `dialect`; when transactions happen is in `group_commi
 
 from __future__ import annotations
 
+import os
 import re
 import sqlite3
 import threading
@@ -153,6 +154,7 @@ class SQLiteDriver(Driver):
                 raise DatabaseUrlInvalid(
                     f"There is no database {self.file}; run `crosswind-server migrate` to create it."
                 )
+            self._create_private(self.file)
         engine = create_engine(
             url if self.file is None else url.set(database=str(self.file)),
             poolclass=NullPool,
@@ -161,6 +163,17 @@ class SQLiteDriver(Driver):
         )
         event.listen(engine, "connect", self._prepare)
         super().__init__(engine)
+
+    @staticmethod
+    def _create_private(file: Path) -> None:
+        """Make a missing file readable for its owner alone; what SQLite puts beside it follows that."""
+        try:
+            os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        except OSError as error:
+            raise DatabaseUrlInvalid(
+                f"The database {file} cannot be written ({error.strerror}); "
+                "give this user the right to write to it and its folder, or name another one."
+            ) from error
 
     def _prepare(self, raw: sqlite3.Connection, _record: object) -> None:
         raw.create_function(FROM_HEX, 1, _bytes_from_hex, deterministic=True)
@@ -208,7 +221,6 @@ class SQLiteDriver(Driver):
             sqlite3.SQLITE_CANTOPEN,
             sqlite3.SQLITE_READONLY,
             sqlite3.SQLITE_CORRUPT,
-            sqlite3.SQLITE_NOTADB,
         )
         # A reader writing by mistake is also SQLITE_READONLY, but of a kind of its own: the programmer's.
         if code == sqlite3.SQLITE_READONLY and self._query_only(connection):
@@ -332,8 +344,8 @@ class PostgresDriver(Driver):
         # The server ends the session with these; the socket may not have closed yet.
         if cause.sqlstate is not None and (cause.sqlstate[:2] == "08" or cause.sqlstate in _SESSION_ENDED):
             return Fault.LOST
-        # Out of disk, memory or connections; a standby, which is read-only; shutting down.
-        if cause.sqlstate is not None and (cause.sqlstate[:2] in ("53", "57", "58") or cause.sqlstate == "25006"):
+        # Out of disk, memory or connections; trouble of its machine; a standby, which is read-only.
+        if cause.sqlstate is not None and (cause.sqlstate[:2] in ("53", "58") or cause.sqlstate == "25006"):
             return Fault.UNAVAILABLE
         return Fault.REQUEST
 

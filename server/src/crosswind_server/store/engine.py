@@ -49,6 +49,7 @@ class Store:
         committer: GroupCommit,
         readers: _Readers | None,
         hints: Hints,
+        listener: Listener | None,
         lock: LockFile | None,
         revision: str | None,
         stack: ExitStack,
@@ -57,6 +58,7 @@ class Store:
         self._committer = committer
         self._driver = driver
         self._readers = readers
+        self._listener = listener
         self._lock = lock
         self._stack = stack
         self.hints = hints
@@ -98,12 +100,13 @@ class Store:
                 lock = LockFile(driver.file)
                 stack.callback(lock.close)
             connection = stack.enter_context(connect(driver))
-            revision = prepare(connection, driver, create=create) if migrated else None
+            revision = prepare(connection, driver, create=create, locked=exclusive) if migrated else None
             hints = Hints()
             reading = None
             if not driver.shares_connection:
                 reading = _Readers(driver, readers)
                 stack.callback(reading.close)
+            listener = None
             if isinstance(driver, PostgresDriver):
                 listener = Listener(hints, driver.connect_listener)
                 listener.start()
@@ -115,6 +118,7 @@ class Store:
                 committer=committer,
                 readers=reading,
                 hints=hints,
+                listener=listener,
                 lock=lock,
                 revision=revision,
                 stack=stack.pop_all(),

@@ -5,6 +5,7 @@ The steps themselves are in `migrations/versions`, the schema that they lead to 
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,13 @@ from sqlalchemy import Column, Connection, MetaData, String, Table, delete, inse
 from sqlalchemy.schema import CreateTable
 
 from crosswind_server.store.driver import Driver, Fault, SQLiteDriver, driver_for
-from crosswind_server.store.errors import DatabaseNotMigrated, DatabaseTooNew, DatabaseUrlInvalid, StoreUnavailable
+from crosswind_server.store.errors import (
+    DatabaseNotMigrated,
+    DatabaseTooNew,
+    DatabaseUrlInvalid,
+    StoreError,
+    StoreUnavailable,
+)
 from crosswind_server.store.lock_file import LockFile
 
 if TYPE_CHECKING:
@@ -64,7 +71,7 @@ def migrate(url: str) -> str:
     try:
         connection = connect(driver)
         try:
-            return prepare(connection, driver, create=True)
+            return prepare(connection, driver, create=True, locked=True)
         finally:
             connection.close()
     finally:
@@ -87,16 +94,16 @@ def connect(driver: Driver) -> Connection:
     except Exception as error:
         fault = driver.fault(error, None)
         if fault is Fault.REQUEST:
-            raise DatabaseUrlInvalid(f"The database {driver.place} cannot be opened: {error}") from error
+            raise DatabaseUrlInvalid(driver.explain(error)) from error
         raise StoreUnavailable(driver.explain(error)) from error
     return connection
 
 
-def prepare(connection: Connection, driver: Driver, *, create: bool) -> str:
+def prepare(connection: Connection, driver: Driver, *, create: bool, locked: bool) -> str:
     """Check the schema, and create or migrate it if allowed; returns the database's revision.
 
-    The caller holds the lock of a SQLite file; on PostgreSQL the lock is taken here.
-    Raises `DatabaseNotMigrated`, `DatabaseTooNew` or `StoreUnavailable`.
+    `locked` says that the caller holds the lock of a SQLite file. If not, it is taken for a migration; PostgreSQL's
+    own lock always is. Raises `DatabaseNotMigrated`, `DatabaseInUse`, `DatabaseTooNew` or `StoreUnavailable`.
     """
     revision = read_revision(connection)
     if revision == head_revision():
@@ -111,7 +118,12 @@ def prepare(connection: Connection, driver: Driver, *, create: bool) -> str:
             "run `crosswind-server migrate` with its address."
         )
     try:
-        return _upgrade(connection, driver)
+        with ExitStack() as stack:
+            if not locked and isinstance(driver, SQLiteDriver) and driver.file is not None:
+                stack.callback(LockFile(driver.file).close)
+            return _upgrade(connection, driver)
+    except StoreError:
+        raise
     except Exception as error:
         if driver.fault(error, connection) is Fault.REQUEST:
             raise

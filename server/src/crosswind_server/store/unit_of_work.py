@@ -69,6 +69,8 @@ class UnitOfWork:
 
     def hint(self, topic: str) -> None:
         """Wake whoever waits for `topic`, in this server and all others, once the transaction is committed."""
+        if "\n" in topic or "\0" in topic:
+            raise ValueError(f"A topic is one line of text, and {topic[:80]!r} is not.")
         self._topics[topic] = None
 
     @property
