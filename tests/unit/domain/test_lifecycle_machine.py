@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from crosswind_server.domain.lifecycle import ENDED, LIVE, MAX_DELIVERIES
-from crosswind_server.domain.states import LIVE_WORKER_STATES, AttemptState
+from crosswind_server.domain.states import LIVE_WORKER_STATES, AttemptState, WorkerState
 from tests.lifecycle.commands import SECOND
 from tests.lifecycle.lockstep import Lockstep
 from tests.lifecycle.world import TIMES
@@ -86,6 +86,22 @@ class LifecycleMachine(RuleBasedStateMachine):
     def lease(self, data, task):
         self.say(f"lease {data.draw(st.sampled_from(self.instances))} {task}")
 
+    @rule(
+        data=st.data(), task=st.sampled_from(TASKS), start=st.booleans(), then=st.sampled_from(("", "cancel", "clear"))
+    )
+    def get_going(self, data, task, start, then):
+        """A story's usual beginning in one step, so that the steps that follow have something to befall."""
+        live = [k for k, w in self.world.workers.items() if w.state is WorkerState.ACTIVE]
+        if not live:
+            self.register_instance(data.draw(st.sampled_from(NAMES)), "")
+            return
+        self.say(f"clear {task}")
+        reply = self.say(f"lease {data.draw(st.sampled_from(live))} {task}")[0]
+        if start and reply.startswith("LEASE "):
+            self.say(f"start {reply.split()[1]}")
+            if then:
+                self.say(f"{then} {task}")
+
     @precondition(lambda self: any(x.attempt.state in LIVE for x in self.world.leases.values()))
     @rule(data=st.data(), outcome=st.integers(1, 3), kind=st.sampled_from(KINDS))
     def work(self, data, outcome, kind):
@@ -94,8 +110,7 @@ class LifecycleMachine(RuleBasedStateMachine):
         name = data.draw(st.sampled_from(live))
         if self.world.leases[name].attempt.state is AttemptState.ASSIGNED:
             self.say(f"start {name}")
-        else:
-            self.say(f"finish {name} {kind} outcome=o{outcome}")
+        self.say(f"finish {name} {kind} outcome=o{outcome}")
 
     @precondition(lambda self: self.world.leases)
     @rule(data=st.data(), verb=st.sampled_from(("start", "write", "logs", "close-logs")))
@@ -119,11 +134,12 @@ class LifecycleMachine(RuleBasedStateMachine):
         names = [n for n, x in self.world.leases.items() if x.worker == worker]
         self.say(f"heartbeat {worker} {' '.join(names)} ghost#1")
 
-    @rule(data=st.data(), lists=st.booleans())
-    def poll(self, data, lists):
+    @rule(data=st.data(), lists=st.booleans(), times=st.integers(1, 5))
+    def poll(self, data, lists, times):
         worker = data.draw(st.sampled_from(self.instances))
         names = [n for n, x in self.world.leases.items() if x.worker == worker and lists]
-        self.say(f"poll {worker} lists={','.join(names)}")
+        for _ in range(times):
+            self.say(f"poll {worker} lists={','.join(names)}")
 
     @rule(verb=st.sampled_from(("cancel", "clear", "answer")), task=st.sampled_from(TASKS))
     def wish(self, verb, task):
@@ -135,11 +151,21 @@ class LifecycleMachine(RuleBasedStateMachine):
 
     @rule(data=st.data(), verb=st.sampled_from(("drain", "deregister")))
     def leave(self, data, verb):
-        self.say(f"{verb} {data.draw(st.sampled_from(self.instances))}")
+        live = [k for k, w in self.world.workers.items() if w.state in LIVE_WORKER_STATES]
+        self.say(f"{verb} {data.draw(st.sampled_from(live or self.instances))}")
 
-    @rule(verb=st.sampled_from(("stop", "restart", "failover")))
-    def server(self, verb):
-        self.say(verb)
+    @rule(seconds=st.sampled_from((1, 40)), data=st.data())
+    def outage(self, seconds, data):
+        """What is called meanwhile reaches nobody."""
+        self.say("stop")
+        for name in list(self.world.leases)[:1]:
+            self.say(f"{data.draw(st.sampled_from(('start', 'write', 'logs')))} {name}")
+        self.say(f"advance {seconds}s")
+        self.say("restart")
+
+    @rule()
+    def failover(self):
+        self.say("failover")
 
     @invariant()
     def lease_1(self):
@@ -182,6 +208,6 @@ class LifecycleMachine(RuleBasedStateMachine):
 
 
 LifecycleMachine.TestCase.settings = settings(
-    max_examples=120, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=200, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 TestLifecycle = LifecycleMachine.TestCase
