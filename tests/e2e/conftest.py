@@ -1,0 +1,41 @@
+"""Fixtures of the end-to-end tests: a cluster of real processes, on each worker kind and where it matters each database."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.support.cluster import Cluster
+from tests.e2e.support.workers import KINDS, WorkerKind
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Show the ends of all processes' logs with a test that failed."""
+    report = yield
+    used = getattr(item, "funcargs", {})
+    for cluster in (used.get("cluster"), used.get("each_cluster")):
+        if report.failed and cluster is not None:
+            report.sections.append(("logs of its processes", cluster.logs()))
+    return report
+
+
+@pytest.fixture(params=list(KINDS))
+def worker_kind(request: pytest.FixtureRequest) -> WorkerKind:
+    """The language of the workers under test."""
+    return KINDS[request.param]()
+
+
+@pytest.fixture
+def cluster(worker_kind: WorkerKind, sqlite_url: str, tmp_path: Path) -> Iterator[Cluster]:
+    """A cluster on SQLite."""
+    cluster = Cluster(worker_kind, sqlite_url, tmp_path)
+    yield cluster
+    cluster.close()
+
+
+@pytest.fixture
+def each_cluster(worker_kind: WorkerKind, database_url: str, tmp_path: Path) -> Iterator[Cluster]:
+    """A cluster on each database: for what the database decides."""
+    cluster = Cluster(worker_kind, database_url, tmp_path)
+    yield cluster
+    cluster.close()

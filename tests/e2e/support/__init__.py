@@ -1,0 +1,1 @@
+"""What the end-to-end tests start, steer and break: processes, workers, puppets (tasks that do as told), a proxy."""

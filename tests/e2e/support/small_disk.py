@@ -1,0 +1,96 @@
+"""A disk so small that a test can fill it: a tmpfs in namespaces of its own, for which nobody needs to be root.
+
+Run as a program it is a PostgreSQL whose data lies on the disk that it was started on: it says its URL, and obeys one
+word a line: `start` (if it has stopped), `stop`.
+"""
+
+import contextlib
+import errno
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+
+class SmallDisk:
+    """A tmpfs over `folder`, visible only to the process that `command` starts, and through that process to the test.
+
+    Args:
+        folder: where it is mounted; made if it is not there.
+        size_bytes: what it holds.
+    """
+
+    def __init__(self, folder: Path, *, size_bytes: int) -> None:
+        self.folder = folder
+        self.size_bytes = size_bytes
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def command(self, *program: str | Path) -> list[str | Path]:
+        """The command that mounts it and becomes the program, under the same pid."""
+        script = 'mount -t tmpfs -o "size=$1,mode=777" tmpfs "$2" && shift 2 && exec "$@"'
+        return [
+            *("unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script),
+            *("sh", str(self.size_bytes), self.folder, *program),
+        ]
+
+    def fill(self, pid: int, *, leave_bytes: int = 0) -> None:
+        """Leave no room, or so much. `pid` is the process that `command` became."""
+        with self._ballast(pid).open("ab", buffering=0) as ballast:
+            for size in (1 << 20, 1 << 12):
+                with contextlib.suppress(_Full):
+                    while True:
+                        _write(ballast.fileno(), bytes(size))
+            if leave_bytes:
+                ballast.truncate(max(0, ballast.tell() - leave_bytes))
+
+    def free(self, pid: int) -> None:
+        """Make room again."""
+        self._ballast(pid).unlink()
+
+    def outside(self, pid: int, path: Path) -> Path:
+        """Where a file of the disk is seen from outside."""
+        return Path(f"/proc/{pid}/root") / path.relative_to("/")
+
+    def _ballast(self, pid: int) -> Path:
+        return self.outside(pid, self.folder / "ballast")
+
+
+class _Full(Exception):
+    """Nothing more fits."""
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    try:
+        written = os.write(descriptor, data)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise _Full from error
+    if written < len(data):
+        raise _Full
+
+
+def _serve(arguments: Sequence[str]) -> None:
+    from tests.postgres import PostgresServer
+
+    (folder,) = arguments
+    os.environ["TMPDIR"] = folder
+    # Small segments of the log, so that they are recycled within the disk; no second process that fills it by surprise.
+    server = PostgresServer(settings={"max_wal_size": "32MB", "min_wal_size": "32MB", "autovacuum": "off"})
+    server.start()
+    print(f"url {server.create_database()}", flush=True)
+    for line in sys.stdin:
+        match line.strip():
+            case "start":
+                with contextlib.suppress(Exception):
+                    server.stop(immediate=True)
+                server.start()
+                print("started", flush=True)
+            case "stop":
+                break
+    server.stop(immediate=True)
+    server.remove()
+
+
+if __name__ == "__main__":
+    _serve(sys.argv[1:])

@@ -1,0 +1,91 @@
+"""Workers as real processes, of each kind that there is: what a test says to one it says to any."""
+
+import abc
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from tests.e2e.support.dags import DagSpec, python_source
+from tests.e2e.support.processes import BIN, Process
+
+
+class WorkerKind(abc.ABC):
+    """A language's worker: how its DAGs are written and how it is started."""
+
+    name: ClassVar[str]
+
+    @abc.abstractmethod
+    def write(self, dag: DagSpec, folder: Path, stage: Path) -> Path:
+        """Write, and where needed build, the source of a DAG into a folder of DAGs; returns its file."""
+
+    @abc.abstractmethod
+    def command(self, *, dags: Path, options: Sequence[str | Path]) -> list[str | Path]:
+        """The command of a worker over a folder of DAGs, with options that every worker has."""
+
+
+class PythonKind(WorkerKind):
+    """`crosswind-worker`."""
+
+    name = "python"
+
+    def write(self, dag: DagSpec, folder: Path, stage: Path) -> Path:
+        """Write the file `<dag_id>.py`, at once, so that a watching worker never reads half of it."""
+        file = folder / f"{dag.dag_id}.py"
+        half = folder / f".{dag.dag_id}.half"
+        half.write_text(python_source(dag, stage))
+        half.replace(file)
+        return file
+
+    def command(self, *, dags: Path, options: Sequence[str | Path]) -> list[str | Path]:
+        """The command."""
+        return [BIN / "crosswind-worker", "--dags", dags, *options]
+
+
+KINDS: dict[str, type[WorkerKind]] = {"python": PythonKind}
+
+
+class WorkerProcess(Process):
+    """A worker. Started again it has the same name and state folder.
+
+    Args:
+        kind: of which language.
+        server: the address to dial.
+        token_file: the enrolment token; None leaves it to discovery.
+        dags: its folder of DAGs.
+        folder: its working directory; its state folder is `state` in there.
+    """
+
+    def __init__(
+        self,
+        kind: WorkerKind,
+        server: str,
+        token_file: Path | None,
+        *,
+        dags: Path,
+        folder: Path,
+        name: str = "worker",
+        slots: int = 4,
+        queues: Sequence[str] = (),
+        state: Path | None = None,
+        options: Sequence[str | Path] = (),
+        environment: Mapping[str, str] | None = None,
+        wrap: Sequence[str | Path] = (),
+        pass_fds: tuple[int, ...] = (),
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.state = state or folder / "state"
+        self.worker_name = name
+        command = kind.command(
+            dags=dags,
+            options=[
+                *("--server", server, "--name", name, "--slots", str(slots), "--state-dir", self.state),
+                *(("--token-file", token_file) if token_file is not None else ()),
+                *(part for queue in queues for part in ("--queue", queue)),
+                *options,
+            ],
+        )
+        super().__init__(name, [*wrap, *command], folder=folder, environment=environment, pass_fds=pass_fds)
+
+    def wait_registered(self, *, since: int = 0) -> None:
+        """Wait until the server has taken its registration and its bundles."""
+        self.wait_for(r"(?i)\bregistered\b", since=since)
