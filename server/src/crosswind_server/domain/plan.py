@@ -1,0 +1,286 @@
+"""A DAG version as the server works with it: tasks, edges, inputs, mapping and policies, without any protobuf.
+
+Here belong the immutable facts of one DAG version and the questions that they alone answer. Reading them from a
+manifest, and refusing what cannot be run, belongs to `crosswind_server.manifests`; values stay closed: they are bytes
+in an encoding that the server does not know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from typing import Final
+
+from crosswind_server.domain.readiness import TriggerRule
+from crosswind_server.domain.retry import RetryPolicy
+
+RETURN_VALUE: Final = "return_value"
+"""The key of a task's result."""
+
+MAX_INSTANCES: Final = 100_000
+"""Of one mapped task in one run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredValue:
+    """A value as it is stored: one encoding, and either bytes or a list of items.
+
+    Args:
+        encoding: such as `json/utf-8`.
+        metadata: facts that a decoder needs.
+        data: the value; None where it is a list.
+        items: the items of a list; None where it is not one.
+    """
+
+    encoding: str
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    data: bytes | None = None
+    items: tuple[bytes, ...] | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes of the value, without its encoding's name and metadata."""
+        return len(self.data) if self.data is not None else sum(map(len, self.items or ()))
+
+    def item(self, index: int) -> StoredValue:
+        """One item of a list, as a value of its own."""
+        assert self.items is not None
+        return StoredValue(encoding=self.encoding, metadata=self.metadata, data=self.items[index])
+
+
+@dataclass(frozen=True, slots=True)
+class OutputPlan:
+    """What an upstream task wrote. `path` holds serialized steps that the SDK applies."""
+
+    task_id: str
+    key: str = RETURN_VALUE
+    path: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CompositePlan:
+    """A structure that the SDK puts together from outputs."""
+
+    template_json: str
+    parts: tuple[OutputPlan, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputPlan:
+    """One argument. Exactly one of the sources is set."""
+
+    name: str
+    position: int | None
+    literal: StoredValue | None = None
+    output: OutputPlan | None = None
+    param: str | None = None
+    composite: CompositePlan | None = None
+
+    @property
+    def outputs(self) -> tuple[OutputPlan, ...]:
+        """The outputs that it needs."""
+        if self.output is not None:
+            return (self.output,)
+        return self.composite.parts if self.composite is not None else ()
+
+
+class Combination(StrEnum):
+    """How the mapped inputs of a task combine."""
+
+    CROSS = "cross"
+    ZIP = "zip"
+    KEYWORDS = "keywords"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MappedInputPlan:
+    """An input that gives each instance one item, of a literal list or of an output."""
+
+    name: str
+    position: int | None
+    literal: StoredValue | None = None
+    output: OutputPlan | None = None
+
+
+class UnequalLengths(ValueError):
+    """Inputs that are zipped have different lengths."""
+
+
+@dataclass(frozen=True, slots=True)
+class MappingPlan:
+    """How a task is mapped."""
+
+    combination: Combination
+    inputs: tuple[MappedInputPlan, ...]
+
+    def count(self, lengths: Sequence[int]) -> int:
+        """How many instances there are, given the lengths of the inputs.
+
+        Raises:
+            UnequalLengths: the inputs are zipped and differ.
+        """
+        if self.combination is Combination.ZIP:
+            if len(set(lengths)) > 1:
+                raise UnequalLengths(", ".join(map(str, lengths)))
+            return lengths[0]
+        total = 1
+        for length in lengths:
+            total *= length
+        return total
+
+    def items_of(self, map_index: int, lengths: Sequence[int]) -> tuple[int, ...]:
+        """Which item each input gives the instance; in a cross product the last input varies fastest."""
+        if self.combination is Combination.ZIP:
+            return (map_index,) * len(lengths)
+        rest = map_index
+        chosen = []
+        for length in reversed(lengths):
+            rest, item = divmod(rest, length)
+            chosen.append(item)
+        return tuple(reversed(chosen))
+
+
+@dataclass(frozen=True, slots=True)
+class RetryRule:
+    """What to do with failures of some types; None leaves the delay to the policy."""
+
+    failure_types: frozenset[str]
+    retry: bool
+    delay_us: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A task that another bundle offers."""
+
+    bundle: str
+    entry_point: str
+
+    @property
+    def offer_key(self) -> str:
+        """What a worker must offer, in any version."""
+        return f"ref:{self.bundle}/{self.entry_point}"
+
+    def pinned_key(self, version: str) -> str:
+        """What a worker must offer once a version was chosen for the run."""
+        return f"ref:{self.bundle}@{version}/{self.entry_point}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskPlan:
+    """One task. `upstream` and `downstream` are positions in `DagPlan.tasks`."""
+
+    index: int
+    task_id: str
+    entry_point: str
+    reference: Reference | None
+    kind: int
+    upstream: tuple[int, ...]
+    downstream: tuple[int, ...]
+    trigger_rule: TriggerRule
+    inputs: tuple[InputPlan, ...]
+    mapping: MappingPlan | None
+    retry: RetryPolicy
+    retry_rules: tuple[RetryRule, ...]
+    execution_timeout_us: int | None
+    cancel_grace_us: int
+    queue: str
+    slots: int
+    priority: int
+    on_partition: int
+    isolation: int
+    variables: tuple[str, ...]
+    connections: tuple[str, ...]
+    language: str
+
+    def rule_for(self, failure_types: Iterable[str]) -> RetryRule | None:
+        """The first rule that names one of the failure's types."""
+        types = frozenset(failure_types)
+        return next((rule for rule in self.retry_rules if rule.failure_types & types), None)
+
+
+class VersionPolicy(StrEnum):
+    """What happens to a run whose version no worker offers any more. [SCHED-3]"""
+
+    NEWEST = "newest"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessPlan:
+    """What attempts may reach beyond their own task's data; a name that ends in `*` is a prefix. [AUTH-1]"""
+
+    strict: bool = False
+    variables: tuple[str, ...] = ()
+    connections: tuple[str, ...] = ()
+    dags: tuple[str, ...] = ()
+
+    def grants_variable(self, key: str) -> bool:
+        """Whether an attempt may read the variable."""
+        return not self.strict or _covers(self.variables, key)
+
+    def grants_connection(self, connection_id: str) -> bool:
+        """Whether an attempt may read the connection."""
+        return not self.strict or _covers(self.connections, connection_id)
+
+    def grants_dag(self, dag_id: str) -> bool:
+        """Whether an attempt may trigger or read another DAG."""
+        return not self.strict or _covers(self.dags, dag_id)
+
+
+def _covers(names: Iterable[str], name: str) -> bool:
+    return any(name.startswith(n[:-1]) if n.endswith("*") else n == name for n in names)
+
+
+@dataclass(frozen=True, slots=True)
+class ParamPlan:
+    """A parameter of a run; without default the run must give it."""
+
+    name: str
+    default: StoredValue | None
+    json_schema: str
+    description: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DagPlan:
+    """One DAG version.
+
+    Args:
+        dag_version_id: SHA-256 of the manifest's bytes, in hex.
+        tasks: in the order of the source; `TaskPlan.index` is the position.
+        leaves: positions of tasks that nobody waits for: they decide the run's state.
+    """
+
+    dag_version_id: str
+    dag_id: str
+    tasks: tuple[TaskPlan, ...]
+    leaves: frozenset[int]
+    params: tuple[ParamPlan, ...] = ()
+    access: AccessPlan = field(default_factory=AccessPlan)
+    version_policy: VersionPolicy = VersionPolicy.NEWEST
+    paused_upon_creation: bool = False
+    display_name: str = ""
+    description: str = ""
+    has_schedule: bool = False
+
+    @cached_property
+    def by_id(self) -> Mapping[str, TaskPlan]:
+        """The tasks by their ids."""
+        return {task.task_id: task for task in self.tasks}
+
+    @property
+    def offer_key(self) -> str:
+        """What a worker must offer to run this version's own tasks."""
+        return offer_key_of(self.dag_version_id)
+
+    def offer_key_for(self, task: TaskPlan) -> str:
+        """What a worker must offer to run a task of it."""
+        return task.reference.offer_key if task.reference is not None else self.offer_key
+
+
+def offer_key_of(dag_version_id: str) -> str:
+    """What a worker offers that has the code of a DAG version."""
+    return f"dag:{dag_version_id}"

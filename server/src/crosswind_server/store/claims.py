@@ -1,0 +1,184 @@
+"""What a worker could be given: queued task instances by what the worker offers, best first. [SCHED-3]
+
+An instance is claimed by locking it and skipping those that another server has locked; its run is not locked. How many
+are taken and what an assignment is belongs to `services.polling`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from sqlalchemy import Row, Select, and_, bindparam, case, func, literal_column, or_, select, union_all
+
+from crosswind_server.store import guards, task_instances
+from crosswind_server.store.dialect import RowValues
+from crosswind_server.store.schema import (
+    attempt,
+    bundle,
+    bundle_offer,
+    bundle_version,
+    dag,
+    dag_run,
+    dag_version,
+    task_instance,
+    worker_bundle,
+)
+from crosswind_server.store.unit_of_work import UnitOfWork
+
+_t = task_instance.c
+_IS_QUEUED = guards.is_one_of(_t.state, guards.QUEUED)
+
+_ASSIGNMENT = ("state", "attempt_id", "worker_name", "language", "bundle_version", "try_number")
+
+_paused_dag = (
+    select(1)
+    .select_from(dag_version)
+    .join(dag, and_(dag.c.team == dag_version.c.team, dag.c.dag_id == dag_version.c.dag_id))
+    .where(
+        dag_version.c.team == bundle_offer.c.team,
+        dag_version.c.dag_version_id == func.substr(bundle_offer.c.offer_key, 5),
+        dag.c.paused.is_(True),
+    )
+    .exists()
+)
+_queued_for_it = (
+    select(1)
+    .where(_IS_QUEUED, _t.team == bundle_offer.c.team, _t.offer_key == bundle_offer.c.offer_key)
+    .where(_t.queue.in_(bindparam("queues", expanding=True)))
+    .exists()
+)
+_WANTED = (
+    select(bundle_offer.c.offer_key, bundle_offer.c.bundle, bundle_offer.c.version)
+    .select_from(worker_bundle)
+    .join(
+        bundle_offer,
+        and_(
+            bundle_offer.c.team == worker_bundle.c.team,
+            bundle_offer.c.bundle == worker_bundle.c.bundle,
+            bundle_offer.c.version == worker_bundle.c.version,
+        ),
+    )
+    .join(
+        bundle_version,
+        and_(
+            bundle_version.c.team == bundle_offer.c.team,
+            bundle_version.c.bundle == bundle_offer.c.bundle,
+            bundle_version.c.version == bundle_offer.c.version,
+        ),
+    )
+    .where(worker_bundle.c.instance_id == bindparam("instance_id"), _queued_for_it, ~_paused_dag)
+    .order_by(bundle_version.c.created_time)
+)
+
+
+def wanted_offers(uow: UnitOfWork, instance_id: str, queues: Collection[str]) -> dict[str, tuple[str, str]]:
+    """Which of a worker's offers somebody waits for: the bundle and its version by offer key.
+
+    Costs a probe of the claim's index for each offer. The newest version wins where several offer the same.
+    """
+    rows = uow.execute(_WANTED, {"instance_id": instance_id, "queues": list(queues)})
+    return {row.offer_key: (row.bundle, row.version) for row in rows}
+
+
+def lock_best(
+    uow: UnitOfWork, team: str, *, offer_keys: Collection[str], queues: Collection[str], slots: int, limit: int
+) -> Sequence[Row[Any]]:
+    """Lock queued instances that want one of the offers, best first, and skip those that are locked.
+
+    Reads at most `limit` rows of each offer and queue, whatever waits behind them. Answers the columns of an instance,
+    the code version and DAG of its run, and of its last attempt `last_state` and `last_started`.
+
+    Args:
+        slots: an instance that takes more is left.
+        limit: the most rows.
+    """
+    branches: list[Select[Any]] = []
+    for number, (offer_key, queue) in enumerate((key, queue) for key in sorted(offer_keys) for queue in sorted(queues)):
+        best = (
+            select(_t.id, _t.priority, _t.queued_time)
+            .join(dag_run, dag_run.c.id == _t.run_key)
+            .join(dag, and_(dag.c.team == dag_run.c.team, dag.c.dag_id == dag_run.c.dag_id))
+            .where(
+                _IS_QUEUED,
+                _t.team == team,
+                _t.offer_key == offer_key,
+                _t.queue == queue,
+                _t.slots <= slots,
+                dag.c.paused.is_(False),
+            )
+            .order_by(_t.priority.desc(), _t.queued_time, _t.id)
+            .limit(limit)
+            .subquery(f"best_{number}")
+        )
+        branches.append(select(best))
+    together = union_all(*branches).subquery("best")
+    order = (together.c.priority.desc(), together.c.queued_time, together.c.id)
+    found = uow.execute(select(together.c.id).order_by(*order).limit(limit)).scalars().all()
+    if not found:
+        return []
+    started = case((attempt.c.start_time.is_not(None), literal_column("1")), else_=literal_column("0"))
+    query = (
+        select(
+            *task_instances.COLUMNS,
+            dag_run.c.dag_id,
+            dag_run.c.run_id,
+            dag_run.c.code_version_id,
+            attempt.c.state.label("last_state"),
+            started.label("last_started"),
+        )
+        .join(dag_run, dag_run.c.id == _t.run_key)
+        .outerjoin(attempt, attempt.c.id == _t.attempt_id)
+        .where(_t.id.in_(bindparam("ids", expanding=True)), _IS_QUEUED)
+        .order_by(_t.priority.desc(), _t.queued_time, _t.id)
+    )
+    return uow.execute(uow.dialect.claim_rows(query, task_instance), {"ids": list(found)}).all()
+
+
+def assign(uow: UnitOfWork, rows: Sequence[RowValues]) -> None:
+    """Give locked instances to workers: rows with `id` and the columns of an assignment."""
+    uow.dialect.update_values(task_instance, ["id"], _ASSIGNMENT, rows, where=_IS_QUEUED)
+
+
+_RETIRABLE = (
+    select(worker_bundle.c.instance_id, worker_bundle.c.bundle, worker_bundle.c.version)
+    .join(bundle, and_(bundle.c.team == worker_bundle.c.team, bundle.c.name == worker_bundle.c.bundle))
+    .where(
+        worker_bundle.c.instance_id.in_(bindparam("ids", expanding=True)),
+        or_(bundle.c.current_version.is_(None), bundle.c.current_version != worker_bundle.c.version),
+        ~select(1)
+        .select_from(attempt)
+        .where(
+            guards.is_one_of(attempt.c.state, guards.LIVE),
+            attempt.c.instance_id == worker_bundle.c.instance_id,
+            attempt.c.bundle == worker_bundle.c.bundle,
+            attempt.c.bundle_version == worker_bundle.c.version,
+        )
+        .exists(),
+        ~select(1)
+        .select_from(bundle_offer)
+        .join(dag_run, and_(dag_run.c.team == bundle_offer.c.team, dag_run.c.end_time.is_(None)))
+        .where(
+            bundle_offer.c.team == worker_bundle.c.team,
+            bundle_offer.c.bundle == worker_bundle.c.bundle,
+            bundle_offer.c.version == worker_bundle.c.version,
+            or_(
+                bundle_offer.c.offer_key == literal_column("'dag:'").concat(dag_run.c.code_version_id),
+                select(1)
+                .where(
+                    _t.run_key == dag_run.c.id,
+                    _t.offer_key == bundle_offer.c.offer_key,
+                    bundle_offer.c.offer_key.like("ref:%@%"),
+                    _t.end_time.is_(None),
+                )
+                .exists(),
+            ),
+        )
+        .exists(),
+    )
+)
+
+
+def retirable(uow: UnitOfWork, instance_ids: Collection[str]) -> Sequence[Row[Any]]:
+    """Versions that workers offer although they are not current and no active run needs them."""
+    return uow.execute(_RETIRABLE, {"ids": list(instance_ids)}).all() if instance_ids else []

@@ -1,0 +1,138 @@
+"""DAG runs: finding, locking, adding and changing them. What a run's state means belongs to the domain."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any, Final
+
+from sqlalchemy import BindParameter, Row, and_, bindparam, func, insert, literal, select
+
+from crosswind_server.store import guards
+from crosswind_server.store.dialect import RowValues
+from crosswind_server.store.schema import attempt, bundle_offer, dag, dag_run, task_instance, worker, worker_bundle
+from crosswind_server.store.unit_of_work import UnitOfWork
+
+COLUMNS: Final = (
+    dag_run.c.id,
+    dag_run.c.team,
+    dag_run.c.dag_id,
+    dag_run.c.run_id,
+    dag_run.c.run_type,
+    dag_run.c.state,
+    dag_run.c.dag_version_id,
+    dag_run.c.code_version_id,
+    dag_run.c.unfinished,
+    dag_run.c.cancel_requested,
+    dag_run.c.start_time,
+    dag_run.c.end_time,
+)
+"""What the scheduling of a run needs, in the order of `services.board.Run`."""
+
+_ids: BindParameter[Any] = bindparam("ids", expanding=True)
+_BY_ID = select(*COLUMNS).where(dag_run.c.id.in_(_ids))
+_OF_ATTEMPTS = select(*COLUMNS).where(dag_run.c.id.in_(select(attempt.c.run_key).where(attempt.c.id.in_(_ids))))
+
+
+def lock(uow: UnitOfWork, ids: Collection[str]) -> Sequence[Row[Any]]:
+    """Lock runs, in the order of their ids; who changes anything in a run locks it first."""
+    return uow.execute(uow.dialect.lock_rows(_BY_ID, dag_run), {"ids": list(ids)}).all() if ids else []
+
+
+def lock_of_attempts(uow: UnitOfWork, attempt_ids: Collection[str]) -> Sequence[Row[Any]]:
+    """Lock the runs to which attempts belong. The attempts are to be read after this, never before."""
+    if not attempt_ids:
+        return []
+    return uow.execute(uow.dialect.lock_rows(_OF_ATTEMPTS, dag_run), {"ids": list(attempt_ids)}).all()
+
+
+def find(uow: UnitOfWork, team: str, dag_id: str, run_id: str) -> Row[Any] | None:
+    """One run by its readable id, not locked."""
+    named = and_(dag_run.c.team == team, dag_run.c.dag_id == dag_id, dag_run.c.run_id == run_id)
+    return uow.execute(select(*COLUMNS).where(named)).one_or_none()
+
+
+def add(uow: UnitOfWork, values: RowValues) -> None:
+    """Add a run."""
+    uow.execute(insert(dag_run), dict(values))
+
+
+def change(uow: UnitOfWork, rows: Sequence[RowValues]) -> None:
+    """Change runs that are locked, and raise their revisions."""
+    columns = [name for name in rows[0] if name != "id"] if rows else []
+    uow.dialect.update_values(dag_run, ["id"], columns, rows, set_all={"revision": dag_run.c.revision + 1})
+
+
+def touch_unlocked(uow: UnitOfWork, ids: Collection[str]) -> None:
+    """Raise the revisions of runs whose task instances were assigned.
+
+    An assignment does not lock the run, so it must not wait for one: a run that somebody else has locked is about to
+    get a new revision anyway.
+    """
+    free = select(dag_run.c.id).where(dag_run.c.id.in_(_ids))
+    rows = uow.execute(uow.dialect.claim_rows(free, dag_run), {"ids": list(ids)}).all()
+    change(uow, [{"id": row.id} for row in rows])
+
+
+def lock_stranded(uow: UnitOfWork, team: str, bundles: Collection[str]) -> Sequence[Row[Any]]:
+    """Lock active runs of the bundles' DAGs whose code no live worker offers although one offers the current version.
+
+    Answers the columns of a run and the DAG's `current_version_id`. [SCHED-3]
+    """
+
+    def offered(dag_version_id: Any) -> Any:
+        return (
+            select(1)
+            .select_from(bundle_offer)
+            .join(
+                worker_bundle,
+                and_(
+                    worker_bundle.c.team == bundle_offer.c.team,
+                    worker_bundle.c.bundle == bundle_offer.c.bundle,
+                    worker_bundle.c.version == bundle_offer.c.version,
+                ),
+            )
+            .join(worker, worker.c.instance_id == worker_bundle.c.instance_id)
+            .where(
+                bundle_offer.c.team == team,
+                bundle_offer.c.offer_key == literal("dag:").concat(dag_version_id),
+                guards.is_one_of(worker.c.state, guards.LIVE_WORKERS),
+            )
+            .exists()
+        )
+
+    query = (
+        select(*COLUMNS, dag.c.current_version_id)
+        .join(dag, and_(dag.c.team == dag_run.c.team, dag.c.dag_id == dag_run.c.dag_id))
+        .where(
+            dag_run.c.team == team,
+            dag_run.c.end_time.is_(None),
+            dag.c.bundle.in_(list(bundles)),
+            dag_run.c.code_version_id != dag.c.current_version_id,
+            ~offered(dag_run.c.code_version_id),
+            offered(dag.c.current_version_id),
+        )
+    )
+    return uow.execute(uow.dialect.lock_rows(query, dag_run)).all()
+
+
+_LEAF_STATES = select(task_instance.c.task_index, task_instance.c.state).where(
+    task_instance.c.run_key == bindparam("run_key"), task_instance.c.map_index == -1
+)
+
+
+def task_states(uow: UnitOfWork, run_key: str) -> Sequence[Row[Any]]:
+    """How the tasks of a run ended, by their position; a mapped task counts once. Read once, when a run ends."""
+    return uow.execute(_LEAF_STATES, {"run_key": run_key}).all()
+
+
+_UNFINISHED = (
+    select(func.count())
+    .select_from(task_instance)
+    .where(task_instance.c.run_key == bindparam("run_key"), task_instance.c.end_time.is_(None))
+)
+
+
+def count_unfinished(uow: UnitOfWork, run_key: str) -> int:
+    """How many task instances of a run have not ended, counted anew."""
+    count: int = uow.execute(_UNFINISHED, {"run_key": run_key}).scalar_one()
+    return count

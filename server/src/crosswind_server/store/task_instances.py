@@ -1,0 +1,176 @@
+"""Task instances: reading, adding and changing them in sets.
+
+Whoever changes one has locked its run, but for the assignment, which locks the instance itself and skips those that
+somebody else has locked; see `claims`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any, Final
+
+from sqlalchemy import BindParameter, Row, and_, bindparam, func, select, update
+
+from crosswind_server.store import guards
+from crosswind_server.store.dialect import RowValues
+from crosswind_server.store.schema import dag_run, task_instance
+from crosswind_server.store.unit_of_work import UnitOfWork
+
+_t = task_instance.c
+
+COLUMNS: Final = (
+    _t.id,
+    _t.run_key,
+    _t.team,
+    _t.task_index,
+    _t.task_id,
+    _t.map_index,
+    _t.parent_id,
+    _t.state,
+    _t.upstream_succeeded,
+    _t.upstream_failed,
+    _t.upstream_skipped,
+    _t.instances_total,
+    _t.instances_succeeded,
+    _t.instances_failed,
+    _t.instances_skipped,
+    _t.instances_cancelled,
+    _t.offer_key,
+    _t.queue,
+    _t.priority,
+    _t.slots,
+    _t.not_before,
+    _t.queued_time,
+    _t.first_start_time,
+    _t.start_time,
+    _t.end_time,
+    _t.try_number,
+    _t.failures,
+    _t.losses,
+    _t.max_tries,
+    _t.attempt_id,
+    _t.worker_name,
+    _t.language,
+    _t.bundle_version,
+    _t.failure_message,
+    _t.resumption_message,
+)
+"""All of a task instance, in the order of `services.board.Instance`."""
+
+PROGRESS: Final = (
+    "state",
+    "upstream_succeeded",
+    "upstream_failed",
+    "upstream_skipped",
+    "instances_total",
+    "instances_succeeded",
+    "instances_failed",
+    "instances_skipped",
+    "instances_cancelled",
+    "offer_key",
+    "not_before",
+    "queued_time",
+    "end_time",
+    "failures",
+    "losses",
+    "failure_message",
+    "resumption_message",
+)
+"""What changes as a run goes on; assignment and start write the rest."""
+
+_ids: BindParameter[Any] = bindparam("ids", expanding=True)
+_BY_ID = select(*COLUMNS).where(_t.id.in_(_ids))
+_TASKS_OF_ONE_RUN = select(*COLUMNS).where(
+    _t.run_key == bindparam("run_key"), _t.task_index.in_(bindparam("indexes", expanding=True)), _t.map_index == -1
+)
+
+
+def get(uow: UnitOfWork, ids: Collection[str]) -> Sequence[Row[Any]]:
+    """Instances by id."""
+    return uow.execute(_BY_ID, {"ids": list(ids)}).all() if ids else []
+
+
+def get_tasks(uow: UnitOfWork, keys: Collection[tuple[str, int]]) -> Sequence[Row[Any]]:
+    """The instances without map index of tasks, by run and position: one statement, whatever their number."""
+    if not keys:
+        return []
+    runs = {run_key for run_key, _ in keys}
+    if len(runs) == 1:
+        return uow.execute(_TASKS_OF_ONE_RUN, {"run_key": runs.pop(), "indexes": [index for _, index in keys]}).all()
+    source, parameters = uow.dialect.rows_source(
+        {"run_key": _t.run_key, "task_index": _t.task_index},
+        [{"run_key": run_key, "task_index": index} for run_key, index in keys],
+    )
+    query = select(*COLUMNS).join(
+        source,
+        and_(_t.run_key == source.c.run_key, _t.task_index == source.c.task_index, _t.map_index == -1),
+    )
+    return uow.execute(query, parameters).all()
+
+
+def add(uow: UnitOfWork, rows: Sequence[RowValues]) -> None:
+    """Add instances; all rows have the same keys."""
+    uow.dialect.insert_many(task_instance, rows)
+
+
+def change(uow: UnitOfWork, rows: Sequence[RowValues], columns: Sequence[str] = PROGRESS) -> None:
+    """Change instances of locked runs: each to its own values, in one statement."""
+    uow.dialect.update_values(task_instance, ["id"], columns, rows)
+
+
+def cancel_idle(uow: UnitOfWork, run_key: str) -> Sequence[Row[Any]]:
+    """Cancel the instances of a locked run that have neither ended nor a live attempt.
+
+    An assignment that is under way at the same time has locked its instance: this waits for it, and then leaves it.
+    """
+    statement = (
+        update(task_instance)
+        .values(state="cancelled", end_time=uow.now, not_before=None)
+        .where(_t.run_key == run_key, guards.is_one_of(_t.state, guards.IDLE))
+        .returning(_t.id)
+    )
+    return uow.execute(statement).all()
+
+
+def idle_of_runs(uow: UnitOfWork, run_keys: Collection[str]) -> Sequence[Row[Any]]:
+    """The instances of locked runs that have neither ended nor a live attempt."""
+    idle = guards.is_one_of(_t.state, guards.IDLE)
+    return uow.execute(select(*COLUMNS).where(_t.run_key.in_(list(run_keys)), idle)).all()
+
+
+def lock_runs_with_due(uow: UnitOfWork, limit: int) -> Sequence[str]:
+    """Lock the runs of instances whose time has come, but for runs that another server has locked."""
+    query = (
+        select(dag_run.c.id)
+        .join(task_instance, _t.run_key == dag_run.c.id)
+        .where(_t.not_before <= uow.now, _t.not_before.is_not(None))
+        .order_by(_t.not_before)
+        .limit(limit)
+    )
+    return [row.id for row in uow.execute(uow.dialect.claim_rows(query, dag_run)).all()]
+
+
+def due_of_runs(uow: UnitOfWork, run_keys: Collection[str], limit: int) -> Sequence[Row[Any]]:
+    """The instances of locked runs whose time has come."""
+    query = select(*COLUMNS).where(_t.not_before.is_not(None), _t.not_before <= uow.now, _t.run_key.in_(list(run_keys)))
+    return uow.execute(query.limit(limit)).all()
+
+
+def next_due(uow: UnitOfWork) -> int | None:
+    """The earliest time for which an instance waits, by one probe of an index."""
+    due: int | None = uow.execute(select(func.min(_t.not_before)).where(_t.not_before.is_not(None))).scalar_one()
+    return due
+
+
+def instance_counts(uow: UnitOfWork, keys: Collection[tuple[str, int]]) -> dict[tuple[str, int], int]:
+    """How many instances mapped tasks were expanded into, by run and position."""
+    return {(row.run_key, row.task_index): row.instances_total for row in get_tasks(uow, keys)}
+
+
+def pin(uow: UnitOfWork, run_key: str, offer_key: str, pinned_key: str) -> None:
+    """Let a run's other instances of a referred task run in the version that the first one was given."""
+    uow.execute(
+        update(task_instance)
+        .values(offer_key=pinned_key)
+        .where(_t.run_key == run_key, _t.offer_key == offer_key, _t.end_time.is_(None))
+    )
