@@ -47,7 +47,7 @@ class RankedCarrier(CarrierStats):
 def run_folder() -> Path:
     """The folder of this run's files: every run has its own, so that runs beside each other do not meet."""
     context = get_current_context()
-    folder = Path(context["params"]["workdir"]) / context["run_id"]
+    folder = Path(context.params["workdir"]) / context.run_id
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 

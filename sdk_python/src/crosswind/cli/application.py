@@ -1,0 +1,96 @@
+"""The whole command: its groups, and how every error becomes one sentence and an exit code."""
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Annotated
+
+import typer
+from typer.exceptions import TyperException
+
+from crosswind.cli import bundles, connections, dags, inline, runs, server, tasks, tokens, variables, workers
+from crosswind.cli.failures import CommandError, ExitCode, exit_code_of
+from crosswind.cli.output import Output, note, print_json, print_line
+from crosswind.client.control_client import API_VERSION, ControlError
+
+app = typer.Typer(
+    name="crosswind",
+    help="Runs and watches DAGs on a Crosswind server.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(dags.app, name="dags")
+app.add_typer(runs.app, name="runs")
+app.add_typer(tasks.app, name="tasks")
+app.add_typer(variables.app, name="variables")
+app.add_typer(connections.app, name="connections")
+app.add_typer(workers.app, name="workers")
+app.add_typer(bundles.app, name="bundles")
+app.add_typer(server.app, name="server")
+app.add_typer(tokens.app, name="tokens")
+app.command("run")(inline.run_file)
+
+
+@app.command("version")
+def show_version(
+    output: Annotated[Output, typer.Option("--output", "-o", help="How to print the answer.")] = Output.TABLE,
+) -> None:
+    """Shows the versions of what is installed here."""
+    installed = {name: _installed_version(name) for name in ("crosswind-sdk", "crosswind-server")}
+    if output is Output.JSON:
+        print_json({**{name.replace("-", "_"): value for name, value in installed.items()}, "api_version": API_VERSION})
+        return
+    for name, value in installed.items():
+        print_line(f"{name} {value or 'not installed'}")
+    print_line(f"api {API_VERSION}")
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs the command.
+
+    Args:
+        arguments: what was typed after `crosswind`.
+
+    Returns:
+        0 done; 1 refused, or what was waited for failed; 2 the command line is wrong; 3 the server cannot be reached or
+        refuses the token; 130 after Ctrl-C.
+    """
+    try:
+        code = app(args=list(arguments), prog_name="crosswind", standalone_mode=False)
+    except CommandError as error:
+        note(str(error))
+        return error.exit_code
+    except ControlError as error:
+        note(str(error))
+        return exit_code_of(error)
+    except TyperException as error:
+        if error.format_message():  # empty: the help was shown in its place
+            note(f"{_sentence(error.format_message())} See {_help_command(error)}.")
+        return ExitCode.USAGE
+    except (typer.Abort, KeyboardInterrupt):
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        # Who reads the pipe has seen enough. Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.FAILED
+    return code if isinstance(code, int) else ExitCode.DONE
+
+
+def _sentence(message: str) -> str:
+    text = " ".join(message.split())
+    return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+def _help_command(error: TyperException) -> str:
+    context = getattr(error, "ctx", None)
+    return f"`{context.command_path if context is not None else 'crosswind'} --help`"
+
+
+def _installed_version(distribution: str) -> str | None:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,174 @@
+"""`crosswind tasks`: the task instances of a run, and their logs."""
+
+import json
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import typer
+from google.protobuf.duration_pb2 import Duration
+
+from crosswind.cli.failures import CommandError
+from crosswind.cli.output import Output, note, print_json_line, print_line, print_rows
+from crosswind.cli.progress import FINAL_RUN_STATES, PATIENCE_SECONDS, WAIT_SECONDS
+from crosswind.cli.references import RUN_HELP, find_run, run_name
+from crosswind.cli.rows import enum_word, iso_time, pick, to_object
+from crosswind.cli.session import Session, command
+from crosswind.client.control_client import ControlClient, ControlError
+from crosswind.control.v1.dag_runs_pb2 import DagRun, GetDagRunRequest
+from crosswind.control.v1.logs_pb2 import NumberedLogRecord, ReadLogsRequest, ReadLogsResponse
+from crosswind.control.v1.task_instances_pb2 import GetTaskInstanceRequest, ListTaskInstancesRequest, TaskInstance
+from crosswind.execution.v1.logs_pb2 import LogRecord
+
+app = typer.Typer(help="Tasks of a run, and their logs.", no_args_is_help=True)
+
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help=RUN_HELP)]
+# The first ten are what scripts may rely on; they stand first and in this order.
+JSON_FIELDS = (
+    "task_id",
+    "map_index",
+    "try_number",
+    "state",
+    "waiting_reason",
+    "queued_time",
+    "start_time",
+    "end_time",
+    "worker",
+    "language",
+)
+COLUMNS = ("task_id", "map_index", "try_number", "state", "waiting_reason", "start_time", "end_time", "worker")
+
+
+@command(app, "list")
+def list_tasks(
+    session: Session,
+    run: RunArgument,
+    summaries: Annotated[
+        bool, typer.Option("--summaries", help="Also show a mapped task as a whole, beside its instances.")
+    ] = False,
+) -> None:
+    """Lists the tasks of a run, a mapped one by its instances."""
+    client = session.client
+    found = find_run(client, run)
+    request = ListTaskInstancesRequest(dag_id=found.dag_id, run_id=found.run_id)
+    tasks = client.list_rows(client.task_instances.ListTaskInstances, request, "task_instances")
+    listed = (task for task in tasks if summaries or not is_summary(task))
+    print_rows(map(task_row, listed), COLUMNS, output=session.output, empty="The run has no tasks.")
+
+
+@command(app, "logs")
+def read_logs(
+    session: Session,
+    run: RunArgument,
+    task: Annotated[str, typer.Argument(metavar="TASK", help="The task's id.")],
+    map_index: Annotated[
+        int | None, typer.Option("--map-index", min=0, help="Which instance of a mapped task, from 0.")
+    ] = None,
+    try_number: Annotated[
+        int | None, typer.Option("--try", min=1, help="Which try, from 1. Default: the last.")
+    ] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Wait for what the task still writes, until its log is complete.")
+    ] = False,
+) -> None:
+    """Prints the log of a task; as JSON one object a line."""
+    client = session.client
+    found = find_run(client, run)
+    request = ReadLogsRequest(
+        dag_id=found.dag_id, run_id=found.run_id, task_id=task, map_index=map_index, try_number=try_number
+    )
+    dropped = 0
+    for page in _follow_pages(client, found, request) if follow else _read_pages(client, found, request):
+        for numbered in page.records:
+            if session.output is Output.JSON:
+                print_json_line(record_row(numbered))
+            else:
+                _print_record(numbered)
+        dropped = page.dropped_count
+    if dropped:
+        note(f"{dropped} records of this log were dropped, because they came faster than they could be stored.")
+
+
+def is_summary(task: TaskInstance) -> bool:
+    """Whether this is a mapped task as a whole whose instances are listed too."""
+    return task.mapped and not task.HasField("map_index") and task.mapped_total > 0
+
+
+def task_row(task: TaskInstance) -> dict[str, Any]:
+    """A task instance as an object; the fields that scripts rely on come first."""
+    row = to_object(task)
+    return {**pick(row, JSON_FIELDS), **{name: value for name, value in row.items() if name not in JSON_FIELDS}}
+
+
+def record_row(numbered: NumberedLogRecord) -> dict[str, Any]:
+    """A log record as an object; its attributes decoded."""
+    row = to_object(numbered.record)
+    attributes = row.pop("attributes_json")
+    row["attributes"] = json.loads(attributes) if attributes else {}
+    return {"sequence": numbered.sequence, **row, "dropped_before": numbered.dropped_before}
+
+
+def _print_record(numbered: NumberedLogRecord) -> None:
+    record = numbered.record
+    if numbered.dropped_before:
+        print_line(f"... {numbered.dropped_before} records were dropped here ...")
+    level = (enum_word(LogRecord.Level.DESCRIPTOR, record.level) or "info").upper()
+    source = enum_word(LogRecord.Source.DESCRIPTOR, record.source) or "task"
+    origin = record.logger or source
+    attributes = f" {record.attributes_json}" if record.attributes_json not in ("", "{}") else ""
+    print_line(f"{iso_time(record.time)} {level:<7} {origin}: {record.message}{attributes}")
+
+
+def _read_pages(client: ControlClient, run: DagRun, request: ReadLogsRequest) -> Iterator[ReadLogsResponse]:
+    """What is there now."""
+    while True:
+        try:
+            page = client.call(client.logs.ReadLogs, request)
+        except ControlError as error:
+            raise _explain(client, run, request, error) from None
+        yield page
+        if page.complete or not page.records:
+            return
+        request.attempt_id, request.from_sequence = page.attempt_id, page.next_sequence
+
+
+def _follow_pages(client: ControlClient, run: DagRun, request: ReadLogsRequest) -> Iterator[ReadLogsResponse]:
+    """What is there, and what comes, until no more can come. Waits for the task to be assigned first."""
+    request.wait.CopyFrom(Duration(seconds=int(WAIT_SECONDS)))
+    while True:
+        try:
+            page = client.call(client.logs.ReadLogs, request, wait=WAIT_SECONDS, patience=PATIENCE_SECONDS)
+        except ControlError as error:
+            if error.reason != "LOG_NOT_FOUND" or request.attempt_id or run.state in FINAL_RUN_STATES:
+                raise _explain(client, run, request, error) from None
+            run = _await_change(client, run)
+            continue
+        yield page
+        if page.complete:
+            return
+        request.attempt_id, request.from_sequence = page.attempt_id, page.next_sequence
+
+
+def _await_change(client: ControlClient, run: DagRun) -> DagRun:
+    request = GetDagRunRequest(
+        dag_id=run.dag_id,
+        run_id=run.run_id,
+        wait=Duration(seconds=int(WAIT_SECONDS)),
+        known_revision=run.revision,
+    )
+    return client.call(client.dag_runs.GetDagRun, request, wait=WAIT_SECONDS, patience=PATIENCE_SECONDS).dag_run
+
+
+def _explain(
+    client: ControlClient, run: DagRun, request: ReadLogsRequest, error: ControlError
+) -> CommandError | ControlError:
+    """Says what to type instead, where the task is mapped and no instance was named."""
+    if error.reason not in ("LOG_NOT_FOUND", "INVALID_ARGUMENT") or request.HasField("map_index"):
+        return error
+    named = GetTaskInstanceRequest(dag_id=run.dag_id, run_id=run.run_id, task_id=request.task_id)
+    task = client.call(client.task_instances.GetTaskInstance, named).task_instance
+    if task.mapped and task.mapped_total:
+        return CommandError(
+            f"{request.task_id} of {run_name(run)} is mapped: name one of its instances with --map-index, "
+            f"0 to {task.mapped_total - 1}."
+        )
+    return error

@@ -1,0 +1,40 @@
+"""`crosswind workers`: who runs tasks."""
+
+from typing import Annotated, Any
+
+import typer
+
+from crosswind.cli.output import print_rows
+from crosswind.cli.rows import to_object
+from crosswind.cli.session import Session, command
+from crosswind.control.v1.states_pb2 import WorkerState
+from crosswind.control.v1.workers_pb2 import ListWorkersRequest, Worker
+
+app = typer.Typer(help="Workers.", no_args_is_help=True)
+
+COLUMNS = ("name", "state", "slots", "language", "queues", "offers", "host", "last_heartbeat_time")
+
+
+@command(app, "list")
+def list_workers(
+    session: Session,
+    everyone: Annotated[bool, typer.Option("--all", help="Also those that have left or were superseded.")] = False,
+    bundle: Annotated[str, typer.Option(help="Only workers that offer this bundle.")] = "",
+    queue: Annotated[str, typer.Option(help="Only workers that serve this queue.")] = "",
+) -> None:
+    """Lists workers."""
+    client = session.client
+    states = [name for name, number in WorkerState.items() if number] if everyone else []
+    request = ListWorkersRequest(states=states, bundle=bundle, queue=queue)
+    workers = client.list_rows(client.workers.ListWorkers, request, "workers")
+    print_rows(
+        map(worker_row, workers),
+        COLUMNS,
+        output=session.output,
+        empty="There are no such workers: start one with `crosswind-worker --dags DIR`.",
+    )
+
+
+def worker_row(worker: Worker) -> dict[str, Any]:
+    """A worker as an object; `offers` names its bundles for the table."""
+    return {**to_object(worker), "offers": sorted({offered.bundle for offered in worker.bundles})}
