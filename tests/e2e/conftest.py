@@ -1,4 +1,4 @@
-"""Fixtures of the end-to-end tests: a cluster of real processes, on each worker kind and where it matters each database."""
+"""Fixtures: a cluster of real processes, on each worker kind and, where it matters, on each database."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,6 +7,7 @@ import pytest
 
 from tests.e2e.support.cluster import Cluster
 from tests.e2e.support.workers import KINDS, WorkerKind
+
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):

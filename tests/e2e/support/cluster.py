@@ -2,9 +2,10 @@
 
 import contextlib
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tests.e2e.support.control import Control
 from tests.e2e.support.dags import DagSpec, TaskSpec
@@ -14,6 +15,8 @@ from tests.e2e.support.proxy import FaultProxy
 from tests.e2e.support.puppets import Stage
 from tests.e2e.support.servers import Pace, ServerProcess
 from tests.e2e.support.workers import WorkerKind, WorkerProcess
+
+Result = TypeVar("Result")
 
 
 class Cluster:
@@ -28,6 +31,7 @@ class Cluster:
         self.processes: list[Process] = []
         self._stack = contextlib.ExitStack()
         self.stage = self._stack.enter_context(Stage())
+        self._threads = self._stack.enter_context(ThreadPoolExecutor(8))
         self._server: ServerProcess | None = None
         self._control: Control | None = None
 
@@ -65,8 +69,12 @@ class Cluster:
         return self._stack.enter_context(FaultProxy(self.server.address))
 
     def let_leases_run_out(self) -> None:
-        """Let more time pass than a lease lasts. The passing of time is the event here: nothing else could signal it."""
+        """Let more time pass than a lease lasts. Time is the event here: nothing else could signal it."""
         threading.Event().wait(Pace().lease_duration * 1.2)
+
+    def in_background(self, call: Callable[[], Result]) -> Future[Result]:
+        """Make a call in a thread of its own."""
+        return self._threads.submit(call)
 
     def write(self, *dags: DagSpec) -> None:
         """Write DAGs into the folder that workers watch."""
@@ -92,9 +100,7 @@ class Cluster:
 
     def protocol_worker(self, name: str = "bare") -> ProtocolWorker:
         """A worker made of bare calls."""
-        worker = ProtocolWorker(
-            self.server.address, self.server.enrolment_token_file.read_text().strip(), name=name
-        )
+        worker = ProtocolWorker(self.server.address, self.server.enrolment_token_file.read_text().strip(), name=name)
         self._stack.callback(worker.close)
         return worker
 

@@ -11,6 +11,8 @@ from google.protobuf import duration_pb2
 from google.rpc import error_details_pb2, status_pb2
 
 from crosswind.control.v1 import (
+    connections_pb2,
+    connections_pb2_grpc,
     dag_runs_pb2,
     dag_runs_pb2_grpc,
     dags_pb2,
@@ -20,6 +22,7 @@ from crosswind.control.v1 import (
     states_pb2,
     task_instances_pb2,
     task_instances_pb2_grpc,
+    tokens_pb2,
     tokens_pb2_grpc,
     variables_pb2,
     variables_pb2_grpc,
@@ -74,6 +77,7 @@ class Control:
         self.dags = dags_pb2_grpc.DagServiceStub(self.channel)
         self.logs = logs_pb2_grpc.LogServiceStub(self.channel)
         self.variables = variables_pb2_grpc.VariableServiceStub(self.channel)
+        self.connections = connections_pb2_grpc.ConnectionServiceStub(self.channel)
         self.workers = workers_pb2_grpc.WorkerAdminServiceStub(self.channel)
         self.tokens = tokens_pb2_grpc.TokenServiceStub(self.channel)
         self.xcoms = xcoms_pb2_grpc.XComServiceStub(self.channel)
@@ -199,7 +203,14 @@ class Control:
         return [attempt_state(attempt) for attempt in self.attempts(dag_id, run_id, task_id, map_index)]
 
     def read_log(
-        self, dag_id: str, run_id: str, task_id: str, *, until: str | None = None, seconds: float = PATIENCE, **which: Any
+        self,
+        dag_id: str,
+        run_id: str,
+        task_id: str,
+        *,
+        until: str | None = None,
+        seconds: float = PATIENCE,
+        **which: Any,
     ) -> list[str]:
         """Follow a task's log until it is complete, or has a line with a text; returns its messages."""
         deadline = time.monotonic() + seconds
@@ -225,6 +236,43 @@ class Control:
         """Write a variable."""
         request = variables_pb2.SetVariableRequest(key=key, value=value, public=public, request_id=str(uuid.uuid4()))
         self.call(self.variables.SetVariable, request)
+
+    def set_connection(self, connection_id: str, **fields: Any) -> None:
+        """Write a connection."""
+        connection = connections_pb2.Connection(connection_id=connection_id, conn_type="generic", **fields)
+        request = connections_pb2.SetConnectionRequest(connection=connection, request_id=str(uuid.uuid4()))
+        self.call(self.connections.SetConnection, request)
+
+    def drain(self, worker: str) -> None:
+        """Drain a worker."""
+        request = workers_pb2.DrainWorkerRequest(name=worker, request_id=str(uuid.uuid4()))
+        self.call(self.workers.DrainWorker, request)
+
+    def enrolment_token(self, *, seconds: int) -> str:
+        """Make a token for workers that lasts so long."""
+        request = tokens_pb2.CreateEnrolmentTokenRequest(
+            subject="tests", bundles=["*"], ttl=duration_pb2.Duration(seconds=seconds), request_id=str(uuid.uuid4())
+        )
+        return str(self.call(self.tokens.CreateEnrolmentToken, request).token)
+
+    def access_token(self, *, seconds: int, role: str = "VIEWER") -> str:
+        """Make a token for a person that lasts so long."""
+        request = tokens_pb2.CreateAccessTokenRequest(
+            subject="tests",
+            role=tokens_pb2.Role.Value(f"ROLE_{role}"),
+            ttl=duration_pb2.Duration(seconds=seconds),
+            request_id=str(uuid.uuid4()),
+        )
+        return str(self.call(self.tokens.CreateAccessToken, request).token)
+
+    def dag(self, dag_id: str) -> dags_pb2.Dag:
+        """Read a DAG."""
+        answer: dags_pb2.Dag = self.call(self.dags.GetDag, dags_pb2.GetDagRequest(dag_id=dag_id)).dag
+        return answer
+
+    def instance_id(self, worker: str) -> str:
+        """The newest instance of a worker."""
+        return str(self.call(self.workers.GetWorker, workers_pb2.GetWorkerRequest(name=worker)).worker.instance_id)
 
     def worker_states(self) -> dict[str, str]:
         """Every instance of every worker: instance id to state."""

@@ -93,7 +93,8 @@ def perform(role, arguments):
             stream.write(json.dumps(message) + "\\n")
             stream.flush()
 
-        say({{"role": role, "try": context.try_number, "pid": os.getpid(), "value": arguments}})
+        who = {{"dag": context.dag_id, "role": role, "try": context.try_number}}
+        say({{**who, "pid": os.getpid(), "value": arguments}})
         for line in stream:
             order = json.loads(line)
             do = order.pop("do")

@@ -58,7 +58,7 @@ class OnePort:
         return ["unshare", "--user", "--map-root-user", "--net", *launcher, *program]
 
     def connect(self) -> None:
-        """Take the listening socket from the launcher and begin to forward. To be called when the process was started."""
+        """Take the listening socket from the launcher, once that was started, and begin to forward."""
         _, descriptors, _, _ = socket.recv_fds(self._ours, 1, 1)
         self._listener = socket.socket(fileno=descriptors[0])
         threading.Thread(target=self._accept, args=(self._listener,), name="one-port", daemon=True).start()

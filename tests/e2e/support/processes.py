@@ -48,7 +48,7 @@ class Process:
         self.name = name
         self.folder = folder
         self.command = [str(part) for part in command]
-        self.environment = environment_of(environment or {})
+        self.environment = environment_of(environment or {}, folder)
         self.pass_fds = pass_fds
         self.log_file = folder / f"{name}.log"
         self._lines: list[str] = []
@@ -186,14 +186,18 @@ class Process:
             self._changed.notify_all()
 
 
-def environment_of(extra: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of a process: that of the tests without settings of Crosswind, and `extra`."""
+def environment_of(extra: Mapping[str, str], folder: Path) -> dict[str, str]:
+    """Return the environment of a process: that of the tests without settings of Crosswind, and `extra`.
+
+    What programs keep for the user stays within `folder`.
+    """
     kept = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("CROSSWIND_", "XDG_")) and name not in ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH")
     }
-    return {**kept, "PYTHONUNBUFFERED": "1", "NO_COLOR": "1", "COLUMNS": "200", **extra}
+    user = {"XDG_STATE_HOME": str(folder / ".user" / "state"), "XDG_CONFIG_HOME": str(folder / ".user" / "config")}
+    return {**kept, **user, "PYTHONUNBUFFERED": "1", "NO_COLOR": "1", "COLUMNS": "200", **extra}
 
 
 def run(
@@ -207,7 +211,7 @@ def run(
     return subprocess.run(
         [str(part) for part in command],
         cwd=folder,
-        env=environment_of(environment or {}),
+        env=environment_of(environment or {}, folder),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

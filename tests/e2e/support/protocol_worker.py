@@ -1,5 +1,6 @@
 """A worker made of bare calls: what a test says exactly when it wants, without a process behind it."""
 
+import itertools
 import uuid
 from collections.abc import Iterable
 from typing import Any
@@ -55,7 +56,7 @@ class ProtocolWorker:
         self._channel = open_channel(address)
         self._stub = worker_service_pb2_grpc.WorkerServiceStub(self._channel)
         self._tasks = task_service_pb2_grpc.TaskServiceStub(self._channel)
-        self._polls = 0
+        self._polls = itertools.count(1)
         self.token = enrolment_token
         self.name = name
         self.instance_id = str(uuid.uuid4())
@@ -88,10 +89,9 @@ class ProtocolWorker:
         self, *, held: Iterable[str] = (), wait: float = 10.0, max_leases: int | None = None, known: str = ""
     ) -> worker_service_pb2.PollWorkResponse:
         """Poll once."""
-        self._polls += 1
         request = worker_service_pb2.PollWorkRequest(
             instance_id=self.instance_id,
-            poll_number=self._polls,
+            poll_number=next(self._polls),
             held_attempt_ids=list(held),
             max_leases=max_leases,
             wait=_duration(wait),
@@ -140,6 +140,15 @@ class ProtocolWorker:
         except grpc.RpcError as error:
             raise Refused(error) from error
         return str(answer.variable.value)
+
+    def get_variable_or_none(self, attempt: lease_pb2.AttemptRef, key: str) -> str | None:
+        """The same, where it need not exist."""
+        try:
+            return self.get_variable(attempt, key)
+        except Refused as refused:
+            if refused.reason != "VARIABLE_NOT_FOUND":
+                raise
+            return None
 
     def _call(self, rpc: Any, request: Any) -> Any:
         try:

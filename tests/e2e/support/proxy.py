@@ -133,9 +133,7 @@ class FaultProxy:
             self._faults.append(fault)
         return fault
 
-    def _stop_where_due(
-        self, method: str, message: bytes, context: grpc.ServicerContext, *, before: bool
-    ) -> None:
+    def _stop_where_due(self, method: str, message: bytes, context: grpc.ServicerContext, *, before: bool) -> None:
         with self._lock:
             due = None
             for fault in self._faults:

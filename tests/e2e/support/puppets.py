@@ -1,8 +1,8 @@
 """Puppets: tasks that do what the test tells them, in any language that opens a Unix socket and reads JSON lines.
 
-A task that performs connects to the stage, says in one line who it is (`role`, `try`, `pid`, `value`), and then obeys one
-order a line. Each order but the last is answered with one line. The orders are the methods of `Puppet`; `dags` writes
-the tasks.
+A task that performs connects to the stage, says in one line who it is (`dag`, `role`, `try`, `pid`, `value`), and then
+obeys one order a line. Each order but the last is answered with one line. The orders are the methods of `Puppet`;
+`dags` writes the tasks.
 """
 
 import json
@@ -25,6 +25,7 @@ class Puppet:
     def __init__(self, connection: socket.socket, hello: dict[str, Any], stream: Any) -> None:
         self._connection = connection
         self._stream = stream
+        self.dag_id: str = hello["dag"]
         self.role: str = hello["role"]
         self.try_number: int = hello["try"]
         self.pid: int = hello["pid"]
@@ -41,6 +42,10 @@ class Puppet:
         answer = json.loads(line)
         assert "error" not in answer, answer["error"]
         return answer.get("value")
+
+    def begin(self, do: str, **arguments: Any) -> None:
+        """Give an order without waiting for its answer."""
+        self._send(do, arguments)
 
     def succeed(self, value: Any = None) -> None:
         """Let it return a value; it is gone then."""

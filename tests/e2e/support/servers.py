@@ -60,7 +60,7 @@ class ServerProcess(Process):
 
     def launch(self) -> Self:
         """Start it without waiting; `command` names its address."""
-        program = [BIN / "crosswind-server", "start", "--db", self.database_url, "--listen", self.address]
+        program = [BIN / "crosswind-server", "start", "--db", self.database_url, "--address", self.address]
         self.command = [str(part) for part in [*self._wrap, *program]]
         super().start()
         return self
@@ -75,12 +75,12 @@ class ServerProcess(Process):
     @property
     def access_token_file(self) -> Path:
         """The token of people on its machine."""
-        return self.home / "access.token"
+        return self.home / "access-token"
 
     @property
     def enrolment_token_file(self) -> Path:
         """The token that workers register with."""
-        return self.home / "enrolment.token"
+        return self.home / "enrolment-token"
 
     def control(self) -> Control:
         """A client of it."""

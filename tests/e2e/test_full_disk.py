@@ -1,0 +1,101 @@
+"""A full disk under the database: a clear error, nothing corrupt, and everything goes on when there is room again."""
+
+import contextlib
+import sqlite3
+import sys
+import uuid
+from pathlib import Path
+
+import grpc
+import psycopg
+
+from crosswind.control.v1 import variables_pb2
+from tests.e2e.support.cluster import Cluster, chain
+from tests.e2e.support.control import Control
+from tests.e2e.support.processes import Process
+from tests.e2e.support.small_disk import SmallDisk
+
+MEBIBYTE = 1 << 20
+
+
+class Disk:
+    """The database's disk, in one hand for both databases."""
+
+    def __init__(self, disk: SmallDisk, process: Process) -> None:
+        self._disk = disk
+        self._process = process
+
+    def fill(self) -> None:
+        """Leave no room."""
+        self._disk.fill(self._process.pid)
+
+    def free(self) -> None:
+        """Make room."""
+        self._disk.free(self._process.pid)
+
+
+def test_sqlite_on_a_full_disk(worker_kind, tmp_path):
+    disk = SmallDisk(tmp_path / "disk", size_bytes=24 * MEBIBYTE)
+    database = disk.folder / "crosswind.db"
+    with contextlib.closing(Cluster(worker_kind, f"sqlite:///{database}", tmp_path)) as cluster:
+        server = cluster.start_server(wrap=disk.command())
+        _run_through_a_full_disk(cluster, Disk(disk, server))
+        seen = disk.outside(server.pid, database)
+        with contextlib.closing(sqlite3.connect(f"file:{seen}?mode=ro", uri=True)) as connection:
+            assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+            assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+
+
+def test_postgresql_on_a_full_disk(worker_kind, tmp_path):
+    disk = SmallDisk(tmp_path / "disk", size_bytes=160 * MEBIBYTE)
+    program = disk.command(sys.executable, "-m", "tests.e2e.support.small_disk", disk.folder)
+    root = str(Path(__file__).parents[2])
+    with Process("postgres", program, folder=tmp_path, environment={"PYTHONPATH": root}) as process:
+        url = process.wait_for(r"url (\S+)", seconds=60).group(1)
+        with contextlib.closing(Cluster(worker_kind, url, tmp_path)) as cluster:
+            cluster.start_server()
+            _run_through_a_full_disk(cluster, Disk(disk, process))
+            with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+                for (table,) in connection.execute(
+                    "SELECT quote_ident(tablename) FROM pg_tables WHERE schemaname = 'public'"
+                ).fetchall():
+                    connection.execute(f"SELECT count(*) FROM {table}")
+
+
+def _run_through_a_full_disk(cluster: Cluster, disk: Disk) -> None:
+    control = cluster.control
+    cluster.write(chain())
+    worker = cluster.start_worker()
+    run = control.trigger("chain")
+    puppet = cluster.stage.enter("first")
+    disk.fill()
+    code, reason, sentence = write_until_refused(control)
+    assert (code, reason) == (grpc.StatusCode.UNAVAILABLE, "DATABASE_UNAVAILABLE")
+    assert "full" in sentence or "space" in sentence
+    cluster.server.wait_for(r"(?i)full|no space")
+    assert "Traceback" not in cluster.server.log
+    # The task ends while nothing can be written, and leases would have run out.
+    since = worker.mark()
+    puppet.succeed(4)
+    worker.wait_for(r"(?i)DATABASE_UNAVAILABLE|unavailable|full|cannot", since=since)
+    cluster.let_leases_run_out()
+    assert cluster.server.alive
+    assert worker.alive
+    disk.free()
+    second = cluster.stage.enter("second")
+    assert second.value == [4]
+    second.succeed(5)
+    assert control.wait_run("chain", run) == "SUCCEEDED"
+    assert control.attempt_states("chain", run, "first") == ["SUCCEEDED"]
+    assert cluster.stage.arrivals == [("first", 1), ("second", 1)]
+
+
+def write_until_refused(control: Control) -> tuple[grpc.StatusCode, str, str]:
+    """Write variables until there is no room for one; returns how it was refused."""
+    for number in range(2000):
+        request = variables_pb2.SetVariableRequest(
+            key=f"filler-{number}", value=uuid.uuid4().hex * 1024, request_id=str(uuid.uuid4())
+        )
+        with contextlib.suppress(AssertionError):
+            return control.refused(control.variables.SetVariable, request)
+    raise AssertionError("The disk did not fill.")

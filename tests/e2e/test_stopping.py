@@ -1,0 +1,131 @@
+"""SIGTERM of a server and of a worker while they are busy, and the cancel of a task. [STOP-1] [LEASE-4]"""
+
+from concurrent.futures import FIRST_EXCEPTION, wait
+
+import pytest
+
+from tests.e2e.support.cluster import chain, one_task
+from tests.e2e.support.control import attempt_state
+from tests.e2e.support.processes import wait_until_gone
+
+
+def test_idle_server_and_worker_end_with_success(cluster):
+    cluster.write(one_task())
+    worker = cluster.start_worker()
+    cluster.server.terminate()
+    assert cluster.server.wait() == 0
+    worker.terminate()
+    assert worker.wait() == 0
+    cluster.server.start()
+    idle = cluster.start_worker("worker-2")
+    idle.terminate()
+    assert idle.wait() == 0
+    assert cluster.control.worker_states()[cluster.control.instance_id("worker-2")] == "GONE"
+
+
+def test_server_stopped_while_busy_ends_no_attempt(each_cluster):
+    cluster = each_cluster
+    cluster.write(chain())
+    worker = cluster.start_worker()
+    run = cluster.control.trigger("chain")
+    puppet = cluster.stage.enter("first")
+    cluster.server.terminate()
+    assert cluster.server.wait() == 0
+    assert worker.alive
+    puppet.succeed(1)
+    cluster.server.start()
+    cluster.stage.enter("second").succeed(2)
+    assert cluster.control.wait_run("chain", run) == "SUCCEEDED"
+    assert cluster.control.attempt_states("chain", run, "first") == ["SUCCEEDED"]
+
+
+def test_server_that_stops_answers_open_polls_first(cluster):
+    bare = cluster.protocol_worker()
+    bare.register()
+    first, second = (cluster.in_background(lambda: bare.poll(wait=20.0)) for _ in range(2))
+    # The server tells one of them that it was superseded, so it has the other.
+    done, _ = wait([first, second], timeout=10, return_when=FIRST_EXCEPTION)
+    (superseded,) = done
+    assert superseded.exception().reason == "POLL_SUPERSEDED"
+    cluster.server.terminate()
+    answer = (second if superseded is first else first).result(timeout=10)
+    assert [directive.WhichOneof("kind") for directive in answer.directives] == ["move_away"]
+    assert cluster.server.wait() == 0
+
+
+def test_worker_stopped_while_busy_drains(cluster):
+    cluster.write(chain())
+    worker = cluster.start_worker()
+    run = cluster.control.trigger("chain")
+    puppet = cluster.stage.enter("first")
+    since = worker.mark()
+    worker.terminate()
+    worker.wait_for(r"(?i)drain|stopping|finish", since=since)
+    puppet.order("print", text="still at work")
+    puppet.succeed(1)
+    assert worker.wait() == 0
+    assert cluster.control.attempt_states("chain", run, "first") == ["SUCCEEDED"]
+    # It took nothing new: the second task waits for another worker.
+    assert cluster.control.task_states("chain", run)["second"] == "QUEUED"
+    cluster.start_worker("worker-2")
+    second = cluster.stage.enter("second")
+    assert second.value == [1]
+    second.succeed(2)
+    assert cluster.control.wait_run("chain", run) == "SUCCEEDED"
+
+
+def test_drained_worker_leaves_when_its_tasks_have_ended(cluster):
+    cluster.write(one_task())
+    worker = cluster.start_worker()
+    run = cluster.control.trigger("one")
+    puppet = cluster.stage.enter("work")
+    cluster.control.drain("worker")
+    puppet.succeed(1)
+    assert worker.wait() == 0
+    assert cluster.control.wait_run("one", run) == "SUCCEEDED"
+
+
+@pytest.mark.parametrize("obeys", [True, False], ids=["obeys-term", "ignores-term"])
+def test_cancelled_task_is_terminated_and_killed_if_it_does_not_obey(each_cluster, obeys):
+    cluster = each_cluster
+    cluster.write(chain(), one_task(cancel_grace=0.5 if not obeys else 20.0))
+    worker = cluster.start_worker()
+    run = cluster.control.trigger("one")
+    puppet = cluster.stage.enter("work")
+    grandchild = puppet.order("spawn")
+    if not obeys:
+        puppet.order("ignore_term")
+    cluster.control.cancel("one", run)
+    puppet.wait_gone()
+    wait_until_gone(grandchild)
+    assert cluster.control.wait_run("one", run) == "CANCELLED"
+    (attempt,) = cluster.control.attempts("one", run, "work")
+    assert attempt_state(attempt) == "CANCELLED"
+    assert worker.alive
+
+
+def test_cancelled_task_of_a_dead_worker_is_cancelled_when_its_lease_expires(cluster):
+    cluster.write(one_task())
+    worker = cluster.start_worker()
+    run = cluster.control.trigger("one")
+    cluster.stage.enter("work")
+    worker.kill9()
+    cluster.control.cancel("one", run)
+    assert cluster.control.wait_run("one", run) == "CANCELLED"
+    assert cluster.control.attempt_states("one", run, "work") == ["CANCELLED"]
+    assert cluster.stage.arrivals == [("work", 1)]
+
+
+def test_success_that_comes_after_the_cancel_is_dropped(cluster):
+    cluster.write(chain())
+    proxy = cluster.proxy()
+    cluster.start_worker(through=proxy)
+    run = cluster.control.trigger("chain")
+    finish = proxy.hold_request("FinishAttempt")
+    cluster.stage.enter("first").succeed(1)
+    finish.wait_reached()
+    cluster.control.cancel("chain", run)
+    finish.release()
+    assert cluster.control.wait_run("chain", run) == "CANCELLED"
+    assert cluster.control.attempt_states("chain", run, "first") == ["CANCELLED"]
+    assert cluster.stage.arrivals == [("first", 1)]
