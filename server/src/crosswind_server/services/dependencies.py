@@ -5,12 +5,18 @@ Here belongs the one dataclass; the things in it belong to the modules that defi
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 
+from crosswind_server.services.plans import PlanCache
 from crosswind_server.services.sealing import Sealer
 from crosswind_server.services.tokens import TokenSigner, TokenVerifier
 from crosswind_server.store.engine import Store
+from crosswind_server.store.errors import StoreUnavailable
+from crosswind_server.store.unit_of_work import UnitOfWork
 from crosswind_server.timing import Timing
+
+__all__ = ["Services", "StoreUnavailable", "UnitOfWork"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +33,9 @@ class Services:
         started_us: when this process started, microseconds since the epoch.
         version: of the `crosswind-server` distribution.
         database_connections: how many connections this process holds open.
+        plans: the DAG versions that were read.
         in_memory: whether everything is gone when the server stops.
+        stopping: set when the server begins to stop: whoever waits for a hint answers then. [STOP-1]
     """
 
     store: Store
@@ -38,5 +46,7 @@ class Services:
     server_id: str
     started_us: int
     version: str
+    plans: PlanCache = field(default_factory=PlanCache)
     in_memory: bool = False
-    database_connections: int = field(default=0)
+    database_connections: int = 0
+    stopping: threading.Event = field(default_factory=threading.Event)

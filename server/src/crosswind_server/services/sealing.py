@@ -3,7 +3,7 @@
 Here belong the envelope and the key that opens it. Where the key comes from belongs to `crosswind_server.home`.
 
 An envelope is: version (1 byte, 1), id of the key (8 bytes), nonce (12 bytes), AES-256-GCM of the secret with its tag.
-The place of the secret (table and key) is authenticated with it, so that an envelope moved to another row does not open.
+The place of the secret (table and key) is authenticated with it: an envelope moved to another row does not open.
 """
 
 from __future__ import annotations

@@ -264,6 +264,18 @@ def create_enrolment_token(
     return _issue(uow, signer, caller, created_by=created_by)
 
 
+def check_owners(uow: UnitOfWork, team: str, subject: str, bundles: Sequence[str]) -> None:
+    """Check that nobody else publishes one of the bundles. Raises `Refused`: BUNDLE_NOT_OWNED. [WORKER-1]"""
+    taken = rows.list_bundles_of_others(uow, team, subject, [name for name in bundles if not name.endswith("*")])
+    if taken:
+        name, owner = taken[0]
+        raise Refused(
+            Reason.BUNDLE_NOT_OWNED,
+            f"The bundle '{name}' is published by '{owner}'; make the token for that subject, or rename the bundle.",
+            metadata={"bundle": name, "owner": owner},
+        )
+
+
 def create_access_token(
     uow: UnitOfWork,
     signer: TokenSigner,

@@ -256,9 +256,7 @@ attempt = Table(
     "attempt",
     metadata,
     _id("id", primary_key=True),
-    Column(
-        "task_instance_id", String(36), ForeignKey("task_instance.id"), nullable=False
-    ),
+    Column("task_instance_id", String(36), ForeignKey("task_instance.id"), nullable=False),
     Column("run_key", String(36), nullable=False),
     Column("team", String(100), nullable=False),
     Column("try_number", Integer, nullable=False),
@@ -367,6 +365,7 @@ variable = Table(
     Column("value_sealed", LargeBinary, nullable=False),
     _flag("public"),
     Column("description", Text, nullable=False, server_default=text("''")),
+    _time("created_time"),
     _time("updated_time"),
 )
 
@@ -383,6 +382,7 @@ connection = Table(
     # An encrypted envelope around JSON: password, extra.
     Column("secrets_sealed", LargeBinary, nullable=False),
     Column("description", Text, nullable=False, server_default=text("''")),
+    _time("created_time"),
     _time("updated_time"),
 )
 

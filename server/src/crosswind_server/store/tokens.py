@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import and_, insert, or_, select, update
 
-from crosswind_server.store.schema import deployment_key, token
+from crosswind_server.store.schema import bundle, deployment_key, token
 from crosswind_server.store.unit_of_work import UnitOfWork
 
 
@@ -89,11 +89,21 @@ def list_revoked_ids(uow: UnitOfWork, *, expired_after: int) -> Sequence[str]:
 
     Enrolment tokens stay in the list for ever, because the worker tokens exchanged for them outlive them.
     """
-    still_counts = or_(
-        token.c.kind == "enrolment", token.c.expire_time.is_(None), token.c.expire_time > expired_after
-    )
+    still_counts = or_(token.c.kind == "enrolment", token.c.expire_time.is_(None), token.c.expire_time > expired_after)
     query = select(token.c.id).where(token.c.revoked_time.is_not(None), still_counts)
     return [row.id for row in uow.execute(query)]
+
+
+def list_bundles_of_others(
+    uow: UnitOfWork, team: str, subject: str, names: Collection[str]
+) -> Sequence[tuple[str, str]]:
+    """List those of the named bundles that another subject publishes, with that subject."""
+    if not names:
+        return ()
+    query = select(bundle.c.name, bundle.c.owner).where(
+        bundle.c.team == team, bundle.c.name.in_(list(names)), bundle.c.owner != subject
+    )
+    return [(row.name, row.owner) for row in uow.execute(query.order_by(bundle.c.name))]
 
 
 def get_deployment_key(uow: UnitOfWork, name: str) -> bytes | None:

@@ -69,6 +69,7 @@ def upgrade() -> None:
         sa.Column("login", sa.String(length=500), nullable=False),
         sa.Column("secrets_sealed", sa.LargeBinary(), nullable=False),
         sa.Column("description", sa.Text(), server_default=sa.text("('')"), nullable=False),
+        sa.Column("created_time", sa.BigInteger(), nullable=False),
         sa.Column("updated_time", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("team", "connection_id", name=op.f("pk_connection")),
     )
@@ -178,6 +179,7 @@ def upgrade() -> None:
         sa.Column("value_sealed", sa.LargeBinary(), nullable=False),
         sa.Column("public", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
         sa.Column("description", sa.Text(), server_default=sa.text("('')"), nullable=False),
+        sa.Column("created_time", sa.BigInteger(), nullable=False),
         sa.Column("updated_time", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("team", "key", name=op.f("pk_variable")),
     )

@@ -1,0 +1,295 @@
+"""The server put together: database, keys, services, gRPC and what runs beside them, started and stopped in order.
+
+Here belongs assembly. What the parts do belongs to them; flags and signals belong to `commands`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from importlib.metadata import version as distribution_version
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+
+from crosswind.execution.v1.worker_service_pb2_grpc import add_WorkerServiceServicer_to_server
+from crosswind_server.domain.errors import Refused
+from crosswind_server.domain.ids import uuid7
+from crosswind_server.domain.version import METADATA_KEY
+from crosswind_server.home import Home, HomeUnusable, parse_key, read_keys
+from crosswind_server.rpc.server import RpcServer
+from crosswind_server.rpc.servicers import registers
+from crosswind_server.rpc.worker_service import WorkerServicer
+from crosswind_server.services import requests, tokens
+from crosswind_server.services.callers import CallerKind, Role
+from crosswind_server.services.dependencies import Services
+from crosswind_server.services.sealing import Sealer, make_key
+from crosswind_server.services.timers import Timekeeper
+from crosswind_server.services.tokens import IssuedToken, TokenSigner, TokenVerifier
+from crosswind_server.settings import PlainSettings, ServerSettings
+from crosswind_server.store.engine import Store
+from crosswind_server.store.group_commit import each
+from crosswind_server.store.unit_of_work import UnitOfWork
+from crosswind_server.versions.gates import Gates
+
+DEFAULT_TEAM: Final = "default"
+LOCAL_SUBJECT: Final = "local"
+_LOCAL_LIFE_US: Final = 3_650 * tokens.DAY_US
+_CLEAN_EVERY_S: Final = 3_600.0
+
+_log: Final = structlog.stdlib.get_logger("crosswind.server")
+
+
+class Server:
+    """One server process.
+
+    Args:
+        settings: what the operator set.
+        home: the folder for keys and token files; None keeps everything in memory, as `crosswind run` does.
+
+    Attributes:
+        address: HOST:PORT once started.
+        access_token: an administrator's token of the default team, once started.
+        enrolment_token: a token for workers of the default team, once started.
+        services: what handlers work with, once started.
+    """
+
+    def __init__(self, settings: ServerSettings, *, home: Home | None) -> None:
+        self._settings = settings
+        self._home = home
+        self._stack = AsyncExitStack()
+        self.address = ""
+        self.access_token = ""
+        self.enrolment_token = ""
+        self.services: Services | None = None
+
+    async def start(self) -> str:
+        """Open the database, listen and write the files of the home folder; returns the address.
+
+        Raises:
+            StoreError: the database cannot be used.
+            CannotOpen: it was sealed with another encryption key.
+            StartRefused: the address cannot be used.
+            SettingsInvalid, HomeUnusable: a file cannot be used.
+        """
+        settings = self._settings
+        listening = settings.listening()
+        async with AsyncExitStack() as stack:
+            sealer = make_sealer(settings, self._home)
+            store = await stack.enter_async_context(_open_store(settings))
+            signer = await store.write(LOAD_SIGNER, sealer)
+            verifier = TokenVerifier(signer)
+            verifier.replace_revoked(await store.read(tokens.read_revoked))
+            services = Services(
+                store=store,
+                timing=settings.timing(),
+                sealer=sealer,
+                signer=signer,
+                verifier=verifier,
+                server_id=str(uuid7(_now_us())),
+                started_us=_now_us(),
+                version=distribution_version("crosswind-server"),
+                in_memory=is_in_memory(settings.db),
+                database_connections=count_connections(settings, store),
+            )
+            self.access_token, self.enrolment_token = await self._local_tokens(store, signer, verifier)
+            timekeeper = Timekeeper(store, services.timing)
+            worker_calls = WorkerServicer(services)
+            adders = [*registers(services), lambda s: add_WorkerServiceServicer_to_server(worker_calls, s)]
+            rpc = RpcServer(services, versions=Gates(), version_key=METADATA_KEY, registers=adders)
+            stack.push_async_callback(self._finish, rpc)
+            await timekeeper.start()
+            stack.push_async_callback(timekeeper.stop)
+            for loop in (watch_revocations(services), clean_up(services)):
+                stack.push_async_callback(_cancel, asyncio.create_task(loop))
+            self.address = await rpc.start(listening)
+            stack.push_async_callback(self._end_polls, services, rpc, worker_calls)
+            store.announce(self.address)
+            if self._home is not None:
+                self._home.write(self._home.access_token_file, self.access_token + "\n")
+                self._home.write(self._home.enrolment_token_file, self.enrolment_token + "\n")
+                self._home.announce(self.address, tls_certificate=settings.tls_cert)
+                stack.callback(self._home.withdraw)
+            self.services = services
+            self._stack = stack.pop_all()
+        _log.info("listening on " + self.address, database=store.place, server_id=services.server_id)
+        return self.address
+
+    async def stop(self) -> None:
+        """Say that it stops, answer what waits, let running calls end, and close the database. [STOP-1]"""
+        await self._stack.aclose()
+
+    async def _end_polls(self, services: Services, rpc: RpcServer, worker_calls: WorkerServicer) -> None:
+        await rpc.report_stopping()
+        services.stopping.set()
+        worker_calls.begin_stop()
+        services.store.hints.wake_all()
+
+    async def _finish(self, rpc: RpcServer) -> None:
+        await rpc.stop(self._settings.stop_grace)
+
+    async def _local_tokens(self, store: Store, signer: TokenSigner, verifier: TokenVerifier) -> tuple[str, str]:
+        """The tokens for this machine: those in the home folder if they are still good, else new ones."""
+
+        def reusable(path: Path | None, kind: CallerKind) -> str | None:
+            try:
+                token = path.read_text().strip() if path is not None else ""
+                who = verifier.verify(token)
+            except (OSError, UnicodeDecodeError, Refused):
+                return None
+            return token if who.kind is kind and not tokens.needs_renewal(who, _now_us()) else None
+
+        home = self._home
+        access = reusable(home.access_token_file if home else None, CallerKind.ACCESS)
+        enrolment = reusable(home.enrolment_token_file if home else None, CallerKind.ENROLMENT)
+        if access is None:
+            access = (await store.write(_MAKE_ACCESS_TOKEN, signer)).token
+        if enrolment is None:
+            enrolment = (await store.write(_MAKE_ENROLMENT_TOKEN, signer)).token
+        return access, enrolment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningServer:
+    """A server in a thread of this process, as its user needs it."""
+
+    address: str
+    access_token: str
+    enrolment_token: str
+
+
+@contextlib.contextmanager
+def serve_in_thread(db: str = "sqlite://", **settings: Any) -> Iterator[RunningServer]:
+    """A real server in a thread, on a free port of this machine, with its database in memory by default.
+
+    Args:
+        db: address of the database.
+        settings: fields of `ServerSettings`; neither the environment nor a file is read.
+
+    Raises:
+        What `Server.start` raises.
+    """
+    server = Server(PlainSettings(**{"db": db, "address": "127.0.0.1:0", "stop_grace": 1.0, **settings}), home=None)
+    started = threading.Event()
+    stop: Callable[[], None] = lambda: None  # noqa: E731  # replaced once the loop runs
+    failure: list[BaseException] = []
+
+    async def serve() -> None:
+        nonlocal stop
+        leave = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        stop = lambda: loop.call_soon_threadsafe(leave.set)  # noqa: E731  # one line, used once
+        try:
+            await server.start()
+        except BaseException as error:
+            failure.append(error)
+            return
+        finally:
+            started.set()
+        await leave.wait()
+        await server.stop()
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()), name="crosswind-server", daemon=True)
+    thread.start()
+    started.wait()
+    if failure:
+        thread.join()
+        raise failure[0]
+    try:
+        yield RunningServer(
+            address=server.address, access_token=server.access_token, enrolment_token=server.enrolment_token
+        )
+    finally:
+        stop()
+        thread.join()
+
+
+# --- parts ------------------------------------------------------------------------------------------------------------
+
+
+LOAD_SIGNER: Final = each(tokens.load_signer)
+"""Handler: the sealer in, the deployment's signer out."""
+
+
+def make_sealer(settings: ServerSettings, home: Home | None) -> Sealer:
+    """The sealer of the keys that the settings name. Raises `HomeUnusable`."""
+    if settings.encryption_key is not None:
+        return Sealer([parse_key(settings.encryption_key.get_secret_value(), "CROSSWIND_ENCRYPTION_KEY")])
+    if settings.encryption_key_file is not None:
+        return Sealer(read_keys(settings.encryption_key_file))
+    return Sealer(home.encryption_keys() if home is not None else [make_key()])
+
+
+def is_in_memory(db: str) -> bool:
+    """Whether a database address names one that ends with the process."""
+    return db in ("sqlite://", "sqlite:///", "sqlite:///:memory:")
+
+
+def count_connections(settings: ServerSettings, store: Store) -> int:
+    """Connections that a process holds open: one writer, the readers, and on PostgreSQL one listener."""
+    if is_in_memory(settings.db):
+        return 1
+    return 1 + settings.db_readers + (1 if store.kind == "postgresql" else 0)
+
+
+async def watch_revocations(services: Services) -> None:
+    """Keep the verifier's list of revoked tokens fresh: at once by hints, and once a heartbeat if one was missed."""
+    async with services.store.hints.subscribe(tokens.TOPIC) as subscription:
+        while True:
+            await subscription.wait(services.timing.heartbeat_interval)
+            with contextlib.suppress(Exception):
+                services.verifier.replace_revoked(await services.store.read(tokens.read_revoked))
+
+
+async def clean_up(services: Services) -> None:
+    """Forget the answers that nobody may ask for any more."""
+    while True:
+        await asyncio.sleep(_CLEAN_EVERY_S)
+        with contextlib.suppress(Exception):
+            await services.store.write(requests.FORGET_OLD_ANSWERS, None)
+
+
+@contextlib.asynccontextmanager
+async def _open_store(settings: ServerSettings) -> AsyncIterator[Store]:
+    store = await asyncio.to_thread(
+        Store.open, settings.db, readers=settings.db_readers, create=True, refusals=(Refused,)
+    )
+    try:
+        yield store
+    finally:
+        await asyncio.to_thread(store.close)
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+def _make_access_token(uow: UnitOfWork, signer: TokenSigner) -> IssuedToken:
+    return tokens.create_access_token(
+        uow, signer, team=DEFAULT_TEAM, subject=LOCAL_SUBJECT, role=Role.ADMIN, life_us=_LOCAL_LIFE_US
+    )
+
+
+def _make_enrolment_token(uow: UnitOfWork, signer: TokenSigner) -> IssuedToken:
+    return tokens.create_enrolment_token(
+        uow, signer, team=DEFAULT_TEAM, subject=LOCAL_SUBJECT, bundles=("*",), queues=("*",), life_us=_LOCAL_LIFE_US
+    )
+
+
+_MAKE_ACCESS_TOKEN: Final = each(_make_access_token)
+_MAKE_ENROLMENT_TOKEN: Final = each(_make_enrolment_token)
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1000
+
+
+__all__: Sequence[str] = ("HomeUnusable", "RunningServer", "Server", "serve_in_thread")

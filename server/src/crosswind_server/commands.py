@@ -1,0 +1,214 @@
+"""`crosswind-server`: start, dev, migrate, token, version.
+
+Here belong flags, signals, exit codes and what people read. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused to
+start because of settings, files, the database or the address.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import signal
+import sys
+from collections.abc import Mapping
+from importlib.metadata import version as distribution_version
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from crosswind_server.options import describe_environment, with_settings
+from crosswind_server.settings import CONFIG_NAME, CONFIG_VARIABLE, ServerSettings, SettingsInvalid
+
+FAILED: Final = 1
+USAGE: Final = 2
+REFUSED: Final = 3
+
+_SETTINGS_HELP = (
+    f"Settings come from flags, then CROSSWIND_... variables, then the table [server] of {CONFIG_NAME} in this folder"
+    f" or one above it (or of the file that {CONFIG_VARIABLE} names)."
+)
+
+app = typer.Typer(
+    name="crosswind-server",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="The Crosswind server: schedules DAG runs, hands tasks to workers, and alone talks to the database.",
+)
+token_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Make, list and revoke tokens.")
+app.add_typer(token_app, name="token")
+
+_ENVIRONMENT = describe_environment(["encryption_key"])
+
+
+@app.command(help=f"Start the server. {_SETTINGS_HELP}", epilog=f"By the environment only: {_ENVIRONMENT}")
+@with_settings()
+def start(flags: Mapping[str, Any]) -> None:
+    """Start the server and run until SIGTERM or SIGINT; a second one ends it at once."""
+    from crosswind_server.running import run_server
+
+    settings = _settings(flags)
+    asyncio.run(run_server(settings))
+
+
+@app.command(help=f"Run a server and a Python worker together, for one person in one folder. {_SETTINGS_HELP}")
+@with_settings()
+def dev(
+    flags: Mapping[str, Any],
+    dags: Annotated[Path, typer.Argument(help="Folder or file with DAGs.")] = Path("dags"),
+    slots: Annotated[int | None, typer.Option("--slots", min=1, help="Tasks at the same time.")] = None,
+) -> None:
+    """Start the server, then a worker as a process of its own; they stop together."""
+    from crosswind_server.running import run_dev
+
+    if not dags.exists():
+        raise typer.BadParameter(f"There is no {dags}; make it, or name the folder that holds your DAGs.")
+    code = asyncio.run(run_dev(_settings(flags), dags, slots=slots))
+    if code:
+        raise typer.Exit(FAILED)
+
+
+@app.command(help=f"Bring a database to this server's schema, creating it if need be. {_SETTINGS_HELP}")
+@with_settings("db")
+def migrate(flags: Mapping[str, Any]) -> None:
+    """Migrate the database."""
+    from crosswind_server.store.migration import migrate as migrate_database
+
+    settings = _settings(flags)
+    typer.echo(f"The database has schema revision {migrate_database(settings.db)}.")
+
+
+@app.command()
+def version() -> None:
+    """Print the version of the server and the API versions that it serves."""
+    from crosswind_server.domain.version import SERVED
+
+    typer.echo(f"crosswind-server {distribution_version('crosswind-server')}, API {SERVED}")
+
+
+_ACCESS_SETTINGS = ("db", "home", "encryption_key_file")
+
+
+@token_app.command("create", help="Make a token and print it: the only moment in which it is shown.")
+@with_settings(*_ACCESS_SETTINGS)
+def create_token(
+    flags: Mapping[str, Any],
+    kind: Annotated[
+        Literal["access", "enrolment"], typer.Option(help="access: for a person or program; enrolment: for workers.")
+    ] = "access",
+    subject: Annotated[str, typer.Option(help="Who holds it; the owner of the bundles of its workers.")] = "local",
+    role: Annotated[
+        Literal["viewer", "operator", "admin"], typer.Option(help="What the holder of an access token may do.")
+    ] = "operator",
+    bundle: Annotated[
+        list[str] | None, typer.Option(help="A bundle that workers may publish; may be repeated. [default: any]")
+    ] = None,
+    queue: Annotated[
+        list[str] | None, typer.Option(help="A queue that workers may serve; may be repeated. [default: any]")
+    ] = None,
+    team: Annotated[str, typer.Option(help="The team that it belongs to.")] = "default",
+    ttl: Annotated[str, typer.Option(help="How long it lasts, such as 30d, 12h, 90m or 45s.")] = "30d",
+) -> None:
+    """Make a token."""
+    from crosswind_server.services.callers import CallerKind, Role
+    from crosswind_server.token_access import WantedToken, open_access
+
+    wanted = WantedToken(
+        kind=CallerKind(kind),
+        subject=subject,
+        team=team,
+        life_us=_parse_span(ttl),
+        role=Role(role),
+        bundles=tuple(bundle or ["*"]),
+        queues=tuple(queue or ()),
+    )
+    typer.echo(open_access(_settings(flags)).create(wanted))
+
+
+@token_app.command("list", help="List tokens, made last first; never the tokens themselves.")
+@with_settings(*_ACCESS_SETTINGS)
+def list_tokens(
+    flags: Mapping[str, Any],
+    team: Annotated[str, typer.Option(help="The team.")] = "default",
+    all: Annotated[bool, typer.Option("--all", help="Also those that are expired or revoked.")] = False,
+) -> None:
+    """List tokens."""
+    from crosswind_server.token_access import open_access, time_text
+
+    table = Table("id", "kind", "subject", "role", "bundles", "made", "expires", "revoked", box=None, pad_edge=False)
+    for info in open_access(_settings(flags)).list(team, include_ended=all):
+        table.add_row(
+            info.token_id,
+            info.kind,
+            info.subject,
+            info.role or "",
+            ",".join(info.bundles),
+            time_text(info.issued_us),
+            time_text(info.expires_us),
+            time_text(info.revoked_us),
+        )
+    console = Console()
+    console.print(table, width=None if console.is_terminal else 200)
+
+
+@token_app.command("revoke", help="Revoke a token, and with an enrolment token its workers' tokens. For good.")
+@with_settings(*_ACCESS_SETTINGS)
+def revoke_token(
+    flags: Mapping[str, Any],
+    token_id: Annotated[str, typer.Argument(help="Its id, as `token list` shows it.")],
+    team: Annotated[str, typer.Option(help="The team.")] = "default",
+) -> None:
+    """Revoke a token."""
+    from crosswind_server.token_access import open_access
+
+    open_access(_settings(flags)).revoke(team, token_id)
+    typer.echo(f"The token {token_id} is revoked.")
+
+
+def main() -> None:
+    """Run the command line. Every expected failure is one sentence on standard error."""
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    try:
+        app()
+    except Exception as error:
+        code = exit_code_of(error)
+        if code is None:
+            raise
+        sys.stderr.write(f"crosswind-server: {getattr(error, 'message', None) or error}\n")
+        sys.exit(code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def exit_code_of(error: Exception) -> int | None:
+    """The exit code of an expected failure; None for a defect."""
+    from crosswind_server.domain.errors import Refused
+    from crosswind_server.home import HomeUnusable
+    from crosswind_server.listening import StartRefused
+    from crosswind_server.services.sealing import CannotOpen
+    from crosswind_server.store.errors import StoreError, StoreUnavailable
+    from crosswind_server.token_access import CommandFailed
+
+    if isinstance(error, StoreUnavailable | Refused | CommandFailed):
+        return FAILED
+    if isinstance(error, SettingsInvalid | HomeUnusable | StartRefused | CannotOpen | StoreError):
+        return REFUSED
+    return None
+
+
+def _settings(flags: Mapping[str, Any]) -> ServerSettings:
+    return ServerSettings.load(**flags)
+
+
+_UNITS: Final = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
+
+
+def _parse_span(text: str) -> int:
+    match = re.fullmatch(r"(\d{1,9})([dhms])", text.strip())
+    if match is None:
+        raise typer.BadParameter(f"{text!r} is not a span of time; give one such as 30d, 12h, 90m or 45s.")
+    return int(match[1]) * _UNITS[match[2]] * 1_000_000

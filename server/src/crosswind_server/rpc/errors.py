@@ -1,0 +1,59 @@
+"""Refusals as gRPC statuses: a code, a sentence and one `google.rpc.ErrorInfo`.
+
+Here belongs the translation. When to refuse is decided in `domain` and `services`.
+"""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+import grpc
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.rpc.error_details_pb2 import ErrorInfo
+from google.rpc.status_pb2 import Status
+
+from crosswind_server.domain.errors import Reason, Refused
+from crosswind_server.services.dependencies import StoreUnavailable
+
+DOMAIN = "crosswind"
+DETAILS_KEY = "grpc-status-details-bin"
+
+
+def refusal_of(error: Exception) -> Refused | None:
+    """The refusal that an expected error stands for; None for a defect."""
+    if isinstance(error, Refused):
+        return error
+    if isinstance(error, StoreUnavailable):
+        return Refused(Reason.DATABASE_UNAVAILABLE, f"{error} The call may be repeated as it is.")
+    return None
+
+
+def defect(incident_id: str) -> Refused:
+    """What a caller learns of a defect: an id to look for in the server's log, and nothing else."""
+    return Refused(
+        Reason.INTERNAL,
+        f"The server has a defect; its operator finds it in the log under {incident_id}.",
+        metadata={"incident_id": incident_id},
+    )
+
+
+def status_code(refused: Refused) -> grpc.StatusCode:
+    """The gRPC status code of a refusal."""
+    return grpc.StatusCode[refused.code.value]
+
+
+def status_details(refused: Refused) -> bytes:
+    """The serialized `google.rpc.Status` with one ErrorInfo."""
+    info = ErrorInfo(reason=refused.reason.value, domain=DOMAIN, metadata=dict(refused.metadata))
+    packed = AnyMessage()
+    packed.Pack(info)
+    status = Status(code=status_code(refused).value[0], message=refused.message, details=[packed])
+    return status.SerializeToString()
+
+
+async def abort(context: grpc.aio.ServicerContext[object, object], refused: Refused) -> NoReturn:
+    """End the call with a refusal."""
+    await context.abort(
+        status_code(refused), refused.message, trailing_metadata=((DETAILS_KEY, status_details(refused)),)
+    )
+    raise AssertionError("abort returned")

@@ -1,0 +1,120 @@
+"""A server as a process: signals, the wait for them, and in `dev` the worker beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import sys
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+import structlog
+
+from crosswind_server import server_log
+from crosswind_server.app import Server
+from crosswind_server.home import Home, HomeUnusable
+from crosswind_server.settings import ServerSettings
+
+_WORKER_STOP_S = 30.0
+_log = structlog.stdlib.get_logger("crosswind.server")
+
+
+async def run_server(settings: ServerSettings) -> None:
+    """Run a server until the first SIGTERM or SIGINT; a second one ends the process at once.
+
+    Raises:
+        What `Server.start` raises.
+    """
+    server_log.configure(form=settings.log_format, level=settings.log_level)
+    stop = _watch_signals()
+    async with _serving(Server(settings, home=Home(settings.home))):
+        await stop.wait()
+        _log.info("stopping")
+    _log.info("stopped")
+
+
+async def run_dev(settings: ServerSettings, dags: Path, *, slots: int | None) -> int:
+    """Run a server and a worker until a signal, or until the worker ends by itself; returns 1 in that case.
+
+    Raises:
+        HomeUnusable: the worker's command is not installed; and what `Server.start` raises.
+    """
+    server_log.configure(form=settings.log_format, level=settings.log_level)
+    command = _worker_command()
+    stop = _watch_signals()
+    server = Server(settings, home=Home(settings.home))
+    async with _serving(server):
+        home = Home(settings.home)
+        flags = ["--server", server.address, "--token-file", str(home.enrolment_token_file), "--dags", str(dags)]
+        flags += ["--state-dir", str(home.folder / "worker")]
+        if slots is not None:
+            flags += ["--slots", str(slots)]
+        worker = await asyncio.create_subprocess_exec(*command, *flags)
+        sys.stdout.write(_next_commands(server.address, dags))
+        sys.stdout.flush()
+        stopping = asyncio.create_task(stop.wait())
+        ending = asyncio.create_task(worker.wait())
+        await asyncio.wait({stopping, ending}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if ending.done():
+            _log.error("the worker ended by itself; its last words are above", exit_code=worker.returncode)
+            return 1
+        # The server stops after the worker, so that it takes the outcomes of what still runs.
+        worker.send_signal(signal.SIGTERM)
+        try:
+            async with asyncio.timeout(_WORKER_STOP_S):
+                await ending
+        except TimeoutError:
+            _log.warning("the worker did not stop in time and is killed")
+            worker.kill()
+            await worker.wait()
+    return 0
+
+
+@contextlib.asynccontextmanager
+async def _serving(server: Server) -> AsyncIterator[None]:
+    await server.start()
+    try:
+        yield
+    finally:
+        await server.stop()
+
+
+def _watch_signals() -> asyncio.Event:
+    """An event that the first SIGTERM or SIGINT sets; from then on both do what they do by default."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def first() -> None:
+        stop.set()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_DFL)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, first)
+    return stop
+
+
+def _worker_command() -> Sequence[str]:
+    beside = Path(sys.executable).with_name("crosswind-worker")
+    if beside.exists() and os.access(beside, os.X_OK):
+        return [str(beside)]
+    found = shutil.which("crosswind-worker")
+    if found is None:
+        raise HomeUnusable("The command crosswind-worker is not installed; install crosswind-sdk beside the server.")
+    return [found]
+
+
+def _next_commands(address: str, dags: Path) -> str:
+    return (
+        f"\nThe server listens on {address}, and a worker runs what is in {dags}.\n"
+        "In another terminal, in this folder:\n"
+        "  crosswind dags list\n"
+        "  crosswind dags trigger DAG --wait\n"
+        "  crosswind tasks logs RUN TASK --follow\n"
+        "Ctrl-C stops both.\n\n"
+    )
