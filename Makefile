@@ -99,7 +99,7 @@ bench: $(INSTALLED) ## Measure; prints a table and writes build/bench/latest.jso
 
 .PHONY: soak
 soak: $(INSTALLED) ## Run what takes an hour, such as connections that stay idle
-	@$(BIN)/pytest -q -m soak --timeout=7200 tests/e2e
+	@$(BIN)/pytest -q -m soak --timeout=7200 tests/e2e tests/soak
 
 .PHONY: clean
 clean: ## Remove .venv, build/ and every cache

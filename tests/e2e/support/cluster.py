@@ -7,6 +7,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
+import psutil
+
 from tests.e2e.support.control import Control
 from tests.e2e.support.dags import DagSpec, TaskSpec
 from tests.e2e.support.processes import Process
@@ -71,6 +73,12 @@ class Cluster:
     def let_leases_run_out(self) -> None:
         """Let more time pass than a lease lasts. Time is the event here: nothing else could signal it."""
         threading.Event().wait(Pace().lease_duration * 1.2)
+
+    def connections_of(self, process: Process) -> set[int]:
+        """The local ports of a process's connections to the server, which tell one connection from its successor."""
+        port = int(self.server.address.rsplit(":", 1)[1])
+        every = psutil.Process(process.pid).net_connections("tcp")
+        return {one.laddr.port for one in every if one.status == "ESTABLISHED" and one.raddr.port == port}
 
     def in_background(self, call: Callable[[], Result]) -> Future[Result]:
         """Make a call in a thread of its own."""

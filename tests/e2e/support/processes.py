@@ -90,7 +90,7 @@ class Process:
             [*guard, *self.command],
             cwd=self.folder,
             env=self.environment,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -125,6 +125,13 @@ class Process:
         with self._changed:
             return len(self._lines)
 
+    def say(self, line: str) -> None:
+        """Write a line to its standard input, which is open as long as it is not closed."""
+        stdin = self._running().stdin
+        assert stdin is not None
+        stdin.write(line.encode() + b"\n")
+        stdin.flush()
+
     def kill9(self) -> None:
         """End it with SIGKILL, and only it: what becomes of its children is what tests look at."""
         self.send(signal.SIGKILL)
@@ -145,6 +152,8 @@ class Process:
             code = process.wait(seconds)
         except subprocess.TimeoutExpired:
             raise ProcessFailed(f"{self.name} did not end within {seconds:g} s.\n{self.tail()}") from None
+        if process.stdin is not None:
+            process.stdin.close()
         assert self._reader is not None
         # A child that outlives it for a moment may still hold the pipe.
         self._reader.join(seconds)
@@ -164,6 +173,8 @@ class Process:
             # The whole session, and also if it is stopped: after the test nothing of it may go on.
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+        if self._process.stdin is not None:
+            self._process.stdin.close()
         if self._reader is not None:
             self._reader.join(5)
 

@@ -1,0 +1,1 @@
+"""What takes an hour: `make soak` runs it, everything else leaves it out."""
