@@ -8,7 +8,9 @@ from crosswind.cli.failures import CommandError, ExitCode, usage_error
 from crosswind.client.control_client import ControlClient
 from crosswind.client.discovery import DEFAULT_ADDRESS, ConfigError, find_server, load_config
 
-NO_SERVER = "No Crosswind server was found: start one with `crosswind-server start`, or name one with --server and --token-file."
+NO_SERVER = (
+    "No Crosswind server was found: `crosswind-server start` starts one, --server and --token-file name another."
+)
 NO_TOKEN = "No token for the server at {address} was found: name a file with an access token with --token-file."
 
 
