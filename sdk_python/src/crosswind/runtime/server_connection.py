@@ -1,0 +1,268 @@
+"""The worker's one connection to its server: single calls, whether it is up, and back-off. [AUTH-1] [VER-1]
+
+What is called, and what an answer means, belongs to the callers; here a call is bytes and an error is a `CallError`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Generic, TypeVar
+
+import grpc
+import grpc.aio
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+
+from crosswind.client.errors import (
+    CANCELLED,
+    DEADLINE_EXCEEDED,
+    INTERNAL,
+    UNAUTHENTICATED,
+    UNAVAILABLE,
+    UNKNOWN,
+    CallError,
+)
+from crosswind.execution.v1 import worker_service_pb2
+
+API_VERSION: Final = "2026-12-01"
+_STATUS_DETAILS: Final = "grpc-status-details-bin"
+# Beyond what any server advertises today; what it advertises is what the worker keeps to when it sends.
+_RECEIVE_BYTES: Final = 16 * 1024 * 1024
+_REPLACED_SECONDS: Final = 30.0
+_log = logging.getLogger("crosswind.worker")
+
+RequestT = TypeVar("RequestT", bound=Message)
+ResponseT = TypeVar("ResponseT", bound=Message)
+
+
+@dataclass(frozen=True)
+class Rpc(Generic[RequestT, ResponseT]):
+    """A method and its messages.
+
+    Args:
+        name: of the method in `WorkerService`.
+        response: the message's class.
+    """
+
+    name: str
+    response: type[ResponseT]
+
+    @property
+    def path(self) -> str:
+        """The full name of the method."""
+        return f"/crosswind.execution.v1.WorkerService/{self.name}"
+
+
+class ServerConnection:
+    """A connection to one server, and what is known of it.
+
+    Args:
+        address: `host:port`.
+        root_certificates: PEM text of the authorities to trust; empty for the system's. None: no TLS.
+    """
+
+    def __init__(self, address: str, *, root_certificates: bytes | None = None) -> None:
+        self.address = address
+        self.limits = worker_service_pb2.Limits(
+            max_message_bytes=4 * 1024 * 1024, max_inline_value_bytes=1024 * 1024, max_log_chunk_bytes=256 * 1024
+        )
+        self.timing = worker_service_pb2.Timing(
+            heartbeat_interval=Duration(seconds=5),
+            lease_duration=Duration(seconds=30),
+            poll_wait=Duration(seconds=20),
+            backoff_initial=Duration(nanos=200_000_000),
+            backoff_max=Duration(seconds=15),
+            log_flush_interval=Duration(nanos=500_000_000),
+        )
+        self._root_certificates = root_certificates
+        self._keepalive = 0.0
+        self._methods: dict[str, grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]] = {}
+        self._channel = self._open()
+        self._closing: set[asyncio.Task[None]] = set()
+        self.token = ""
+        self._is_up: bool | None = None
+        self._recovered = asyncio.Event()
+
+    @property
+    def token(self) -> str:
+        """The token that calls carry."""
+        return self._token
+
+    @token.setter
+    def token(self, token: str) -> None:
+        self._token = token
+        self._metadata = _metadata(token, API_VERSION)
+
+    def metadata(self, api_version: str) -> tuple[tuple[str, str | bytes], ...]:
+        """What every call carries, for a message of another API version."""
+        return _metadata(self._token, api_version)
+
+    def adopt(self, timing: worker_service_pb2.Timing, limits: worker_service_pb2.Limits) -> None:
+        """Keeps to what the server chose."""
+        self.timing = timing
+        self.limits = limits
+        keepalive = seconds(timing.keepalive_interval)
+        if keepalive != self._keepalive:
+            # An option of a channel is for its life, so this takes another one.
+            self._keepalive = keepalive
+            self.reopen(grace=_REPLACED_SECONDS)
+
+    def reopen(self, *, grace: float) -> None:
+        """Makes further calls through a new connection; those under way have `grace` seconds to end on the old one."""
+        closing = asyncio.create_task(self._channel.close(grace))
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
+        self._methods.clear()
+        self._channel = self._open()
+
+    async def send(
+        self, rpc: Rpc[RequestT, ResponseT], request: RequestT, *, timeout: float, token: str | None = None
+    ) -> ResponseT:
+        """Makes one call once.
+
+        Args:
+            rpc: the method.
+            request: the message.
+            timeout: how long to wait, in seconds.
+            token: to be sent instead of the connection's. Empty: none.
+
+        Raises:
+            CallError: it was refused, or did not get through.
+        """
+        metadata = self._metadata if token is None else _metadata(token, API_VERSION)
+        answer = await self.send_bytes(rpc.path, request.SerializeToString(), timeout=timeout, metadata=metadata)
+        return rpc.response.FromString(answer)
+
+    async def send_bytes(
+        self,
+        path: str,
+        request: bytes,
+        *,
+        timeout: float | None,
+        metadata: Sequence[tuple[str, str | bytes]],
+    ) -> bytes:
+        """As `send`, for a message that the worker does not open."""
+        method = self._methods.get(path)
+        if method is None:
+            method = self._methods[path] = self._channel.unary_unary(path)
+        try:
+            answer: bytes = await method(request, timeout=timeout, metadata=tuple(metadata))
+        except grpc.aio.AioRpcError as error:
+            problem = _to_call_error(error)
+            if is_unreachable(problem):
+                self._note_down(problem)
+            raise problem from None
+        except grpc.aio.UsageError as error:
+            raise CallError(UNAVAILABLE, "", f"the connection was closed: {error}") from None
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            # Not the caller was cancelled, but the call: its connection was replaced.
+            raise CallError(CANCELLED, "", "the connection was replaced") from None
+        if not self._is_up:
+            self._note_up()
+        return answer
+
+    async def wait_for_retry(self, failures: int) -> None:
+        """Waits before a call is repeated: full jitter between the server's bounds, or until another got through.
+
+        Args:
+            failures: how often it failed in a row, from 1.
+        """
+        first = seconds(self.timing.backoff_initial)
+        longest = seconds(self.timing.backoff_max)
+        # No less than a little, or a refusing server would be called in a busy loop.
+        delay = max(0.02, random.uniform(0, min(longest, first * 2 ** min(failures, 30))))
+        recovered = self._recovered
+        try:
+            async with asyncio.timeout(delay):
+                await recovered.wait()
+        except TimeoutError:
+            return
+        # Together, but not in one instant.
+        await asyncio.sleep(random.uniform(0, min(first, delay)))
+
+    async def close(self) -> None:
+        """Ends the connection."""
+        await asyncio.gather(self._channel.close(grace=None), *self._closing)
+
+    def _open(self) -> grpc.aio.Channel:
+        options: list[tuple[str, int]] = [
+            ("grpc.max_receive_message_length", _RECEIVE_BYTES),
+            ("grpc.max_send_message_length", -1),
+            # When to try again is decided here, not in the library; it is to be ready by then.
+            ("grpc.initial_reconnect_backoff_ms", 100),
+            ("grpc.min_reconnect_backoff_ms", 100),
+            ("grpc.max_reconnect_backoff_ms", 1000),
+            ("grpc.enable_retries", 0),
+        ]
+        if self._keepalive > 0:
+            options += [
+                ("grpc.keepalive_time_ms", int(self._keepalive * 1000)),
+                ("grpc.keepalive_timeout_ms", int(max(5.0, self._keepalive) * 1000)),
+            ]
+        if self._root_certificates is None:
+            return grpc.aio.insecure_channel(self.address, options=options)
+        credentials = grpc.ssl_channel_credentials(self._root_certificates or None)
+        return grpc.aio.secure_channel(self.address, credentials, options=options)
+
+    def _note_down(self, error: CallError) -> None:
+        if self._is_up is not False:
+            self._is_up = False
+            self._recovered = asyncio.Event()
+            what = "is stopping" if error.reason == "SERVER_STOPPING" else f"cannot be reached: {error.message}"
+            self._down_since = time.monotonic()
+            _log.warning("The server at %s %s; trying again until it answers.", self.address, what.rstrip("."))
+
+    def _note_up(self) -> None:
+        if self._is_up is None:
+            _log.info("Connected to the server at %s.", self.address)
+        else:
+            _log.info(
+                "Connected to the server at %s again, after %.1f s.", self.address, time.monotonic() - self._down_since
+            )
+        self._is_up = True
+        self._recovered.set()
+
+
+def _metadata(token: str, api_version: str) -> tuple[tuple[str, str | bytes], ...]:
+    version = ("crosswind-api-version", api_version)
+    return (("authorization", f"Bearer {token}"), version) if token else (version,)
+
+
+def is_unreachable(error: CallError) -> bool:
+    """Whether the call may not have reached the server, or the server its database."""
+    return error.code == UNAVAILABLE
+
+
+def is_repeatable(error: CallError) -> bool:
+    """Whether the same call is to be made again after a while."""
+    return error.code in (UNAVAILABLE, INTERNAL, DEADLINE_EXCEEDED, CANCELLED) or (
+        error.code == UNKNOWN and not error.reason
+    )
+
+
+def needs_registration(error: CallError) -> bool:
+    """Whether the worker has to register again before the call is repeated."""
+    return error.code == UNAUTHENTICATED or error.reason == "WORKER_UNKNOWN"
+
+
+def seconds(duration: Duration) -> float:
+    """A duration in seconds."""
+    return duration.seconds + duration.nanos / 1e9
+
+
+def _to_call_error(error: grpc.aio.AioRpcError) -> CallError:
+    code: int = error.code().value[0]
+    for key, value in error.trailing_metadata() or ():
+        if key == _STATUS_DETAILS and isinstance(value, bytes):
+            found = CallError.from_status(value)
+            if found.reason:
+                return found
+    return CallError(code, "", error.details() or "")
