@@ -7,6 +7,7 @@ import pytest
 from tests.e2e.support.cluster import chain, one_task
 from tests.e2e.support.control import attempt_state
 from tests.e2e.support.processes import wait_until_gone
+from tests.e2e.support.protocol_worker import Refused
 
 
 def test_idle_server_and_worker_end_with_success(cluster):
@@ -46,7 +47,9 @@ def test_server_that_stops_answers_open_polls_first(cluster):
     # The server tells one of them that it was superseded, so it has the other.
     done, _ = wait([first, second], timeout=10, return_when=FIRST_EXCEPTION)
     (superseded,) = done
-    assert superseded.exception().reason == "POLL_SUPERSEDED"
+    with pytest.raises(Refused) as refused:
+        superseded.result()
+    assert refused.value.reason == "POLL_SUPERSEDED"
     cluster.server.terminate()
     answer = (second if superseded is first else first).result(timeout=10)
     assert [directive.WhichOneof("kind") for directive in answer.directives] == ["move_away"]

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import grpc
 from google.protobuf import duration_pb2
-from google.rpc import error_details_pb2, status_pb2
+from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]  # it has no stubs
 
 from crosswind.control.v1 import (
     connections_pb2,
@@ -57,12 +57,13 @@ def open_channel(address: str) -> grpc.Channel:
 
 def reason_of(error: grpc.RpcError) -> str:
     """The `ErrorReason` of a refused call, or an empty string."""
-    for key, value in error.trailing_metadata() or ():
+    metadata: Any = error.trailing_metadata() or ()
+    for key, value in metadata:
         if key == "grpc-status-details-bin":
             for detail in status_pb2.Status.FromString(value).details:
                 info = error_details_pb2.ErrorInfo()
                 if detail.Unpack(info):
-                    return info.reason
+                    return str(info.reason)
     return ""
 
 
@@ -259,7 +260,7 @@ class Control:
         """Make a token for a person that lasts so long."""
         request = tokens_pb2.CreateAccessTokenRequest(
             subject="tests",
-            role=tokens_pb2.Role.Value(f"ROLE_{role}"),
+            role=f"ROLE_{role}",
             ttl=duration_pb2.Duration(seconds=seconds),
             request_id=str(uuid.uuid4()),
         )
@@ -276,7 +277,7 @@ class Control:
 
     def worker_states(self) -> dict[str, str]:
         """Every instance of every worker: instance id to state."""
-        every = [value for value in states_pb2.WorkerState.values() if value]
+        every = [name for name, value in states_pb2.WorkerState.items() if value]
         answer = self.call(self.workers.ListWorkers, workers_pb2.ListWorkersRequest(states=every))
         return {
             worker.instance_id: states_pb2.WorkerState.Name(worker.state).removeprefix("WORKER_STATE_")

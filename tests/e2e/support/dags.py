@@ -19,7 +19,7 @@ class Does:
     """
 
     perform: bool = True
-    value: int = 0
+    value: int | list[int] = 0
     note: Path | None = None
 
 

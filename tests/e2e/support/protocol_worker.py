@@ -128,11 +128,8 @@ class ProtocolWorker:
 
     def get_variable(self, attempt: lease_pb2.AttemptRef, key: str) -> str:
         """Call as a task under an attempt's lease."""
-        metadata = [
-            *metadata_of(self.token),
-            ("crosswind-attempt", attempt.attempt_id),
-            ("crosswind-lease-bin", attempt.lease),
-        ]
+        lease: tuple[str, str | bytes] = ("crosswind-lease-bin", attempt.lease)
+        metadata = (*metadata_of(self.token), ("crosswind-attempt", attempt.attempt_id), lease)
         try:
             answer = self._tasks.GetVariable(
                 task_service_pb2.GetVariableRequest(key=key), metadata=metadata, timeout=PATIENCE

@@ -5,7 +5,7 @@ only bytes and cannot drop "the reply of the second FinishAttempt".
 """
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NoReturn, Self
 
@@ -152,7 +152,8 @@ class FaultProxy:
         with self._lock:
             self._counts[method] = self._counts.get(method, 0) + 1
         self._stop_where_due(method, request, context, before=True)
-        call = self._channel.unary_unary(path).future(
+        forward: grpc.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(path)
+        call = forward.future(
             request, metadata=_passed_on(context.invocation_metadata()), timeout=context.time_remaining()
         )
         with self._lock:
@@ -160,7 +161,7 @@ class FaultProxy:
             cut = self._cut
         if cut:
             call.cancel()
-        context.add_callback(call.cancel)
+        context.add_callback(lambda: _cancel(call))
         try:
             reply = bytes(call.result())
         except grpc.FutureCancelledError:
@@ -168,7 +169,7 @@ class FaultProxy:
         except grpc.RpcError as error:
             self._stop_where_due(method, b"", context, before=False)
             context.set_trailing_metadata(_passed_on(error.trailing_metadata() or ()))
-            context.abort(error.code(), error.details())
+            context.abort(error.code(), error.details() or "")
         finally:
             with self._lock:
                 self._open.discard(call)
@@ -182,8 +183,13 @@ def _lose(context: grpc.ServicerContext) -> NoReturn:
     raise AssertionError("abort raises")
 
 
-def _passed_on(metadata: Iterable[tuple[str, str | bytes]]) -> list[tuple[str, str | bytes]]:
-    return [(key, value) for key, value in metadata if key not in ("user-agent", "te", "content-type", "grpc-timeout")]
+def _cancel(call: grpc.Future) -> None:
+    call.cancel()
+
+
+def _passed_on(metadata: Any) -> tuple[tuple[str, str | bytes], ...]:
+    own = ("user-agent", "te", "content-type", "grpc-timeout")
+    return tuple((key, value) for key, value in metadata if key not in own)
 
 
 class _Handlers(grpc.GenericRpcHandler):

@@ -69,7 +69,7 @@ class ServerProcess(Process):
         """Start it and return when it takes calls."""
         since = self.mark()
         self.launch()
-        self.address = self.wait_for(r"(127\.0\.0\.1:\d+)", since=since).group(1)
+        self.address = self.wait_for(r"listening on (127\.0\.0\.1:\d+)", since=since).group(1)
         return self
 
     @property
