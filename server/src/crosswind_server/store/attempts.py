@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any, Final
 
-from sqlalchemy import BindParameter, ColumnElement, Row, Select, bindparam, func, select
+from sqlalchemy import BindParameter, ColumnElement, Row, Select, bindparam, func, select, update
 
 from crosswind_server.store import guards, task_instances
 from crosswind_server.store.dialect import RowValues
@@ -201,3 +201,9 @@ def next_expiry(uow: UnitOfWork) -> int | None:
     """The earliest end of a lease, by one probe of an index."""
     due: int | None = uow.execute(select(func.min(_a.lease_expires)).where(_IS_LEASED)).scalar_one()
     return due
+
+
+def explain_cancel(uow: UnitOfWork, ids: Collection[str], reason: str) -> None:
+    """Say why attempts are being cancelled, for the logs of their tasks."""
+    if ids:
+        uow.execute(update(attempt).values(cancel_reason=reason).where(_a.id.in_(list(ids))))

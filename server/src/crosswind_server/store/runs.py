@@ -136,3 +136,18 @@ def count_unfinished(uow: UnitOfWork, run_key: str) -> int:
     """How many task instances of a run have not ended, counted anew."""
     count: int = uow.execute(_UNFINISHED, {"run_key": run_key}).scalar_one()
     return count
+
+
+_FACTS = select(
+    dag_run.c.id,
+    dag_run.c.conf_message,
+    dag_run.c.logical_time,
+    dag_run.c.data_interval_start,
+    dag_run.c.data_interval_end,
+    dag_run.c.start_time,
+).where(dag_run.c.id.in_(_ids))
+
+
+def facts(uow: UnitOfWork, ids: Collection[str]) -> Sequence[Row[Any]]:
+    """What tasks are told of their runs beside what scheduling needs."""
+    return uow.execute(_FACTS, {"ids": list(ids)}).all() if ids else []

@@ -1,0 +1,53 @@
+"""The heart of a server: the services that run DAGs, put together over one store.
+
+Here belongs the wiring; each part says itself what it does. A server has one heart, a test as many as it likes.
+"""
+
+from __future__ import annotations
+
+from crosswind_server.services.attempts import Attempts
+from crosswind_server.services.bundles import Bundles
+from crosswind_server.services.contexts import DeclaredReader, NothingDeclared
+from crosswind_server.services.plans import PlanCache
+from crosswind_server.services.polling import Polling
+from crosswind_server.services.requests import FORGET_OLD_ANSWERS
+from crosswind_server.services.runs import Runs
+from crosswind_server.services.timers import Timekeeper
+from crosswind_server.services.tokens import TokenSigner
+from crosswind_server.services.workers import Workers
+from crosswind_server.store.engine import Store
+from crosswind_server.store.group_commit import each
+from crosswind_server.timing import Timing
+
+
+class Heart:
+    """What runs DAGs.
+
+    Attributes:
+        plans: the DAG versions that were used last.
+        bundles, workers, attempts, runs: handlers and functions that work in a transaction.
+        polling: the long polls of this server.
+        timekeeper: to be started and stopped with the server.
+        publish, register: handlers for `Store.write`.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        timing: Timing,
+        *,
+        signer: TokenSigner | None = None,
+        declared: DeclaredReader | None = None,
+    ) -> None:
+        self.store = store
+        self.timing = timing
+        self.plans = PlanCache()
+        self.bundles = Bundles(self.plans)
+        self.workers = Workers(store, self.plans, self.bundles, timing=timing, signer=signer)
+        self.polling = Polling(store, self.plans, timing=timing)
+        self.attempts = Attempts(self.plans, timing=timing, declared=declared or NothingDeclared())
+        self.runs = Runs(self.plans)
+        self.timekeeper = Timekeeper(store, self.plans, self.workers, timing=timing, clean=FORGET_OLD_ANSWERS)
+        self.publish = each(self.bundles.publish)
+        self.register = each(self.workers.register)
+        self.trigger = each(self.runs.trigger)

@@ -1,0 +1,93 @@
+"""DAGs and their versions: reading and adding. What a manifest says is not known here."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from sqlalchemy import Row, and_, func, select, update
+
+from crosswind_server.store.dialect import RowValues
+from crosswind_server.store.schema import bundle_offer, dag, dag_version
+from crosswind_server.store.unit_of_work import UnitOfWork
+
+
+def get_message(uow: UnitOfWork, dag_version_id: str) -> bytes:
+    """The bytes of a DAG version. Raises `LookupError`, since who asks has found the id in another row."""
+    query = select(dag_version.c.dag_message).where(dag_version.c.dag_version_id == dag_version_id).limit(1)
+    message: bytes | None = uow.execute(query).scalar_one_or_none()
+    if message is None:
+        raise LookupError(f"There is no DAG version {dag_version_id}.")
+    return bytes(message)
+
+
+def get(uow: UnitOfWork, team: str, dag_ids: Collection[str]) -> Sequence[Row[Any]]:
+    """DAGs of a team by id."""
+    if not dag_ids:
+        return []
+    return uow.execute(select(dag).where(dag.c.team == team, dag.c.dag_id.in_(list(dag_ids)))).all()
+
+
+def lock(uow: UnitOfWork, team: str, dag_id: str) -> Row[Any] | None:
+    """One DAG, locked, so that it is not paused or replaced meanwhile."""
+    query = select(dag).where(dag.c.team == team, dag.c.dag_id == dag_id)
+    return uow.execute(uow.dialect.lock_rows(query, dag)).one_or_none()
+
+
+def newest_numbers(uow: UnitOfWork, team: str, dag_ids: Collection[str]) -> dict[str, int]:
+    """The number of each DAG's newest version."""
+    query = (
+        select(dag_version.c.dag_id, func.max(dag_version.c.number).label("newest"))
+        .where(dag_version.c.team == team, dag_version.c.dag_id.in_(list(dag_ids)))
+        .group_by(dag_version.c.dag_id)
+    )
+    return {row.dag_id: row.newest for row in uow.execute(query)} if dag_ids else {}
+
+
+def known_versions(uow: UnitOfWork, team: str, dag_version_ids: Collection[str]) -> frozenset[str]:
+    """Which of the versions are stored."""
+    query = select(dag_version.c.dag_version_id).where(
+        dag_version.c.team == team, dag_version.c.dag_version_id.in_(list(dag_version_ids))
+    )
+    return frozenset(uow.execute(query).scalars()) if dag_version_ids else frozenset()
+
+
+def add_versions(uow: UnitOfWork, rows: Sequence[RowValues]) -> None:
+    """Add versions that are not stored yet."""
+    uow.dialect.insert_ignore(dag_version, rows, ["team", "dag_version_id"])
+
+
+def put(uow: UnitOfWork, rows: Sequence[RowValues]) -> None:
+    """Add DAGs, or give those that exist another current version; whether one is paused stays as it is."""
+    taken = ["bundle", "current_version_id", "active", "updated_time"]
+    uow.dialect.upsert(dag, rows, ["team", "dag_id"], set_columns=taken)
+
+
+def deactivate_others(uow: UnitOfWork, team: str, bundle: str, dag_ids: Collection[str]) -> None:
+    """Say of a bundle's DAGs that are not among these that its current version no longer holds them."""
+    uow.execute(
+        update(dag)
+        .values(active=False, updated_time=uow.now)
+        .where(dag.c.team == team, dag.c.bundle == bundle, dag.c.active.is_(True), dag.c.dag_id.not_in(list(dag_ids)))
+    )
+
+
+def versions_in(uow: UnitOfWork, team: str, bundle: str, version: str) -> Sequence[Row[Any]]:
+    """The DAG versions that a bundle version holds: `dag_id` and `dag_version_id`."""
+    query = (
+        select(dag_version.c.dag_id, dag_version.c.dag_version_id)
+        .join(
+            bundle_offer,
+            and_(
+                bundle_offer.c.team == dag_version.c.team,
+                func.substr(bundle_offer.c.offer_key, 5) == dag_version.c.dag_version_id,
+            ),
+        )
+        .where(
+            bundle_offer.c.team == team,
+            bundle_offer.c.bundle == bundle,
+            bundle_offer.c.version == version,
+            bundle_offer.c.offer_key.like("dag:%"),
+        )
+    )
+    return uow.execute(query).all()
