@@ -93,23 +93,26 @@ class ControlClient:
     Args:
         address: `host:port`.
         token: an access token. Empty: calls are sent without, and refused.
+        root_certificates: PEM text of the authorities to trust; empty for the system's. None: no TLS.
     """
 
-    def __init__(self, address: str, *, token: str) -> None:
+    def __init__(self, address: str, *, token: str, root_certificates: bytes | None = None) -> None:
         self.address = address
         self._metadata: tuple[tuple[str, str], ...] = (("crosswind-api-version", API_VERSION),)
         if token:
             self._metadata += (("authorization", f"Bearer {token}"),)
-        self._channel = grpc.insecure_channel(
-            address,
-            options=[
-                ("grpc.max_receive_message_length", MESSAGE_BYTES),
-                ("grpc.max_send_message_length", MESSAGE_BYTES),
-                ("grpc.initial_reconnect_backoff_ms", int(BACKOFF_FIRST_SECONDS * 1000)),
-                ("grpc.min_reconnect_backoff_ms", int(BACKOFF_FIRST_SECONDS * 1000)),
-                ("grpc.max_reconnect_backoff_ms", int(BACKOFF_LONGEST_SECONDS * 1000)),
-            ],
-        )
+        options = [
+            ("grpc.max_receive_message_length", MESSAGE_BYTES),
+            ("grpc.max_send_message_length", MESSAGE_BYTES),
+            ("grpc.initial_reconnect_backoff_ms", int(BACKOFF_FIRST_SECONDS * 1000)),
+            ("grpc.min_reconnect_backoff_ms", int(BACKOFF_FIRST_SECONDS * 1000)),
+            ("grpc.max_reconnect_backoff_ms", int(BACKOFF_LONGEST_SECONDS * 1000)),
+        ]
+        if root_certificates is None:
+            self._channel = grpc.insecure_channel(address, options=options)
+        else:
+            credentials = grpc.ssl_channel_credentials(root_certificates or None)
+            self._channel = grpc.secure_channel(address, credentials, options=options)
         self.bundles = bundles_pb2_grpc.BundleCatalogServiceStub(self._channel)
         self.connections = connections_pb2_grpc.ConnectionServiceStub(self._channel)
         self.dag_runs = dag_runs_pb2_grpc.DagRunServiceStub(self._channel)
