@@ -1,1 +1,1 @@
-"""Measurements. They report; no test depends on a time."""
+"""What `make bench` measures, with real processes: see `__main__`."""

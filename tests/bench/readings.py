@@ -1,0 +1,68 @@
+"""What Linux says about a process: CPU time and memory, from /proc."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+MB: Final = 1e6
+_TICKS: Final = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Memory:
+    """Memory of a process, in MB of 10^6 bytes.
+
+    Args:
+        rss: resident, shared pages counted in full.
+        pss: resident, each shared page divided among those who share it.
+        private: pages that nobody shares: what one more such process costs.
+    """
+
+    rss: float
+    pss: float
+    private: float
+
+
+def memory_of(pid: int) -> Memory:
+    """Read the memory of a process."""
+    sizes: dict[str, int] = {}
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]:
+        name, _, rest = line.partition(":")
+        sizes[name] = int(rest.split()[0]) * 1024
+    private = sizes["Private_Clean"] + sizes["Private_Dirty"]
+    return Memory(rss=sizes["Rss"] / MB, pss=sizes["Pss"] / MB, private=private / MB)
+
+
+def cpu_seconds(pid: int) -> float:
+    """CPU time of one process in user and kernel mode, without its children."""
+    fields = _stat(pid)
+    return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def session_cpu_seconds(leader: int) -> float:
+    """CPU time of all processes of a session, those included that have ended and were waited for.
+
+    A process counts what its children used when it waits for them, so a worker's figure holds its tasks' too.
+    """
+    total = 0
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit():
+            continue
+        try:
+            fields = _stat(int(entry))
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(fields[3]) == leader:
+            total += sum(int(field) for field in fields[11:15])
+    return total / _TICKS
+
+
+def parent_of(pid: int) -> int:
+    """The parent of a process."""
+    return int(_stat(pid)[1])
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of /proc/PID/stat after the name, which may hold anything but is in parentheses."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
