@@ -126,6 +126,14 @@ def read_conf(message: bytes) -> Mapping[str, object]:
         ) from None
 
 
+def param_value(param: ParamPlan, conf: Mapping[str, object]) -> StoredValue | None:
+    """The value of a run's parameter: what the run was given, else its default."""
+    if param.name not in conf:
+        return param.default
+    data = json.dumps(conf[param.name], ensure_ascii=False, separators=(",", ":")).encode()
+    return StoredValue(encoding="json/utf-8", data=data)
+
+
 def failure_message(failure_type: str, message: str, *, retryable: bool = True) -> bytes:
     """A failure that the server itself found, serialized."""
     failure = Failure(type=failure_type, message=message)

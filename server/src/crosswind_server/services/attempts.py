@@ -37,6 +37,25 @@ class StartAttempt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Wake:
+    """When a deferred or rescheduled task goes on, and with what.
+
+    Args:
+        time_us: the moment, microseconds since the epoch.
+        delay_us: the same from now.
+        timeout_us: the longest wait, from now.
+        resumption: what its next attempt gets, serialized.
+        resumption_timed_out: the same where the wait ended by its timeout.
+    """
+
+    time_us: int | None = None
+    delay_us: int | None = None
+    timeout_us: int | None = None
+    resumption: bytes | None = None
+    resumption_timed_out: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FinishAttempt:
     """How an attempt ended.
 
@@ -44,11 +63,7 @@ class FinishAttempt:
         event: one of `lifecycle.OUTCOMES`.
         values: the XComs that it wrote, by key.
         failure: of a failed one.
-        wake_time_us: the moment at which a deferred or rescheduled one is due.
-        wake_delay_us: the same from now.
-        timeout_us: the longest wait of a deferred one, from now.
-        resumption: what its next attempt gets, serialized.
-        resumption_timed_out: the same where the wait ended by its timeout.
+        wake: of a deferred or rescheduled one.
     """
 
     attempt_id: str
@@ -57,11 +72,7 @@ class FinishAttempt:
     event: Event
     values: tuple[tuple[str, StoredValue], ...] = ()
     failure: FailureFacts | None = None
-    wake_time_us: int | None = None
-    wake_delay_us: int | None = None
-    timeout_us: int | None = None
-    resumption: bytes | None = None
-    resumption_timed_out: bytes | None = None
+    wake: Wake | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,15 +225,15 @@ class Attempts:
         progress.advance(board, causes=len(commands))
         return results
 
-    def _ending(self, uow: UnitOfWork, command: FinishAttempt) -> Ending:
-        wake = command.wake_time_us
-        if command.wake_delay_us is not None:
-            wake = uow.now + command.wake_delay_us
-        resumption = command.resumption
-        if command.timeout_us is not None and (wake is None or uow.now + command.timeout_us < wake):
-            wake = uow.now + command.timeout_us
-            resumption = command.resumption_timed_out
-        return Ending(outcome_id=command.outcome_id, failure=command.failure, wake_at_us=wake, resumption=resumption)
+    @staticmethod
+    def _ending(uow: UnitOfWork, command: FinishAttempt) -> Ending:
+        wake = command.wake or Wake()
+        due = wake.time_us if wake.delay_us is None else uow.now + wake.delay_us
+        resumption = wake.resumption
+        if wake.timeout_us is not None and (due is None or uow.now + wake.timeout_us < due):
+            due = uow.now + wake.timeout_us
+            resumption = wake.resumption_timed_out
+        return Ending(outcome_id=command.outcome_id, failure=command.failure, wake_at_us=due, resumption=resumption)
 
 
 _STARTED: Final = ("state", "start_time", "first_start_time")

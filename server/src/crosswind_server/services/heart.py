@@ -17,6 +17,7 @@ from crosswind_server.services.tokens import TokenSigner
 from crosswind_server.services.workers import Workers
 from crosswind_server.store.engine import Store
 from crosswind_server.store.group_commit import each
+from crosswind_server.store.unit_of_work import UnitOfWork
 from crosswind_server.timing import Timing
 
 
@@ -28,7 +29,7 @@ class Heart:
         bundles, workers, attempts, runs: handlers and functions that work in a transaction.
         polling: the long polls of this server.
         timekeeper: to be started and stopped with the server.
-        publish, register: handlers for `Store.write`.
+        publish, register, trigger, deregister: handlers for `Store.write`.
     """
 
     def __init__(
@@ -51,3 +52,8 @@ class Heart:
         self.publish = each(self.bundles.publish)
         self.register = each(self.workers.register)
         self.trigger = each(self.runs.trigger)
+        self.deregister = each(self._deregister)
+
+    def _deregister(self, uow: UnitOfWork, who: tuple[str, str]) -> None:
+        team, instance_id = who
+        self.workers.deregister(uow, team=team, instance_id=instance_id)
