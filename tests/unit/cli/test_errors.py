@@ -134,3 +134,13 @@ def test_without_the_extra_it_says_what_to_install(missing, tmp_path: Path):
     program = f"import sys; sys.modules[{missing!r}] = None; from crosswind.cli import main; main()"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (2, MISSING_EXTRA + "\n")
+
+
+def test_tls_is_spoken_where_it_is_asked_for(server, ask, tmp_path):
+    # The canned server speaks none, so a client that begins a handshake does not reach it.
+    server.answer("DagService/ListDags", dags_pb2.ListDagsResponse())
+    assert ask("dags", "list").code == 0
+    assert ask("dags", "list", "--tls").code == 3
+    missing = ask("dags", "list", "--tls-ca", str(tmp_path / "none.pem"))
+    assert (missing.code, len(missing.err.splitlines())) == (2, 1)
+    assert "none.pem" in missing.err

@@ -1,6 +1,8 @@
 """Which server a command talks to, and with which token."""
 
 import os
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -8,54 +10,72 @@ from crosswind.cli.failures import CommandError, ExitCode, usage_error
 from crosswind.client.control_client import ControlClient
 from crosswind.client.discovery import DEFAULT_ADDRESS, ConfigError, find_server, load_config
 
+CLIENT_SETTINGS: dict[str, type] = {"server": str, "token_file": str, "tls": bool, "tls_ca": str}
+TRUE_WORDS = ("1", "true", "yes", "on")
 NO_SERVER = (
     "No Crosswind server was found: `crosswind-server start` starts one, --server and --token-file name another."
 )
 NO_TOKEN = "No token for the server at {address} was found: name a file with an access token with --token-file."
 
 
-def connect(*, server: str | None, token_file: Path | None) -> ControlClient:
+@dataclass(frozen=True, kw_only=True)
+class ServerOptions:
+    """What a command line says about the server; None and False where it says nothing."""
+
+    server: str | None = None
+    token_file: Path | None = None
+    tls: bool = False
+    tls_ca: Path | None = None
+
+
+def connect(stated: ServerOptions) -> ControlClient:
     """A client for the server that the options, the environment, a settings file or a running server name.
 
-    Args:
-        server: what `--server` said.
-        token_file: what `--token-file` said.
-
     Raises:
-        CommandError: a settings file or the token file cannot be read, or there is no token.
+        CommandError: a settings file, the token file or a certificate cannot be read, or there is no token.
     """
     try:
         config, config_path = load_config()
         settings = client_settings(config, config_path)
-        stated = server or os.environ.get("CROSSWIND_SERVER") or settings.get("server")
-        location = find_server(flag=stated)
+        address = stated.server or os.environ.get("CROSSWIND_SERVER") or settings.get("server")
+        location = find_server(flag=address)
     except ConfigError as error:
         raise usage_error(str(error)) from None
-    file = token_file or _path(os.environ.get("CROSSWIND_TOKEN_FILE")) or _path(settings.get("token_file"))
-    file = file or location.access_token_file
-    if file is None:
-        nothing_named = location.address == DEFAULT_ADDRESS and not stated
+    token_file = stated.token_file or _file("token_file", settings) or location.access_token_file
+    if token_file is None:
+        nothing_named = location.address == DEFAULT_ADDRESS and not address
         raise CommandError(
             NO_SERVER if nothing_named else NO_TOKEN.format(address=location.address), exit_code=ExitCode.UNREACHABLE
         )
-    return ControlClient(location.address, token=read_token(file))
+    roots: bytes | None = None
+    tls_ca = stated.tls_ca or _file("tls_ca", settings)
+    if tls_ca is not None:
+        roots = _read_certificates(tls_ca)
+    elif stated.tls or os.environ.get("CROSSWIND_TLS", settings.get("tls", "")).lower() in TRUE_WORDS:
+        roots = b""
+    return ControlClient(location.address, token=read_token(token_file), root_certificates=roots)
 
 
 def client_settings(config: dict[str, Any], path: Path | None) -> dict[str, str]:
-    """The table [client] of a settings file: `server` and `token_file`; a relative file is meant from its folder.
+    """The table [client] of a settings file; a relative file is meant from its folder.
 
     Raises:
         CommandError: it holds something else.
     """
     table = config.get("client", {})
     if not isinstance(table, dict):
-        raise usage_error(f"In {path}, `client` is no table: write [client] above `server` and `token_file`.")
+        raise usage_error(f"In {path}, `client` is no table: write [client] above {' and '.join(CLIENT_SETTINGS)}.")
+    settings: dict[str, str] = {}
     for name, value in table.items():
-        if name not in ("server", "token_file") or not isinstance(value, str):
-            raise usage_error(f"In {path}, [client] may hold `server` and `token_file`, both text, and not `{name}`.")
-    settings = {str(name): str(value) for name, value in table.items()}
-    if path is not None and "token_file" in settings:
-        settings["token_file"] = str(path.parent / Path(settings["token_file"]).expanduser())
+        if name not in CLIENT_SETTINGS:
+            raise usage_error(f"In {path}, [client] has no setting `{name}`; it has {', '.join(CLIENT_SETTINGS)}.")
+        if not isinstance(value, CLIENT_SETTINGS[name]):
+            kind = "true or false" if CLIENT_SETTINGS[name] is bool else "a text in quotes"
+            raise usage_error(f"In {path}, `{name}` of [client] must be {kind}.")
+        settings[name] = str(value)
+    for name in ("token_file", "tls_ca"):
+        if path is not None and name in settings:
+            settings[name] = str(path.parent / Path(settings[name]).expanduser())
     return settings
 
 
@@ -84,5 +104,13 @@ def read_token(path: Path) -> str:
     return token
 
 
-def _path(text: str | None) -> Path | None:
+def _file(name: str, settings: Mapping[str, str]) -> Path | None:
+    text = os.environ.get(f"CROSSWIND_{name.upper()}") or settings.get(name)
     return Path(text) if text else None
+
+
+def _read_certificates(path: Path) -> bytes:
+    try:
+        return path.expanduser().read_bytes()
+    except OSError as error:
+        raise usage_error(f"The certificates {path} of --tls-ca cannot be read: {error.strerror}.") from None

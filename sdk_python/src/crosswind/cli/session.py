@@ -1,7 +1,7 @@
 """The options that every command has, and the connection that it makes from them.
 
-A command is a function whose first parameter is a `Session`; `command` adds `--server`, `--token-file` and `--output`
-to its own parameters.
+A command is a function whose first parameter is a `Session`; `command` adds `--server`, `--output` and the other
+options that every command has to its own parameters.
 """
 
 import functools
@@ -12,6 +12,7 @@ from typing import Annotated, Any, Concatenate, ParamSpec
 
 import typer
 
+from crosswind.cli.location import ServerOptions, connect
 from crosswind.cli.output import Output
 from crosswind.client.control_client import ControlClient
 
@@ -36,6 +37,23 @@ TokenFileOption = Annotated[
         rich_help_panel="Every command",
     ),
 ]
+TlsOption = Annotated[
+    bool,
+    typer.Option(
+        "--tls",
+        help="Speak TLS, trusting the system's authorities. Also CROSSWIND_TLS or `tls` in crosswind.toml.",
+        rich_help_panel="Every command",
+    ),
+]
+TlsCaOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--tls-ca",
+        help="Speak TLS, trusting the authorities in this PEM file. Also CROSSWIND_TLS_CA or `tls_ca` in "
+        "crosswind.toml.",
+        rich_help_panel="Every command",
+    ),
+]
 OutputOption = Annotated[
     Output, typer.Option("--output", "-o", help="How to print the answer.", rich_help_panel="Every command")
 ]
@@ -46,14 +64,12 @@ class Session:
 
     Args:
         output: how the answer is printed.
-        server: what `--server` said.
-        token_file: what `--token-file` said.
+        stated: what the options say about the server.
     """
 
-    def __init__(self, *, output: Output, server: str | None, token_file: Path | None) -> None:
+    def __init__(self, *, output: Output, stated: ServerOptions) -> None:
         self.output = output
-        self._server = server
-        self._token_file = token_file
+        self._stated = stated
 
     @functools.cached_property
     def client(self) -> ControlClient:
@@ -62,9 +78,7 @@ class Session:
         Raises:
             CommandError: there is no server to be found, or its token file cannot be read.
         """
-        from crosswind.cli.location import connect
-
-        return connect(server=self._server, token_file=self._token_file)
+        return connect(self._stated)
 
     def close(self) -> None:
         """Closes the connection, if there is one."""
@@ -90,9 +104,9 @@ def command(
         function: Callable[Concatenate[Session, P], int | None],
     ) -> Callable[Concatenate[Session, P], int | None]:
         def invoke(**values: Any) -> None:
-            session = Session(
-                output=values.pop("output"), server=values.pop("server"), token_file=values.pop("token_file")
-            )
+            names = ("server", "token_file", "tls", "tls_ca")
+            stated = ServerOptions(**{name: values.pop(name) for name in names})
+            session = Session(output=values.pop("output"), stated=stated)
             call: Callable[..., int | None] = function  # typer read the parameters off the signature
             try:
                 code = call(session, **values)
@@ -107,6 +121,8 @@ def command(
             for name, default, annotation in (
                 ("server", None, ServerOption),
                 ("token_file", None, TokenFileOption),
+                ("tls", False, TlsOption),
+                ("tls_ca", None, TlsCaOption),
                 ("output", Output.TABLE, OutputOption),
             )
         ]
