@@ -111,12 +111,16 @@ class AttemptLog:
         """The last lines of standard error, masked."""
         return "\n".join(self._stderr)[-STDERR_TAIL_CHARACTERS:]
 
-    def end(self) -> None:
-        """Makes records of lines without an end, and seals the last chunk. Nothing is to be added after it."""
+    def end_lines(self) -> None:
+        """Makes records of lines without an end: the process that wrote them is gone."""
         for source, pending in self._lines.items():
             if pending.data:
                 self._add_line(source, bytes(pending.data), cut=False)
                 pending.data.clear()
+
+    def end(self) -> None:
+        """Seals the last chunk. Nothing is to be added after it."""
+        self.end_lines()
         self._seal(last=True)
 
     def chunks(self) -> list[logs_pb2.LogChunk]:

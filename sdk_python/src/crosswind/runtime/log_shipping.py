@@ -67,6 +67,14 @@ class LogShipper:
                 continue
             await self.flush()
 
+    async def flush_within(self, limit: float) -> None:
+        """As `flush`, but gives up after `limit` seconds."""
+        try:
+            async with asyncio.timeout(limit):
+                await self.flush()
+        except TimeoutError:
+            _log.warning("The logs of %d attempts could not be shipped to their end.", len(self._shipments))
+
     async def flush(self) -> None:
         """Ships what is there now.
 

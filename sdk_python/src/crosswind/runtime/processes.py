@@ -43,6 +43,20 @@ def child_ids() -> list[int]:
         return []
 
 
+def resident_bytes(process_id: int) -> int:
+    """Resident memory of a process and its descendants, in bytes; shared pages count once for each."""
+    try:
+        with open(f"/proc/{process_id}/statm", "rb") as sizes:
+            total = int(sizes.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        children: list[int] = []
+        for thread in os.listdir(f"/proc/{process_id}/task"):
+            with open(f"/proc/{process_id}/task/{thread}/children", "rb") as listing:
+                children += [int(word) for word in listing.read().split()]
+    except (OSError, IndexError):
+        return 0  # it has ended meanwhile
+    return total + sum(resident_bytes(child) for child in children)
+
+
 def kill_orphans(known: Container[int]) -> None:
     """Kills the children that are not known: what a task started and left behind."""
     for process_id in child_ids():

@@ -13,9 +13,9 @@ import socket
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
 
+from crosswind import __version__
 from crosswind.client.errors import UNAUTHENTICATED, CallError
 from crosswind.execution.v1 import worker_service_pb2 as service
 from crosswind.manifest.v1 import bundle_pb2
@@ -97,7 +97,7 @@ class Registration:
         Raises:
             WorkerRefused: it does not speak this worker's version.
         """
-        request = service.NegotiateRequest(api_versions=[API_VERSION], client=f"crosswind-sdk-python/{sdk_version()}")
+        request = service.NegotiateRequest(api_versions=[API_VERSION], client=f"crosswind-sdk-python/{__version__}")
         answer = await self._repeat(NEGOTIATE, request)
         if answer.chosen_api_version != API_VERSION:
             newer = answer.newest_api_version < API_VERSION
@@ -211,7 +211,7 @@ class Registration:
         return service.RegisterWorkerRequest(
             name=identity.name,
             instance_id=identity.instance_id,
-            sdk=bundle_pb2.Sdk(language="python", language_version=platform.python_version(), version=sdk_version()),
+            sdk=bundle_pb2.Sdk(language="python", language_version=platform.python_version(), version=__version__),
             runtimes=["python"],
             queues=list(identity.queues),
             slots=identity.slots,
@@ -240,8 +240,8 @@ class Registration:
         match error.reason:
             case "WORKER_NAME_IN_USE":
                 return WorkerRefused(
-                    f"A live worker at {address} is named {name} already: choose another name with --name, or stop that "
-                    f"worker first."
+                    f"A live worker at {address} is named {name} already: choose another name with "
+                    f"--name, or stop that worker first."
                 )
             case "TOKEN_EXPIRED":
                 return WorkerRefused(
@@ -253,11 +253,3 @@ class Registration:
                 return WorkerRefused(f"The server at {address} has revoked {where}: ask an operator for a new one.")
             case _:
                 return WorkerRefused(f"The server at {address} refuses this worker: {sentence}.")
-
-
-def sdk_version() -> str:
-    """The version of the installed distribution."""
-    try:
-        return metadata.version("crosswind-sdk")
-    except metadata.PackageNotFoundError:
-        return "0"

@@ -1,0 +1,158 @@
+"""Telling the server which versions of bundles this worker offers, with their manifests.
+
+What is offered belongs to `offerings.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Final
+
+from crosswind.client.errors import CallError
+from crosswind.execution.v1 import worker_service_pb2 as service
+from crosswind.manifest.v1 import bundle_pb2
+from crosswind.runtime.offerings import Offerings
+from crosswind.runtime.server_calls import PUBLISH, ServerCalls
+
+_ENVELOPE_BYTES: Final = 64 * 1024
+_log = logging.getLogger("crosswind.worker")
+
+
+class Publisher:
+    """Keeps the server's knowledge of the offers up to date.
+
+    Args:
+        calls: to the server.
+        offerings: what is offered.
+        instance_id: of this worker.
+        register_again: registers with the present offers and no others.
+    """
+
+    def __init__(
+        self,
+        calls: ServerCalls,
+        offerings: Offerings,
+        instance_id: str,
+        *,
+        register_again: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._calls = calls
+        self._offerings = offerings
+        self._instance_id = instance_id
+        self._register_again = register_again
+        self._known: set[tuple[str, str]] = set()  # that the server has been told since the last registration
+        self._refused: set[tuple[str, str]] = set()
+        self._wanted = asyncio.Event()
+        self.published = asyncio.Event()
+        """Set once everything that was there has been told."""
+
+    def take_registration(self, answer: service.RegisterWorkerResponse) -> None:
+        """Takes note of what a registration told the server: it knows these versions, and no others."""
+        self._known = {(offer.bundle, offer.bundle_version) for offer in answer.offers if offer.known}
+        self._wanted.set()
+
+    def want(self) -> None:
+        """Asks for another look at the offers."""
+        self._wanted.set()
+
+    async def run(self) -> None:
+        """Publishes until cancelled.
+
+        Raises:
+            WorkerRefused: the server will not have this worker any more.
+        """
+        while True:
+            await self._wanted.wait()
+            self._wanted.clear()
+            await self._publish()
+            if not self._wanted.is_set():
+                self.published.set()
+
+    async def _publish(self) -> None:
+        manifests = {(found.bundle, found.bundle_version): found for found in self._offerings.manifests()}
+        withdrawn = {key for key in self._known if key not in manifests}
+        for key, manifest in manifests.items():
+            if key not in self._known and key not in self._refused:
+                gone = {other for other in withdrawn if other[0] == key[0]}
+                await self._offer(manifest, gone)
+                withdrawn -= gone
+        for bundle, version in withdrawn:
+            # A withdrawal rides on an offer; any version of the same bundle will do, known as it is.
+            carrier = next((found for found in manifests.values() if found.bundle == bundle), None)
+            if carrier is not None:
+                await self._send(_bare(carrier), {(bundle, version)})
+            else:
+                await self._register_again()
+                return
+
+    async def _offer(self, manifest: bundle_pb2.Manifest, withdrawn: set[tuple[str, str]]) -> None:
+        limit = self._calls.connection.limits.max_message_bytes - _ENVELOPE_BYTES
+        result: service.OfferResult | None = None
+        for part in split_manifest(manifest, limit):
+            result = await self._send(part, withdrawn)
+            if result is None:
+                self._refused.add((manifest.bundle, manifest.bundle_version))
+                return
+            withdrawn = set()
+        assert result is not None
+        self._known.add((manifest.bundle, manifest.bundle_version))
+        for refused in result.refused:
+            _log.error("Bundle %s: the server refuses the DAG %s: %s", manifest.bundle, refused.dag_id, refused.message)
+        if not result.current:
+            _log.warning(
+                "Bundle %s: version %s is on offer, but the server knew it before and keeps another one current, with "
+                "which new runs begin.",
+                manifest.bundle,
+                manifest.bundle_version[:8],
+            )
+
+    async def _send(self, offer: service.BundleOffer, withdrawn: set[tuple[str, str]]) -> service.OfferResult | None:
+        request = service.PublishBundleRequest(
+            instance_id=self._instance_id,
+            offer=offer,
+            withdrawn=[service.BundleOffer(bundle=name, bundle_version=version) for name, version in sorted(withdrawn)],
+        )
+        try:
+            answer = await self._calls.repeat(PUBLISH, request)
+        except CallError as error:
+            _log.error("The bundle %s could not be published: %s", offer.bundle, error)
+            return None
+        self._known -= withdrawn
+        return answer.result
+
+
+def split_manifest(manifest: bundle_pb2.Manifest, limit: int) -> Iterator[service.BundleOffer]:
+    """The offer of a manifest, in as many parts as its size takes.
+
+    Args:
+        manifest: to be offered.
+        limit: of one part, in bytes. A single DAG that is larger makes a part of its own, which the server refuses.
+    """
+    bare = bundle_pb2.Manifest()
+    bare.CopyFrom(manifest)
+    del bare.dags[:]
+    part, size = bare, bare.ByteSize()
+    parts = []
+    for dag in manifest.dags:
+        added = dag.ByteSize() + 16
+        if part.dags and size + added > limit:
+            parts.append(part)
+            part = bundle_pb2.Manifest(
+                bundle=manifest.bundle, bundle_version=manifest.bundle_version, api_version=manifest.api_version
+            )
+            part.sdk.CopyFrom(manifest.sdk)
+            size = part.ByteSize()
+        part.dags.append(dag)
+        size += added
+    parts.append(part)
+    for number, content in enumerate(parts, 1):
+        offer = _bare(manifest)
+        offer.manifest.CopyFrom(content)
+        offer.more = number < len(parts)
+        yield offer
+
+
+def _bare(manifest: bundle_pb2.Manifest) -> service.BundleOffer:
+    return service.BundleOffer(bundle=manifest.bundle, bundle_version=manifest.bundle_version)
