@@ -234,8 +234,10 @@ def _source(argument: Argument, task_id: str) -> Source:
             parts.append(item)
             return len(parts) - 1
         if isinstance(item, dict):
-            if (INPUT_KEY in item or LITERAL_KEY in item) and any(True for _ in find_results(item)):
-                raise TypeError(f"{what} has a dict with the key '$input' or '$literal' around a result; rename it")
+            if INPUT_KEY in item or LITERAL_KEY in item:
+                if any(True for _ in find_results(item)):
+                    raise TypeError(f"{what} has a dict with the key '$input' or '$literal' around a result; rename it")
+                encode_json(item, what=what)
             if not has_only_text_keys(dict.fromkeys(item)):
                 raise TypeError(
                     f"{what} has a dict with keys that are not text around a result; use {{str(key): value}}"

@@ -222,7 +222,7 @@ class _Reading:
             # Another DAG file imported it, or its import failed half-way there.
             return present
         if present is not None or module_name.partition(".")[0] in sys.stdlib_module_names:
-            digest = hashlib.sha256(module_name.encode()).hexdigest()[:8]
+            digest = hashlib.sha256(str(file).encode(errors="surrogateescape")).hexdigest()[:8]
             module_name = f"crosswind_dags_{digest}_{module_name.rpartition('.')[2]}"
         spec = importlib.util.spec_from_file_location(module_name, file)
         assert spec is not None
@@ -283,8 +283,10 @@ def _explain(error: BaseException, file: Path, root: Path, *, line: int = 0) -> 
         place = manifests.relative_source(error.filename, root)
         shown = f": {error.text.strip()}" if error.text and error.text.strip() else ""
         if place != source:
-            return Problem(source, line, f"It imports {place}, whose line {error.lineno} is not Python: {error.msg}")
-        return Problem(source, error.lineno or 0, f"The file is not Python: {error.msg}{shown}")
+            return Problem(
+                source, line, f"It imports {place}, which has a syntax error at line {error.lineno}: {error.msg}"
+            )
+        return Problem(source, error.lineno or 0, f"The file has a syntax error: {error.msg}{shown}")
     if isinstance(error, DagError) and error.file:
         place = manifests.relative_source(error.file, root)
         message = _sentence(str(error))

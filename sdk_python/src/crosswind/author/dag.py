@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from graphlib import CycleError, TopologicalSorter
-from typing import TYPE_CHECKING, Any, Final, Generic, Literal, ParamSpec, Self, cast, overload
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, cast, overload
 
 from crosswind.author import registry
 from crosswind.author.binding import BoundInput, CompositeArg
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from crosswind.author.tasks import TaskFunction
-
-P = ParamSpec("P")
 
 _ID: Final = re.compile(r"[A-Za-z0-9_.-]{1,250}")
 MAX_TASKS: Final = 10_000
@@ -235,7 +233,7 @@ class DAG:
         taken = self.tasks.get(task_id)
         if taken is not None and node.task.conflicts_with(taken.task):
             raise DuplicateTask(
-                f"DAG '{self.dag_id}' has two tasks with the id '{task_id}', at {taken.location} and {node.location}; "
+                f"DAG '{self.dag_id}' has the task id '{task_id}' twice, at {taken.location} and {node.location}; "
                 "give one of them another task_id",
                 file=node.location.file,
                 line=node.location.line,
@@ -255,7 +253,7 @@ class DAG:
         taken = self.tasks.keys() | self.groups.keys()
         if full in taken and not unique:
             raise DuplicateTask(
-                f"DAG '{self.dag_id}' has two tasks or groups with the id '{full}'; rename one of them",
+                f"DAG '{self.dag_id}' has the id '{full}' twice, among its tasks and groups; rename one of them",
                 file=group.location.file,
                 line=group.location.line,
             )
@@ -388,17 +386,17 @@ def _depth(edge: Edge) -> int:
     return min(depth(edge.up), depth(edge.down))
 
 
-class DagFunction(Generic[P]):
+class DagFunction:
     """A function whose call makes a DAG of the tasks that it calls."""
 
-    def __init__(self, function: Callable[P, object], dag_id: str, settings: Mapping[str, Any]) -> None:
+    def __init__(self, function: Callable[..., object], dag_id: str, settings: Mapping[str, Any]) -> None:
         self.function = function
         self._dag_id = dag_id
         self._settings = settings
         functools.update_wrapper(self, function)
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> DAG:
-        """Makes the DAG. The arguments are the defaults of its parameters, which runs may change."""
+    def __call__(self, *args: Any, **kwargs: Any) -> DAG:
+        """Makes the DAG. The arguments are the defaults of its parameters; a run must give those without one."""
         parameters = inspect.signature(self.function).parameters
         bound = inspect.signature(self.function).bind_partial(*args, **kwargs)
         params: dict[str, object] = {**(self._settings.get("params") or {})}
@@ -407,16 +405,15 @@ class DagFunction(Generic[P]):
                 params[name] = bound.arguments[name]
             elif name not in params:
                 params[name] = Param() if parameter.default is inspect.Parameter.empty else parameter.default
-        function: Callable[..., object] = self.function
         with DAG(self._dag_id, **{**self._settings, "params": params}) as made:
-            function(**{name: made.params[name] for name in parameters})
+            self.function(**{name: made.params[name] for name in parameters})
         return made
 
 
 @overload
-def dag(function: Callable[P, object], /) -> DagFunction[P]: ...
+def dag(function: Callable[..., object], /) -> DagFunction: ...
 @overload
-def dag(*, dag_id: str | None = None, **settings: Any) -> Callable[[Callable[P, object]], DagFunction[P]]: ...
+def dag(*, dag_id: str | None = None, **settings: Any) -> Callable[[Callable[..., object]], DagFunction]: ...
 def dag(function: Any = None, /, *, dag_id: str | None = None, **settings: Any) -> Any:
     """Makes a DAG of a function that calls tasks; call the function once to make it.
 
@@ -428,7 +425,7 @@ def dag(function: Any = None, /, *, dag_id: str | None = None, **settings: Any) 
         settings: see `DAG`.
     """
 
-    def decorate(function: Callable[P, object]) -> DagFunction[P]:
+    def decorate(function: Callable[..., object]) -> DagFunction:
         doc = inspect.getdoc(function) or ""
         return DagFunction(function, dag_id or function.__name__, {"doc_md": doc, **settings})
 

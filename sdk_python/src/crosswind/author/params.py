@@ -51,8 +51,11 @@ class ParamArg:
         raise TypeError(f"{self!r} is not known while the DAG file is being read; format it inside a task")
 
 
-class Params(Mapping[str, ParamArg]):
-    """The parameters of a DAG. `dag.params["month"]` is an argument for a task, like another task's result."""
+class Params(Mapping[str, Any]):
+    """The parameters of a DAG. `dag.params["month"]` is an argument for a task, like another task's result.
+
+    It is a `ParamArg`; type checkers take it for whatever the task wants.
+    """
 
     def __init__(self, params: Mapping[str, object], *, dag_id: str) -> None:
         self.declared = {
@@ -60,7 +63,7 @@ class Params(Mapping[str, ParamArg]):
         }
         self._dag_id = dag_id
 
-    def __getitem__(self, name: str) -> ParamArg:
+    def __getitem__(self, name: str) -> Any:
         if name not in self.declared:
             raise KeyError(f"DAG '{self._dag_id}' has no parameter {name!r}{suggest(name, self.declared)}")
         return ParamArg(name)

@@ -65,6 +65,8 @@ class TaskFunction(Generic[P, R]):
     an `XComArg`, which stands for it.
     """
 
+    __name__: str
+
     def __init__(self, definition: Definition, settings: TaskSettings, *, renamed: bool = False) -> None:
         self.definition = definition
         self.settings = settings

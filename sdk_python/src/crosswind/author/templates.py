@@ -30,7 +30,8 @@ def make_template(value: object, take: Callable[[Any], int | None]) -> str:
 
     Args:
         value: lists, tuples, dicts and JSON values, with outputs among them.
-        take: answers the number of a part for an output, None for anything else.
+        take: answers the number of a part for an output, None for anything else. It is not asked about what is
+            inside an object that has a key of the grammar: no output can be there.
     """
     return json.dumps(_shape(value, take), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
@@ -40,8 +41,9 @@ def _shape(value: object, take: Callable[[Any], int | None]) -> object:
     if number is not None:
         return {INPUT_KEY: number}
     if isinstance(value, dict):
-        shaped = {key: _shape(item, take) for key, item in value.items()}
-        return {LITERAL_KEY: shaped} if INPUT_KEY in value or LITERAL_KEY in value else shaped
+        if INPUT_KEY in value or LITERAL_KEY in value:
+            return {LITERAL_KEY: value}  # as it is, to its innermost value
+        return {key: _shape(item, take) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_shape(item, take) for item in value]
     return value
