@@ -129,7 +129,7 @@ def main() -> int:
         console.print(str(error), style="bold red", markup=False)
         for process in processes:
             console.print(f"--- the end of {process.log_file}", style="bold", markup=False)
-            console.print(process.tail(), markup=False, highlight=False)
+            console.print(process.tail(), markup=False, highlight=False, soft_wrap=True)
         return 1
     console.print(f"The report is {folder / 'flights' / run.run_id / 'report.md'}", highlight=False, soft_wrap=True)
     return 0

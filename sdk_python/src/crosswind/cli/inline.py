@@ -1,10 +1,186 @@
-"""`crosswind run`: a DAG file on a server in this process, its tasks on the main thread, for breakpoints."""
+"""`crosswind run`: a DAG file on a server in this process, its tasks on the main thread, for breakpoints.
 
+Server and worker are the real ones; only the database is in memory and the tasks are not forked.
+"""
+
+import contextlib
+import logging
+import pdb
+import re
+import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from crosswind.author.bundle import LoadedBundle, load_bundle
+from crosswind.cli.dags import ConfOption, encode_conf
+from crosswind.cli.failures import CommandError, ExitCode, usage_error
+from crosswind.cli.output import Output, note, print_json, print_line
+from crosswind.cli.progress import LineView, elapsed_text, list_task_summaries, watch_run
+from crosswind.cli.references import run_name
+from crosswind.cli.rows import decode_payload, enum_word, to_object
+from crosswind.client.control_client import ControlClient, ControlError, new_request_id
+from crosswind.control.v1.dag_runs_pb2 import DagRun, TriggerDagRunRequest
+from crosswind.control.v1.states_pb2 import RUN_STATE_SUCCEEDED, RunState
+from crosswind.control.v1.xcoms_pb2 import GetXComRequest
+from crosswind.runtime.inline import InlineWorker
 
-def run_file(file: Annotated[Path, typer.Argument()]) -> None:
-    """Placeholder."""
+NO_SERVER = "`crosswind run` needs the server, which runs in this process: pip install crosswind-server"
+SHOWN_CHARACTERS = 2000
+
+
+def run_file(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The DAG file.")],
+    dag: Annotated[str, typer.Argument(metavar="[DAG]", help="Which DAG, where the file has several.")] = "",
+    conf: ConfOption = "",
+    debug: Annotated[bool, typer.Option("--pdb", help="Open the debugger where a task fails.")] = False,
+    output: Annotated[Output, typer.Option("--output", "-o", help="How to print the answer.")] = Output.TABLE,
+) -> None:
+    """Runs a DAG file here and now, its tasks in this process, so that breakpoint() works. Exits 0 if it succeeds."""
+    payload = encode_conf(conf) if conf else None
+    loaded = _load(file)
+    dag_id = _choose_dag(loaded, file, dag)
+    try:
+        from crosswind_server import server_log
+        from crosswind_server.app import serve_in_thread
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.split(".")[0] != "crosswind_server":
+            raise
+        raise usage_error(NO_SERVER) from None
+    server_log.configure(form="console", level="info")
+    for name in ("crosswind.server", "crosswind.worker"):
+        logging.getLogger(name).setLevel(logging.ERROR)  # what tasks log is what matters here
+    with (
+        serve_in_thread() as server,
+        ControlClient(server.address, token=server.access_token) as client,
+        InlineWorker(address=server.address, token=server.enrolment_token, loaded=loaded, name="here") as worker,
+    ):
+        request = TriggerDagRunRequest(dag_id=dag_id, conf=payload, request_id=new_request_id())
+        watch = _Watch(client, client.call(client.dag_runs.TriggerDagRun, request).dag_run, worker)
+        debugger = _debugger() if debug else contextlib.nullcontext()
+        # Where stdout holds JSON, what tasks print goes to stderr.
+        stdout = contextlib.redirect_stdout(sys.stderr) if output is Output.JSON else contextlib.nullcontext()
+        with debugger, stdout:
+            worker.run_tasks()
+        run = watch.result()
+        _print_result(client, run, output=output)
+    if run.state != RUN_STATE_SUCCEEDED:
+        raise typer.Exit(ExitCode.FAILED)
+
+
+class _Watch:
+    """Shows a run from a thread of its own, and ends the worker when the run has ended."""
+
+    def __init__(self, client: ControlClient, run: DagRun, worker: InlineWorker) -> None:
+        self._client = client
+        self._run = run
+        self._worker = worker
+        self._error: ControlError | None = None
+        self._thread = threading.Thread(target=self._watch, name="crosswind-watch", daemon=True)
+        self._thread.start()
+
+    def result(self) -> DagRun:
+        """The run as it ended.
+
+        Raises:
+            ControlError: it could not be watched to its end.
+        """
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+        return self._run
+
+    def _watch(self) -> None:
+        try:
+            # Lines and no live display: a debugger needs the terminal as it is.
+            self._run = watch_run(self._client, self._run, LineView())
+        except ControlError as error:
+            self._error = error
+        finally:
+            self._worker.end()
+
+
+class _PostMortem(logging.Handler):
+    """Opens the debugger where a task failed.
+
+    A task's failure is logged while its exception is being handled, on the thread that ran it: there the frames are
+    still at hand, and the rest of the worker goes on meanwhile.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = sys.exc_info()[1]
+        if error is not None and error.__traceback__ is not None:
+            note(f"{type(error).__name__}: {error}")
+            pdb.post_mortem(error.__traceback__)
+
+
+@contextlib.contextmanager
+def _debugger() -> Iterator[None]:
+    logger, handler = logging.getLogger("crosswind.task"), _PostMortem()
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+
+
+def _load(file: Path) -> LoadedBundle:
+    name = re.sub(r"[^A-Za-z0-9_.-]", "-", file.absolute().stem)
+    try:
+        loaded = load_bundle(file, name)
+    except FileNotFoundError:
+        raise usage_error(f"There is nothing at {file}: name a DAG file.") from None
+    for problem in loaded.problems:
+        note(str(problem))
+    return loaded
+
+
+def _choose_dag(loaded: LoadedBundle, file: Path, dag: str) -> str:
+    if dag in loaded.dags:
+        return dag
+    if not loaded.dags:
+        if loaded.problems:
+            raise CommandError(f"{file} has no DAG that can be run; what is wrong stands above.")
+        raise CommandError(f"{file} has no DAG: define one with `with DAG(...):`.")
+    names = ", ".join(sorted(loaded.dags))
+    if dag:
+        raise usage_error(f"{file} has no DAG `{dag}`: it has {names}.")
+    if len(loaded.dags) > 1:
+        raise usage_error(f"{file} has several DAGs: say which of {names}.")
+    return next(iter(loaded.dags))
+
+
+def _print_result(client: ControlClient, run: DagRun, *, output: Output) -> None:
+    """Says how the run ended, and what the tasks returned that nothing follows."""
+    results = _read_results(client, run)
+    if output is Output.JSON:
+        print_json({**to_object(run), "results": results})
+        return
+    for task_id, value in results.items():
+        text = repr(value)
+        cut = " ..." if len(text) > SHOWN_CHARACTERS else ""
+        print_line(f"{task_id} returned {text[:SHOWN_CHARACTERS]}{cut}")
+    took = elapsed_text(run.queued_time, run.end_time)
+    print_line(f"{run_name(run)} {enum_word(RunState.DESCRIPTOR, run.state)} after {took}.")
+
+
+def _read_results(client: ControlClient, run: DagRun) -> dict[str, Any]:
+    tasks = list_task_summaries(client, run)
+    followed = {upstream for task in tasks for upstream in task.upstream_task_ids}
+    results: dict[str, Any] = {}
+    for task in tasks:
+        if task.task_id in followed or task.mapped:
+            continue
+        request = GetXComRequest(dag_id=run.dag_id, run_id=run.run_id, task_id=task.task_id)
+        try:
+            results[task.task_id] = decode_payload(client.call(client.xcoms.GetXCom, request).value)
+        except ControlError as error:
+            if error.reason != "XCOM_NOT_FOUND":  # it returned nothing
+                raise
+    return results
