@@ -133,6 +133,9 @@ def held_by(uow: UnitOfWork, instance_ids: Collection[str]) -> Sequence[Row[Any]
     return uow.execute(_HELD, {"ids": list(instance_ids)}).all() if instance_ids else []
 
 
+_ONE_MORE_DELIVERY: Final = {"deliveries": _a.deliveries + 1}
+
+
 def deliver_again(uow: UnitOfWork, ids: Collection[str]) -> Sequence[str]:
     """Count one more delivery of unstarted leases; answers the ids of those that are still unstarted. [LEASE-2]"""
     again = uow.dialect.update_values(
@@ -141,7 +144,7 @@ def deliver_again(uow: UnitOfWork, ids: Collection[str]) -> Sequence[str]:
         [],
         [{"id": attempt_id} for attempt_id in ids],
         where=_IS_ASSIGNED,
-        set_all={"deliveries": _a.deliveries + 1},
+        set_all=_ONE_MORE_DELIVERY,
         returning=["id"],
     )
     return [row.id for row in again]

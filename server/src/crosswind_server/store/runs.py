@@ -32,6 +32,9 @@ _ids: BindParameter[Any] = bindparam("ids", expanding=True)
 _BY_ID = select(*COLUMNS).where(dag_run.c.id.in_(_ids))
 _OF_ATTEMPTS = select(*COLUMNS).where(dag_run.c.id.in_(select(attempt.c.run_key).where(attempt.c.id.in_(_ids))))
 
+_NEXT_REVISION: Final = {"revision": dag_run.c.revision + 1}
+_FREE = select(dag_run.c.id).where(dag_run.c.id.in_(_ids))
+
 
 def lock(uow: UnitOfWork, ids: Collection[str]) -> Sequence[Row[Any]]:
     """Lock runs, in the order of their ids; who changes anything in a run locks it first."""
@@ -59,7 +62,7 @@ def add(uow: UnitOfWork, values: RowValues) -> None:
 def change(uow: UnitOfWork, rows: Sequence[RowValues]) -> None:
     """Change runs that are locked, and raise their revisions."""
     columns = [name for name in rows[0] if name != "id"] if rows else []
-    uow.dialect.update_values(dag_run, ["id"], columns, rows, set_all={"revision": dag_run.c.revision + 1})
+    uow.dialect.update_values(dag_run, ["id"], columns, rows, set_all=_NEXT_REVISION)
 
 
 def touch_unlocked(uow: UnitOfWork, ids: Collection[str]) -> None:
@@ -68,8 +71,7 @@ def touch_unlocked(uow: UnitOfWork, ids: Collection[str]) -> None:
     An assignment does not lock the run, so it must not wait for one: a run that somebody else has locked is about to
     get a new revision anyway.
     """
-    free = select(dag_run.c.id).where(dag_run.c.id.in_(_ids))
-    rows = uow.execute(uow.dialect.claim_rows(free, dag_run), {"ids": list(ids)}).all()
+    rows = uow.execute(uow.dialect.claim_rows(_FREE, dag_run), {"ids": list(ids)}).all()
     change(uow, [{"id": row.id} for row in rows])
 
 
