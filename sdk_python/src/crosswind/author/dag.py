@@ -297,6 +297,12 @@ class DAG:
                 f"DAG '{self.dag_id}' has {len(self.tasks)} tasks, and at most {MAX_TASKS} are allowed; map a task "
                 "over a list with .expand(...)"
             )
+        if len(self.tags) > 50 or any(len(tag) > 100 for tag in self.tags):
+            raise self._error(
+                f"DAG '{self.dag_id}' has more than 50 tags, or one of more than 100 characters; drop some"
+            )
+        if len(self.doc_md.encode()) > 64 * 1024:
+            raise self._error(f"DAG '{self.dag_id}' has documentation of more than 64 KiB; shorten doc_md")
         for node in self.tasks.values():
             for up in node.data_upstream():
                 if up.dag is not self:
