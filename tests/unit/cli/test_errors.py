@@ -144,3 +144,13 @@ def test_tls_is_spoken_where_it_is_asked_for(server, ask, tmp_path):
     missing = ask("dags", "list", "--tls-ca", str(tmp_path / "none.pem"))
     assert (missing.code, len(missing.err.splitlines())) == (2, 1)
     assert "none.pem" in missing.err
+
+
+def test_defect_is_one_sentence_and_its_traceback_is_at_hand(ask, monkeypatch):
+    monkeypatch.setattr("crosswind.cli.dags.ListDagsRequest", lambda **_: 1 / 0)
+    result = ask("dags", "list")
+    assert result.code == 1
+    assert result.err.startswith("A defect of this command: ZeroDivisionError: division by zero.")
+    monkeypatch.setenv("CROSSWIND_TRACEBACK", "1")
+    with pytest.raises(ZeroDivisionError):
+        ask("dags", "list")

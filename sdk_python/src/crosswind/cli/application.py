@@ -76,6 +76,12 @@ def run(arguments: Sequence[str]) -> int:
         # Who reads the pipe has seen enough. Python would complain once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.FAILED
+    except Exception as error:
+        if os.environ.get("CROSSWIND_TRACEBACK"):
+            raise
+        what = f"{type(error).__name__}: {_sentence(str(error) or 'no message')}"
+        note(f"A defect of this command: {what} CROSSWIND_TRACEBACK=1 shows where; please report it.")
+        return ExitCode.FAILED
     return code if isinstance(code, int) else ExitCode.DONE
 
 
