@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote, urlencode
 
 from crosswind.author.context import require_current
 from crosswind.author.errors import ConnectionNotFound, UnreadableValue
@@ -83,6 +82,8 @@ class Connection:
 
     def get_uri(self) -> str:
         """The connection as one URI, such as `postgres://user:secret@host:5432/db?sslmode=require`."""
+        from urllib.parse import quote, urlencode  # few tasks need it
+
         kind = self.conn_type.lower().replace("_", "-")
         account = quote(self.login, safe="")
         if self.password:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from crosswind.author.errors import DagError
 
@@ -71,8 +70,9 @@ def as_utc(moment: datetime) -> datetime:
 
 
 def _zone_name(moment: datetime | None) -> str:
-    zone = moment.tzinfo if moment is not None else None
-    return zone.key if isinstance(zone, ZoneInfo) and zone.key != "UTC" else ""
+    # A ZoneInfo has it, a fixed offset has not.
+    name = getattr(moment.tzinfo, "key", "") if moment is not None else ""
+    return "" if name == "UTC" else str(name)
 
 
 def _check_expression(expression: str, dag_id: str) -> None:

@@ -5,7 +5,6 @@ Here belong their names, types and checks. How they look in a manifest is `manif
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -147,6 +146,8 @@ def check_settings(settings: Mapping[str, Any], *, owner: str) -> TaskSettings:
 
 def suggest(name: str, known: Iterable[str]) -> str:
     """The end of a sentence about an unknown name: what was meant, or nothing."""
+    import difflib  # only mistakes need it
+
     near = difflib.get_close_matches(name, sorted(known), n=1)
     return f"; did you mean {near[0]!r}?" if near else ""
 
