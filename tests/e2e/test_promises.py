@@ -92,7 +92,7 @@ def test_worker_that_reaches_one_port_and_nothing_else_runs_a_pipeline(each_clus
         worker = cluster.worker(address=network.address, wrap=network.command(), pass_fds=network.pass_fds)
         worker.start()
         network.connect()
-        worker.wait_registered()
+        worker.wait_on_offer()
         run = cluster.control.trigger("pipeline")
         puppet = cluster.stage.enter("report")
         assert puppet.value == [[5, 5, 5]]

@@ -105,7 +105,7 @@ def test_worker_waits_for_a_server_that_is_down(cluster):
     assert "Traceback" not in worker.log
     assert line
     cluster.server.start()
-    worker.wait_registered()
+    worker.wait_on_offer()
     run_id = cluster.control.trigger("one")
     cluster.stage.enter("work").succeed(1)
     assert cluster.control.wait_run("one", run_id) == "SUCCEEDED"

@@ -103,7 +103,7 @@ class Cluster:
         """Start a worker and return when it is registered."""
         worker = self.worker(name, **options)
         worker.start()
-        worker.wait_registered()
+        worker.wait_on_offer()
         return worker
 
     def protocol_worker(self, name: str = "bare") -> ProtocolWorker:

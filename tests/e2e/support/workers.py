@@ -86,6 +86,6 @@ class WorkerProcess(Process):
         )
         super().__init__(name, [*wrap, *command], folder=folder, environment=environment, pass_fds=pass_fds)
 
-    def wait_registered(self, *, since: int = 0) -> None:
-        """Wait until the server has taken its registration and its bundles."""
-        self.wait_for(r"(?i)\bregistered\b", since=since)
+    def wait_on_offer(self, *, since: int = 0) -> None:
+        """Wait until the server has taken its registration and what its folder holds now."""
+        self.wait_for(r"On offer: \S+ \S", since=since)

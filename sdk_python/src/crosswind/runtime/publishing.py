@@ -44,6 +44,7 @@ class Publisher:
         self._register_again = register_again
         self._known: set[tuple[str, str]] = set()  # that the server has been told since the last registration
         self._refused: set[tuple[str, str]] = set()
+        self._told: set[tuple[str, str]] = set()
         self._wanted = asyncio.Event()
         self.published = asyncio.Event()
         """Set once everything that was there has been told."""
@@ -67,8 +68,16 @@ class Publisher:
             await self._wanted.wait()
             self._wanted.clear()
             await self._publish()
+            self._tell()
             if not self._wanted.is_set():
                 self.published.set()
+
+    def _tell(self) -> None:
+        """Says in the log what the server will send work for, when that has changed."""
+        if self._known != self._told:
+            self._told = set(self._known)
+            offers = ", ".join(f"{bundle} {version[:8]}" for bundle, version in sorted(self._known))
+            _log.info("On offer: %s.", offers or "nothing")
 
     async def _publish(self) -> None:
         manifests = {(found.bundle, found.bundle_version): found for found in self._offerings.manifests()}
