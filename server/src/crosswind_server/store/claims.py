@@ -6,6 +6,7 @@ are taken and what an assignment is belongs to `services.polling`.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -81,6 +82,49 @@ def wanted_offers(uow: UnitOfWork, instance_id: str, queues: Collection[str]) ->
     return {row.offer_key: (row.bundle, row.version) for row in rows}
 
 
+@functools.cache
+def _best_ids(sources: int) -> Select[Any]:
+    """The ids of the best instances of so many pairs of an offer and a queue."""
+    branches: list[Select[Any]] = []
+    for number in range(sources):
+        best = (
+            select(_t.id, _t.priority, _t.queued_time)
+            .join(dag_run, dag_run.c.id == _t.run_key)
+            .join(dag, and_(dag.c.team == dag_run.c.team, dag.c.dag_id == dag_run.c.dag_id))
+            .where(
+                _IS_QUEUED,
+                _t.team == bindparam("team"),
+                _t.offer_key == bindparam(f"offer_{number}"),
+                _t.queue == bindparam(f"queue_{number}"),
+                _t.slots <= bindparam("slots"),
+                dag.c.paused.is_(False),
+            )
+            .order_by(_t.priority.desc(), _t.queued_time, _t.id)
+            .limit(bindparam("most"))
+            .subquery(f"best_{number}")
+        )
+        branches.append(select(best))
+    together = union_all(*branches).subquery("best")
+    order = (together.c.priority.desc(), together.c.queued_time, together.c.id)
+    return select(together.c.id).order_by(*order).limit(bindparam("most"))
+
+
+_CLAIMED = (
+    select(
+        *task_instances.COLUMNS,
+        dag_run.c.dag_id,
+        dag_run.c.run_id,
+        dag_run.c.code_version_id,
+        attempt.c.state.label("last_state"),
+        case((attempt.c.start_time.is_not(None), literal_column("1")), else_=literal_column("0")).label("last_started"),
+    )
+    .join(dag_run, dag_run.c.id == _t.run_key)
+    .outerjoin(attempt, attempt.c.id == _t.attempt_id)
+    .where(_t.id.in_(bindparam("ids", expanding=True)), _IS_QUEUED)
+    .order_by(_t.priority.desc(), _t.queued_time, _t.id)
+)
+
+
 def lock_best(
     uow: UnitOfWork, team: str, *, offer_keys: Collection[str], queues: Collection[str], slots: int, limit: int
 ) -> Sequence[Row[Any]]:
@@ -93,46 +137,14 @@ def lock_best(
         slots: an instance that takes more is left.
         limit: the most rows.
     """
-    branches: list[Select[Any]] = []
-    for number, (offer_key, queue) in enumerate((key, queue) for key in sorted(offer_keys) for queue in sorted(queues)):
-        best = (
-            select(_t.id, _t.priority, _t.queued_time)
-            .join(dag_run, dag_run.c.id == _t.run_key)
-            .join(dag, and_(dag.c.team == dag_run.c.team, dag.c.dag_id == dag_run.c.dag_id))
-            .where(
-                _IS_QUEUED,
-                _t.team == team,
-                _t.offer_key == offer_key,
-                _t.queue == queue,
-                _t.slots <= slots,
-                dag.c.paused.is_(False),
-            )
-            .order_by(_t.priority.desc(), _t.queued_time, _t.id)
-            .limit(limit)
-            .subquery(f"best_{number}")
-        )
-        branches.append(select(best))
-    together = union_all(*branches).subquery("best")
-    order = (together.c.priority.desc(), together.c.queued_time, together.c.id)
-    found = uow.execute(select(together.c.id).order_by(*order).limit(limit)).scalars().all()
+    pairs = [(offer_key, queue) for offer_key in sorted(offer_keys) for queue in sorted(queues)]
+    parameters: dict[str, Any] = {"team": team, "slots": slots, "most": limit}
+    for number, (offer_key, queue) in enumerate(pairs):
+        parameters |= {f"offer_{number}": offer_key, f"queue_{number}": queue}
+    found = uow.execute(_best_ids(len(pairs)), parameters).scalars().all()
     if not found:
         return []
-    started = case((attempt.c.start_time.is_not(None), literal_column("1")), else_=literal_column("0"))
-    query = (
-        select(
-            *task_instances.COLUMNS,
-            dag_run.c.dag_id,
-            dag_run.c.run_id,
-            dag_run.c.code_version_id,
-            attempt.c.state.label("last_state"),
-            started.label("last_started"),
-        )
-        .join(dag_run, dag_run.c.id == _t.run_key)
-        .outerjoin(attempt, attempt.c.id == _t.attempt_id)
-        .where(_t.id.in_(bindparam("ids", expanding=True)), _IS_QUEUED)
-        .order_by(_t.priority.desc(), _t.queued_time, _t.id)
-    )
-    return uow.execute(uow.dialect.claim_rows(query, task_instance), {"ids": list(found)}).all()
+    return uow.execute(uow.dialect.claim_rows(_CLAIMED, task_instance), {"ids": list(found)}).all()
 
 
 def assign(uow: UnitOfWork, rows: Sequence[RowValues]) -> None:

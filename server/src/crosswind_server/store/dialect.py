@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypeVar
 
-from sqlalchemy import Column, ColumnElement, CursorResult, FromClause, Row, Select, Table, insert
+from sqlalchemy import Column, ColumnElement, CursorResult, FromClause, Row, Select, Table
 from sqlalchemy.engine.interfaces import Dialect as SQLAlchemyDialect
 from sqlalchemy.sql.base import Executable
 
@@ -108,7 +108,7 @@ class Dialect:
             return 0
         if self.name == "sqlite":
             # In process there are no round trips to save, and this is the only way without a detour for large values.
-            self._execute(insert(table), list(rows))
+            self._execute(statements.plain_insert(table), list(rows))
             return len(rows)
         self._insert_rows(table, rows)
         return len(rows)

@@ -26,6 +26,7 @@ from sqlalchemy import (
     bindparam,
     column,
     func,
+    insert,
     literal_column,
     select,
     true,
@@ -168,6 +169,9 @@ def insert_rows(
     if returning:
         statement = statement.returning(*(table.c[name] for name in returning))
     return statement, source
+
+
+plain_insert = functools.cache(insert)
 
 
 @functools.lru_cache(maxsize=_KEPT)

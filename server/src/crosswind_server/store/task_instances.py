@@ -6,10 +6,11 @@ somebody else has locked; see `claims`.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Sequence
 from typing import Any, Final
 
-from sqlalchemy import BindParameter, Row, and_, bindparam, func, select, update
+from sqlalchemy import BindParameter, FromClause, Row, Select, and_, bindparam, func, select, update
 
 from crosswind_server.store import guards
 from crosswind_server.store.dialect import RowValues
@@ -101,11 +102,15 @@ def get_tasks(uow: UnitOfWork, keys: Collection[tuple[str, int]]) -> Sequence[Ro
         {"run_key": _t.run_key, "task_index": _t.task_index},
         [{"run_key": run_key, "task_index": index} for run_key, index in keys],
     )
-    query = select(*COLUMNS).join(
+    return uow.execute(_tasks_in(source), parameters).all()
+
+
+@functools.lru_cache(maxsize=16)
+def _tasks_in(source: FromClause) -> Select[Any]:
+    return select(*COLUMNS).join(
         source,
         and_(_t.run_key == source.c.run_key, _t.task_index == source.c.task_index, _t.map_index == -1),
     )
-    return uow.execute(query, parameters).all()
 
 
 def add(uow: UnitOfWork, rows: Sequence[RowValues]) -> None:

@@ -57,6 +57,11 @@ def set_state(uow: UnitOfWork, instance_id: str, state: str, *, ended: bool) -> 
     )
 
 
+_MAY_GO_ON = or_(_IS_LIVE, _w.state == "lost")
+_REVIVED = case((_w.state == "lost", "active"), else_=_w.state)
+_ALL = tuple(column.name for column in _w)
+
+
 def hear(uow: UnitOfWork, rows: Sequence[RowValues]) -> Sequence[Row[Any]]:
     """Take signs of life of instances: rows with `instance_id` and `used_slots`; a lost one is active again.
 
@@ -67,18 +72,18 @@ def hear(uow: UnitOfWork, rows: Sequence[RowValues]) -> Sequence[Row[Any]]:
         ["instance_id"],
         ["used_slots"],
         rows,
-        where=or_(_IS_LIVE, _w.state == "lost"),
-        set_all={"last_heartbeat_time": uow.now, "state": _revived(), "end_time": None},
-        returning=[column.name for column in worker.c],
+        where=_MAY_GO_ON,
+        set_all={"last_heartbeat_time": uow.now, "state": _REVIVED, "end_time": None},
+        returning=_ALL,
     )
 
 
 _POLLED = (
     update(worker)
-    .where(_w.instance_id == bindparam("polling"), or_(_IS_LIVE, _w.state == "lost"))
+    .where(_w.instance_id == bindparam("polling"), _MAY_GO_ON)
     .values(
         last_heartbeat_time=bindparam("heard"),
-        state=case((_w.state == "lost", "active"), else_=_w.state),
+        state=_REVIVED,
         end_time=None,
         poll_number=case((_w.poll_number < bindparam("number"), bindparam("number")), else_=_w.poll_number),
     )
@@ -95,17 +100,18 @@ def hear_poll(uow: UnitOfWork, instance_id: str, poll_number: int) -> Row[Any] |
     return uow.execute(_POLLED, given).one_or_none()
 
 
-def _revived() -> Any:
-    return case((_w.state == "lost", "active"), else_=_w.state)
+_SILENT = select(worker).where(_IS_LIVE, _w.last_heartbeat_time < bindparam("before")).limit(bindparam("most"))
 
 
 def lock_silent(uow: UnitOfWork, *, before: int, limit: int) -> Sequence[Row[Any]]:
     """Lock live instances that were not heard of since a moment; skips those that are locked."""
-    query = select(worker).where(_IS_LIVE, _w.last_heartbeat_time < before).limit(limit)
-    return uow.execute(uow.dialect.claim_rows(query, worker)).all()
+    return uow.execute(uow.dialect.claim_rows(_SILENT, worker), {"before": before, "most": limit}).all()
+
+
+_QUIETEST = select(func.min(_w.last_heartbeat_time)).where(_IS_LIVE)
 
 
 def quietest(uow: UnitOfWork) -> int | None:
     """When the live instance that has been silent longest was heard of last."""
-    heard: int | None = uow.execute(select(func.min(_w.last_heartbeat_time)).where(_IS_LIVE)).scalar_one()
+    heard: int | None = uow.execute(_QUIETEST).scalar_one()
     return heard

@@ -5,12 +5,13 @@ A list is stored as rows of `xcom_item`, any other value in its own row. Who may
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Row, and_, bindparam, delete, func, select
+from sqlalchemy import FromClause, Row, Select, and_, bindparam, delete, func, select
 
 from crosswind_server.store.schema import xcom, xcom_item
 from crosswind_server.store.unit_of_work import UnitOfWork
@@ -103,9 +104,14 @@ def find(uow: UnitOfWork, keys: Collection[tuple[str, str, str]], *, mapped: boo
         {"run_key": _x.run_key, "task_id": _x.task_id, "key": _x.key},
         [{"run_key": run_key, "task_id": task_id, "key": key} for run_key, task_id, key in keys],
     )
+    return uow.execute(_infos_of(source, mapped), parameters).all()
+
+
+@functools.lru_cache(maxsize=16)
+def _infos_of(source: FromClause, mapped: bool) -> Select[Any]:
     named = and_(_x.run_key == source.c.run_key, _x.task_id == source.c.task_id, _x.key == source.c.key)
     query = select(*INFO).join(source, named).where(_x.map_index >= 0 if mapped else _x.map_index == -1)
-    return uow.execute(query.order_by(_x.run_key, _x.task_id, _x.map_index, _x.key), parameters).all()
+    return query.order_by(_x.run_key, _x.task_id, _x.map_index, _x.key)
 
 
 def count_mapped(uow: UnitOfWork, run_key: str, task_id: str, key: str) -> int:
