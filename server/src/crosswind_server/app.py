@@ -10,8 +10,10 @@ import contextlib
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version as distribution_version
 from pathlib import Path
 from typing import Any, Final
@@ -26,11 +28,12 @@ from crosswind_server.home import Home, HomeUnusable, parse_key, read_keys
 from crosswind_server.rpc.server import RpcServer
 from crosswind_server.rpc.servicers import registers
 from crosswind_server.rpc.worker_service import WorkerServicer
-from crosswind_server.services import requests, tokens
+from crosswind_server.services import tokens
 from crosswind_server.services.callers import CallerKind, Role
+from crosswind_server.services.declared import SealedValues
 from crosswind_server.services.dependencies import Services
+from crosswind_server.services.heart import Heart
 from crosswind_server.services.sealing import Sealer, make_key
-from crosswind_server.services.timers import Timekeeper
 from crosswind_server.services.tokens import IssuedToken, TokenSigner, TokenVerifier
 from crosswind_server.settings import PlainSettings, ServerSettings
 from crosswind_server.store.engine import Store
@@ -41,7 +44,6 @@ from crosswind_server.versions.gates import Gates
 DEFAULT_TEAM: Final = "default"
 LOCAL_SUBJECT: Final = "local"
 _LOCAL_LIFE_US: Final = 3_650 * tokens.DAY_US
-_CLEAN_EVERY_S: Final = 3_600.0
 
 _log: Final = structlog.stdlib.get_logger("crosswind.server")
 
@@ -86,12 +88,14 @@ class Server:
             signer = await store.write(LOAD_SIGNER, sealer)
             verifier = TokenVerifier(signer)
             verifier.replace_revoked(await store.read(tokens.read_revoked))
+            heart = Heart(store, settings.timing(), signer=signer, declared=SealedValues(sealer))
             services = Services(
                 store=store,
                 timing=settings.timing(),
                 sealer=sealer,
                 signer=signer,
                 verifier=verifier,
+                heart=heart,
                 server_id=str(uuid7(_now_us())),
                 started_us=_now_us(),
                 version=distribution_version("crosswind-server"),
@@ -99,17 +103,15 @@ class Server:
                 database_connections=count_connections(settings, store),
             )
             self.access_token, self.enrolment_token = await self._local_tokens(store, signer, verifier)
-            timekeeper = Timekeeper(store, services.timing)
-            worker_calls = WorkerServicer(services)
+            worker_calls = WorkerServicer(services, heart)
             adders = [*registers(services), lambda s: add_WorkerServiceServicer_to_server(worker_calls, s)]
             rpc = RpcServer(services, versions=Gates(), version_key=METADATA_KEY, registers=adders)
             stack.push_async_callback(self._finish, rpc)
-            await timekeeper.start()
-            stack.push_async_callback(timekeeper.stop)
-            for loop in (watch_revocations(services), clean_up(services)):
-                stack.push_async_callback(_cancel, asyncio.create_task(loop))
+            await heart.timekeeper.start()
+            stack.push_async_callback(heart.timekeeper.stop)
+            stack.push_async_callback(_cancel, asyncio.create_task(watch_revocations(services)))
             self.address = await rpc.start(listening)
-            stack.push_async_callback(self._end_polls, services, rpc, worker_calls)
+            stack.push_async_callback(self._end_polls, services, rpc)
             store.announce(self.address)
             if self._home is not None:
                 self._home.write(self._home.access_token_file, self.access_token + "\n")
@@ -125,10 +127,10 @@ class Server:
         """Say that it stops, answer what waits, let running calls end, and close the database. [STOP-1]"""
         await self._stack.aclose()
 
-    async def _end_polls(self, services: Services, rpc: RpcServer, worker_calls: WorkerServicer) -> None:
+    async def _end_polls(self, services: Services, rpc: RpcServer) -> None:
         await rpc.report_stopping()
         services.stopping.set()
-        worker_calls.begin_stop()
+        services.heart.polling.begin_stop()
         services.store.hints.wake_all()
 
     async def _finish(self, rpc: RpcServer) -> None:
@@ -176,31 +178,22 @@ def serve_in_thread(db: str = "sqlite://", **settings: Any) -> Iterator[RunningS
         What `Server.start` raises.
     """
     server = Server(PlainSettings(**{"db": db, "address": "127.0.0.1:0", "stop_grace": 1.0, **settings}), home=None)
-    started = threading.Event()
-    stop: Callable[[], None] = lambda: None  # noqa: E731  # replaced once the loop runs
-    failure: list[BaseException] = []
+    started: Future[Callable[[], object]] = Future()
 
     async def serve() -> None:
-        nonlocal stop
         leave = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        stop = lambda: loop.call_soon_threadsafe(leave.set)  # noqa: E731  # one line, used once
         try:
             await server.start()
         except BaseException as error:
-            failure.append(error)
+            started.set_exception(error)
             return
-        finally:
-            started.set()
+        started.set_result(partial(asyncio.get_running_loop().call_soon_threadsafe, leave.set))
         await leave.wait()
         await server.stop()
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()), name="crosswind-server", daemon=True)
     thread.start()
-    started.wait()
-    if failure:
-        thread.join()
-        raise failure[0]
+    stop = started.result()
     try:
         yield RunningServer(
             address=server.address, access_token=server.access_token, enrolment_token=server.enrolment_token
@@ -245,14 +238,6 @@ async def watch_revocations(services: Services) -> None:
             await subscription.wait(services.timing.heartbeat_interval)
             with contextlib.suppress(Exception):
                 services.verifier.replace_revoked(await services.store.read(tokens.read_revoked))
-
-
-async def clean_up(services: Services) -> None:
-    """Forget the answers that nobody may ask for any more."""
-    while True:
-        await asyncio.sleep(_CLEAN_EVERY_S)
-        with contextlib.suppress(Exception):
-            await services.store.write(requests.FORGET_OLD_ANSWERS, None)
 
 
 @contextlib.asynccontextmanager

@@ -104,7 +104,8 @@ class _Direct(TokenAccess):
                 life_us=wanted.life_us,
             ).token
 
-        return self._write(make)
+        token: str = self._write(make)
+        return token
 
     def list(self, team: str, *, include_ended: bool) -> Sequence[TokenInfo]:
         with self._store:
@@ -142,7 +143,7 @@ class _Remote(TokenAccess):
                 f" '{wanted.team}'."
             )
         if wanted.kind is CallerKind.ACCESS:
-            role = tokens_pb2.Role.Value(f"ROLE_{wanted.role.value.upper()}")
+            role = f"ROLE_{wanted.role.value.upper()}"
             access = tokens_pb2.CreateAccessTokenRequest(
                 subject=wanted.subject, role=role, ttl=ttl, request_id=str(uuid.uuid4())
             )

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-
-from crosswind.control.v1 import server_pb2, server_pb2_grpc, states_pb2
+from crosswind.control.v1 import server_pb2, server_pb2_grpc
 from crosswind_server.domain.version import CURRENT, OLDEST
 from crosswind_server.rpc.authentication import caller
 from crosswind_server.rpc.calls import ServicerContext
+from crosswind_server.rpc.enums import state_counts
 from crosswind_server.rpc.messages import timestamp
 from crosswind_server.services import server_info
 from crosswind_server.services.dependencies import Services
@@ -50,9 +49,3 @@ class ServerServicer(server_pb2_grpc.ServerServiceServicer):
                 slots=info.counts.slots,
             ),
         )
-
-
-def state_counts(counts: Mapping[str, int]) -> Iterable[states_pb2.TaskStateCount]:
-    """Counts of task instances by state, in the order of the states."""
-    numbers = {states_pb2.TaskState.Value(f"TASK_STATE_{state.upper()}"): count for state, count in counts.items()}
-    return [states_pb2.TaskStateCount(state=state, count=numbers[state]) for state in sorted(numbers)]

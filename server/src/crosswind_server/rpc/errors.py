@@ -48,7 +48,8 @@ def status_details(refused: Refused) -> bytes:
     packed = AnyMessage()
     packed.Pack(info)
     status = Status(code=status_code(refused).value[0], message=refused.message, details=[packed])
-    return status.SerializeToString()
+    details: bytes = status.SerializeToString()
+    return details
 
 
 async def abort(context: grpc.aio.ServicerContext[object, object], refused: Refused) -> NoReturn:

@@ -130,7 +130,13 @@ def read_page(request: Message, team: str) -> Page:
 
 
 async def change(
-    services: Services, request: Message, response_type: type[M], act: Callable[[UnitOfWork], M], *, team: str = ""
+    services: Services,
+    request: Message,
+    response_type: type[M],
+    act: Callable[[UnitOfWork], M],
+    *,
+    check: Callable[[UnitOfWork], None] = lambda _: None,
+    team: str = "",
 ) -> M:
     """Carry out a request that has a `request_id`, once, and answer what it answered first.
 
@@ -139,6 +145,7 @@ async def change(
         request: the message; its id and its bytes identify the call.
         response_type: what is answered.
         act: does it within a transaction.
+        check: what must hold, in the same transaction, also for a call that was answered before.
         team: of the caller; by default that of the token.
     """
     identity = RequestIdentity(
@@ -149,6 +156,7 @@ async def change(
     )
 
     def perform(uow: UnitOfWork) -> bytes:
+        check(uow)
         return once(uow, services.sealer, identity, lambda inner: act(inner).SerializeToString())
 
     return response_type.FromString(await services.store.write(PERFORM, perform))
@@ -161,6 +169,7 @@ async def read_or_wait(
     *,
     done: Callable[[R], bool],
     wait: float,
+    look_again: Callable[[R], float | None] = lambda _: None,
 ) -> R:
     """Read, and while there is nothing to say wait for a hint and read again.
 
@@ -170,20 +179,20 @@ async def read_or_wait(
         read: the query.
         done: whether there is something to say.
         wait: seconds at most.
+        look_again: in how many seconds something changes that nobody hints; None: nothing does.
     """
     result = await services.store.read(read)
     if wait <= 0 or done(result):
         return result
-    deadline = asyncio.get_running_loop().time() + wait
-    while not done(result) and not services.stopping.is_set():
-        async with services.store.hints.subscribe(*topics(result)) as subscription:
-            # Between the first read and the subscription a hint may have passed.
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + wait
+    watched = topics(result)
+    async with services.store.hints.subscribe(*watched) as subscription:
+        while True:
+            # Between the read before and the subscription, or the hint before, another one may have passed.
             result = await services.store.read(read)
-            left = deadline - asyncio.get_running_loop().time()
-            if done(result) or left <= 0 or services.stopping.is_set():
-                break
-            await subscription.wait(left)
-        result = await services.store.read(read)
-        if deadline <= asyncio.get_running_loop().time():
-            break
-    return result
+            left = deadline - clock()
+            if done(result) or left <= 0 or services.stopping.is_set() or topics(result) != watched:
+                return result
+            again = look_again(result)
+            await subscription.wait(left if again is None else min(left, max(again, 0.0) + 0.01))

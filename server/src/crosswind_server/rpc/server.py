@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import grpc
 from grpc_health.v1 import health, health_pb2_grpc
@@ -68,7 +68,7 @@ class RpcServer:
         health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, server)
         reflection.enable_server_reflection((*self.service_names, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
         try:
-            if listening.tls_certificate is not None:
+            if listening.tls_certificate is not None and listening.tls_key is not None:
                 credentials = grpc.ssl_server_credentials([(listening.tls_key, listening.tls_certificate)])
                 taken = server.add_secure_port(listening.address, credentials)
             else:
@@ -120,13 +120,7 @@ class _Collector:
             self.handlers[f"/{service}/{name}"] = handler
 
 
-if TYPE_CHECKING:
-    _GenericHandler = grpc.GenericRpcHandler[Any, Any]
-else:
-    _GenericHandler = grpc.GenericRpcHandler
-
-
-class _Handlers(_GenericHandler):
+class _Handlers(grpc.GenericRpcHandler):
     """All methods, from bytes to bytes."""
 
     def __init__(self, by_method: Mapping[str, grpc.RpcMethodHandler[Any, Any]]) -> None:

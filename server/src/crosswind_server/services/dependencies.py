@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 
-from crosswind_server.services.plans import PlanCache
+from crosswind_server.services.heart import Heart
 from crosswind_server.services.sealing import Sealer
 from crosswind_server.services.tokens import TokenSigner, TokenVerifier
 from crosswind_server.store.engine import Store
@@ -29,11 +29,11 @@ class Services:
         sealer: opens and seals secrets.
         signer: makes tokens; it is used within a transaction that also records the token.
         verifier: tells who holds a token.
+        heart: what runs DAGs.
         server_id: id of this server process, a UUID.
         started_us: when this process started, microseconds since the epoch.
         version: of the `crosswind-server` distribution.
         database_connections: how many connections this process holds open.
-        plans: the DAG versions that were read.
         in_memory: whether everything is gone when the server stops.
         stopping: set when the server begins to stop: whoever waits for a hint answers then. [STOP-1]
     """
@@ -43,10 +43,10 @@ class Services:
     sealer: Sealer
     signer: TokenSigner
     verifier: TokenVerifier
+    heart: Heart
     server_id: str
     started_us: int
     version: str
-    plans: PlanCache = field(default_factory=PlanCache)
     in_memory: bool = False
     database_connections: int = 0
     stopping: threading.Event = field(default_factory=threading.Event)

@@ -1,6 +1,6 @@
 """Logs of attempts: taking chunks from workers, and reading them back. [BYTES-1]
 
-Here belong the order of chunks and the closing of a log. What is inside a chunk is known to those who write and read it.
+Here belong the order of chunks and the closing of a log. What is inside a chunk is known to who writes and reads it.
 """
 
 from __future__ import annotations

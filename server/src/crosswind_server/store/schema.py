@@ -168,6 +168,7 @@ dag_run = Table(
     Column("revision", BigInteger, nullable=False, server_default=text("1")),
     UniqueConstraint("team", "dag_id", "run_id"),
     Index("ix_dag_run_team_id", "team", "id"),
+    Index("ix_dag_run_dag_id", "team", "dag_id", "id"),
     Index(
         "ix_dag_run_active",
         "team",

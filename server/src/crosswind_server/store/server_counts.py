@@ -36,15 +36,16 @@ def count_team(uow: UnitOfWork, team: str) -> Counts:
         .group_by(task_instance.c.state)
     )
     live_worker = and_(worker.c.team == team, worker.c.state.in_(LIVE_WORKERS))
-    workers = uow.execute(select(func.count(), func.coalesce(func.sum(worker.c.slots), 0)).where(live_worker)).one()
+    slots = func.coalesce(func.sum(worker.c.slots), 0).label("slots")
+    workers = uow.execute(select(func.count().label("number"), slots).where(live_worker)).one()
     attempts = select(func.count()).where(attempt.c.team == team, attempt.c.state.in_(LIVE_ATTEMPTS))
     return Counts(
         dags=uow.execute(select(func.count()).where(dag.c.team == team, dag.c.active)).scalar_one(),
         active_runs=uow.execute(select(func.count()).select_from(dag_run).where(active)).scalar_one(),
         active_tasks={row.state: row.number for row in tasks},
         live_attempts=uow.execute(attempts).scalar_one(),
-        live_workers=workers[0],
-        slots=int(workers[1]),
+        live_workers=workers.number,
+        slots=int(workers.slots),
     )
 
 

@@ -128,6 +128,7 @@ def upgrade() -> None:
         sqlite_where=sa.text("end_time IS NULL"),
         postgresql_where=sa.text("end_time IS NULL"),
     )
+    op.create_index("ix_dag_run_dag_id", "dag_run", ["team", "dag_id", "id"], unique=False)
     op.create_index("ix_dag_run_team_id", "dag_run", ["team", "id"], unique=False)
     op.create_table(
         "dag_version",

@@ -1,0 +1,246 @@
+"""TaskInstanceService and LogService."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Sequence
+from typing import Any
+
+from google.protobuf.message import DecodeError
+
+from crosswind.control.v1 import logs_pb2, logs_pb2_grpc, task_instances_pb2, task_instances_pb2_grpc
+from crosswind.execution.v1.failure_pb2 import Failure
+from crosswind.execution.v1.logs_pb2 import LogChunk, LogRecord, LogRecords
+from crosswind_server.rpc.authentication import caller
+from crosswind_server.rpc.calls import ServicerContext
+from crosswind_server.rpc.dag_facts import DagFacts, facts_of
+from crosswind_server.rpc.enums import attempt_state, state_counts, task_state, waiting_reason, wanted
+from crosswind_server.rpc.messages import invalid, read_or_wait, read_page, required, timestamp, wait_seconds
+from crosswind_server.services import logs, task_listing
+from crosswind_server.services.dependencies import Services
+from crosswind_server.services.logs import LogPiece
+from crosswind_server.services.task_listing import InstancePage, ListedInstance
+from crosswind_server.timing import LIMITS
+
+_RECORDS_AT_MOST = 1_000
+_ANSWER_BYTES = LIMITS.max_message_bytes - 64 * 1024
+
+
+class TaskInstanceServicer(task_instances_pb2_grpc.TaskInstanceServiceServicer):
+    """Task instances and their attempts for people."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def ListTaskInstances(
+        self, request: task_instances_pb2.ListTaskInstancesRequest, context: ServicerContext
+    ) -> task_instances_pb2.ListTaskInstancesResponse:
+        team, plans = caller().team, self._services.heart.plans
+        dag_id, run_id = required(request.dag_id, "dag_id"), required(request.run_id, "run_id")
+        page = read_page(request, team)
+        states = wanted("TaskState", request.states, "states")
+        after = (int(page.after[0] or 0), int(page.after[1] or 0)) if page.after else None
+        found = await self._services.store.read(
+            lambda uow: task_listing.list_instances(
+                uow,
+                plans,
+                team,
+                dag_id=dag_id,
+                run_id=run_id,
+                states=states,
+                task_id=request.task_id,
+                exclude_mapped=request.exclude_mapped,
+                after=after,
+                limit=page.limit,
+            )
+        )
+        shown, token = page.split(found.instances, lambda each: [each.row.task_index, each.row.map_index])
+        facts = facts_of(found.dag_version_id, found.dag_message)
+        return task_instances_pb2.ListTaskInstancesResponse(
+            task_instances=[instance_message(each, facts, whole_failure=False) for each in shown], next_page_token=token
+        )
+
+    async def GetTaskInstance(
+        self, request: task_instances_pb2.GetTaskInstanceRequest, context: ServicerContext
+    ) -> task_instances_pb2.GetTaskInstanceResponse:
+        team, plans = caller().team, self._services.heart.plans
+        names = _names(request)
+        found: InstancePage = await self._services.store.read(
+            lambda uow: task_listing.get_instance(uow, plans, team, **names)
+        )
+        facts = facts_of(found.dag_version_id, found.dag_message)
+        return task_instances_pb2.GetTaskInstanceResponse(
+            task_instance=instance_message(found.instances[0], facts, whole_failure=True)
+        )
+
+    async def ListAttempts(
+        self, request: task_instances_pb2.ListAttemptsRequest, context: ServicerContext
+    ) -> task_instances_pb2.ListAttemptsResponse:
+        team, names = caller().team, _names(request)
+        page = read_page(request, team)
+        before = str(page.after[0]) if page.after else None
+        rows = await self._services.store.read(
+            lambda uow: task_listing.list_attempts(uow, team, **names, before_id=before, limit=page.limit)
+        )
+        shown, token = page.split(rows, lambda row: [row.id])
+        return task_instances_pb2.ListAttemptsResponse(attempts=map(attempt_message, shown), next_page_token=token)
+
+
+class LogServicer(logs_pb2_grpc.LogServiceServicer):
+    """Logs for people."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def ReadLogs(self, request: logs_pb2.ReadLogsRequest, context: ServicerContext) -> logs_pb2.ReadLogsResponse:
+        team, names = caller().team, _names(request)
+        if request.page_size < 0 or request.from_sequence < 0:
+            field = "page_size" if request.page_size < 0 else "from_sequence"
+            raise invalid(field, f"`{field}` is below 0; leave it out.")
+        last = request.last_records if request.WhichOneof("start") == "last_records" else None
+        if last is not None and not 1 <= last <= 10_000:
+            raise invalid("last_records", "`last_records` lies between 1 and 10,000.")
+        piece = await read_or_wait(
+            self._services,
+            lambda found: [logs.topic(found.attempt_id)],
+            lambda uow: task_listing.read_log(
+                uow,
+                team,
+                **names,
+                attempt_id=request.attempt_id,
+                try_number=request.try_number if request.HasField("try_number") else None,
+                from_sequence=request.from_sequence,
+                last_records=last,
+                grace_us=self._services.timing.lease_us,
+            ),
+            done=lambda found: bool(found.chunks) or found.ended,
+            # A log that was not closed ends with its grace, of which nobody hints.
+            look_again=lambda found: None if found.closes_us is None else found.closes_us / 1e6,
+            wait=wait_seconds(request.wait),
+        )
+        return logs_message(piece, limit=min(request.page_size or _RECORDS_AT_MOST, _RECORDS_AT_MOST))
+
+
+def _names(request: Any) -> dict[str, Any]:
+    map_index = request.map_index if request.HasField("map_index") else -1
+    if map_index < -1:
+        raise invalid("map_index", "`map_index` counts from 0; leave it out for a task that is not mapped.")
+    return {
+        "dag_id": required(request.dag_id, "dag_id"),
+        "run_id": required(request.run_id, "run_id"),
+        "task_id": required(request.task_id, "task_id"),
+        "map_index": map_index,
+    }
+
+
+def instance_message(
+    listed: ListedInstance, facts: DagFacts, *, whole_failure: bool
+) -> task_instances_pb2.TaskInstance:
+    """A task instance as people see it."""
+    row, task = listed.row, listed.task
+    told = facts.tasks.get(row.task_id)
+    reference = task.reference if task is not None else None
+    failure = Failure.FromString(row.failure_message) if row.failure_message is not None else None
+    if failure is not None and not whole_failure:
+        del failure.frames[:]
+        failure.ClearField("cause")
+    summary = task_listing.is_summary(listed)
+    return task_instances_pb2.TaskInstance(
+        dag_id=listed.dag_id,
+        run_id=listed.run_id,
+        task_id=row.task_id,
+        map_index=row.map_index if row.map_index >= 0 else None,
+        try_number=row.try_number,
+        max_tries=row.max_tries,
+        state=task_state(row.state),
+        waiting_reason=waiting_reason(listed.waiting.reason) if listed.waiting is not None else None,
+        waiting_detail=listed.waiting.detail if listed.waiting is not None else "",
+        queue=row.queue,
+        pool=told.pool if told is not None else "",
+        pool_slots=told.pool_slots if told is not None else 0,
+        priority=row.priority,
+        queued_time=timestamp(row.queued_time),
+        start_time=timestamp(row.start_time),
+        end_time=timestamp(row.end_time),
+        not_before_time=timestamp(row.not_before),
+        worker=row.worker_name or "",
+        language=row.language or (told.language if told is not None else ""),
+        bundle=reference.bundle if reference is not None else listed.own_bundle,
+        bundle_version=row.bundle_version or "",
+        failure=failure,
+        mapped_counts=state_counts(listed.mapped_counts) if summary else (),
+        mapped_total=row.instances_total if summary else None,
+        entry_point=task.entry_point if task is not None else "",
+        group_id=told.group_id if told is not None else "",
+        upstream_task_ids=listed.upstream_task_ids,
+        mapped=task is not None and task.mapping is not None,
+        lost_count=row.losses,
+        description=told.description if told is not None else "",
+    )
+
+
+def attempt_message(row: Any) -> task_instances_pb2.Attempt:
+    """An attempt as people see it."""
+    return task_instances_pb2.Attempt(
+        attempt_id=row.id,
+        try_number=row.try_number,
+        state=attempt_state(row.state),
+        worker=row.worker_name or "",
+        worker_instance_id=row.instance_id,
+        language=row.language or "",
+        bundle=row.bundle,
+        bundle_version=row.bundle_version,
+        assign_time=timestamp(row.assigned_time),
+        start_time=timestamp(row.start_time),
+        end_time=timestamp(row.end_time),
+        failure=Failure.FromString(row.failure_message) if row.failure_message is not None else None,
+        log_record_count=row.log_next_sequence,
+        log_dropped_count=row.log_dropped,
+        delivery_count=row.deliveries,
+    )
+
+
+def logs_message(piece: LogPiece, *, limit: int) -> logs_pb2.ReadLogsResponse:
+    """The records of a piece, as many as are allowed and fit."""
+    records: list[logs_pb2.NumberedLogRecord] = []
+    room = _ANSWER_BYTES
+    for chunk in piece.chunks:
+        for offset, record in enumerate(_open_chunk(chunk.compression, chunk.data, chunk.record_count)):
+            sequence = chunk.first_sequence + offset
+            if sequence < piece.from_sequence:
+                continue
+            numbered = logs_pb2.NumberedLogRecord(
+                sequence=sequence, record=record, dropped_before=chunk.dropped if offset == 0 else 0
+            )
+            room -= numbered.ByteSize() + 8
+            if len(records) == limit or (room < 0 and records):
+                return _logs_response(piece, records)
+            records.append(numbered)
+    return _logs_response(piece, records)
+
+
+def _logs_response(piece: LogPiece, records: Sequence[logs_pb2.NumberedLogRecord]) -> logs_pb2.ReadLogsResponse:
+    next_sequence = records[-1].sequence + 1 if records else piece.from_sequence
+    return logs_pb2.ReadLogsResponse(
+        attempt_id=piece.attempt_id,
+        try_number=piece.try_number,
+        records=records,
+        next_sequence=next_sequence,
+        complete=piece.ended and next_sequence >= piece.next_sequence,
+        dropped_count=piece.dropped,
+    )
+
+
+def _open_chunk(compression: int, data: bytes, count: int) -> Sequence[LogRecord]:
+    """The records of a chunk; one that cannot be opened shows as a line that says so, so that numbers have no gap."""
+    try:
+        if compression == LogChunk.COMPRESSION_GZIP:
+            data = gzip.decompress(data)
+        records = list(LogRecords.FromString(data).records)
+    except (OSError, EOFError, zlib.error, DecodeError):
+        records = []
+    unreadable = LogRecord(
+        level=LogRecord.LEVEL_WARNING, source=LogRecord.SOURCE_WORKER, message="(this record cannot be read)"
+    )
+    return [*records[:count], *(unreadable for _ in range(count - len(records)))]

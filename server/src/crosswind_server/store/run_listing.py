@@ -1,0 +1,114 @@
+"""Queries of DAG runs as people see them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row, Select, and_, func, not_, or_, select, update
+
+from crosswind_server.store.schema import dag_run, dag_version, task_instance
+from crosswind_server.store.unit_of_work import UnitOfWork
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFilter:
+    """Which runs are wanted; empty or None means any. Times in microseconds since the epoch."""
+
+    dag_id: str = ""
+    run_id: str = ""
+    states: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+    min_queued_us: int | None = None
+    max_queued_us: int | None = None
+
+
+def _runs() -> Select[Any]:
+    return select(*dag_run.c, dag_version.c.bundle).outerjoin(
+        dag_version,
+        and_(dag_version.c.team == dag_run.c.team, dag_version.c.dag_version_id == dag_run.c.code_version_id),
+    )
+
+
+def list_runs(
+    uow: UnitOfWork, team: str, wanted: RunFilter, *, before_id: str | None, limit: int
+) -> Sequence[Row[Any]]:
+    """List runs, created last first, from the one before `before_id` on."""
+    query = _runs().where(dag_run.c.team == team)
+    if wanted.dag_id:
+        query = query.where(dag_run.c.dag_id == wanted.dag_id)
+    if wanted.run_id:
+        query = query.where(dag_run.c.run_id == wanted.run_id)
+    if wanted.states:
+        query = query.where(dag_run.c.state.in_(wanted.states))
+    if wanted.types:
+        query = query.where(dag_run.c.run_type.in_(wanted.types))
+    if wanted.min_queued_us is not None:
+        query = query.where(dag_run.c.queued_time >= wanted.min_queued_us)
+    if wanted.max_queued_us is not None:
+        query = query.where(dag_run.c.queued_time < wanted.max_queued_us)
+    if before_id is not None:
+        query = query.where(dag_run.c.id < before_id)
+    return uow.execute(query.order_by(dag_run.c.id.desc()).limit(limit)).all()
+
+
+def get_run(uow: UnitOfWork, team: str, dag_id: str, run_id: str) -> Row[Any] | None:
+    """Read one run."""
+    query = _runs().where(dag_run.c.team == team, dag_run.c.dag_id == dag_id, dag_run.c.run_id == run_id)
+    return uow.execute(query).one_or_none()
+
+
+def count_tasks(uow: UnitOfWork, run_keys: Collection[str]) -> Mapping[str, Mapping[str, int]]:
+    """Count task instances by run and state: mapped ones, and a mapped task's summary only while it has none."""
+    if not run_keys:
+        return {}
+    summary_of_others = and_(task_instance.c.map_index < 0, task_instance.c.instances_total > 0)
+    query = (
+        select(task_instance.c.run_key, task_instance.c.state, func.count().label("number"))
+        .where(task_instance.c.run_key.in_(list(run_keys)), not_(summary_of_others))
+        .group_by(task_instance.c.run_key, task_instance.c.state)
+    )
+    found: dict[str, dict[str, int]] = {}
+    for row in uow.execute(query):
+        found.setdefault(row.run_key, {})[row.state] = row.number
+    return found
+
+
+def first_bundle_versions(uow: UnitOfWork, run_keys: Collection[str]) -> Mapping[str, str]:
+    """Find the bundle version with which the first task of each run's own bundle was started."""
+    if not run_keys:
+        return {}
+    own = task_instance.c.offer_key.startswith("dag:", autoescape=True)
+    began = func.min(task_instance.c.first_start_time)
+    query = (
+        select(task_instance.c.run_key, task_instance.c.bundle_version, began.label("began"))
+        .where(task_instance.c.run_key.in_(list(run_keys)), task_instance.c.bundle_version.is_not(None), own)
+        .group_by(task_instance.c.run_key, task_instance.c.bundle_version)
+    )
+    found: dict[str, tuple[int, str]] = {}
+    for row in uow.execute(query):
+        # One that was assigned and not started yet comes last.
+        candidate = (row.began if row.began is not None else 2**62, row.bundle_version)
+        found[row.run_key] = min(found.get(row.run_key, candidate), candidate)
+    return {run_key: version for run_key, (_, version) in found.items()}
+
+
+def set_note(uow: UnitOfWork, run_key: str, note: str) -> None:
+    """Change a run's note."""
+    statement = update(dag_run).where(dag_run.c.id == run_key)
+    uow.execute(statement.values(note=note, revision=dag_run.c.revision + 1))
+
+
+def list_instance_states(
+    uow: UnitOfWork, run_key: str, *, task_ids: Collection[str], after: tuple[int, int] | None, limit: int
+) -> Sequence[Row[Any]]:
+    """List the states of a run's task instances, by task and map index."""
+    table = task_instance.c
+    query = select(table.task_index, table.task_id, table.map_index, table.state).where(table.run_key == run_key)
+    if task_ids:
+        query = query.where(table.task_id.in_(list(task_ids)))
+    if after is not None:
+        index, map_index = after
+        query = query.where(or_(table.task_index > index, and_(table.task_index == index, table.map_index > map_index)))
+    return uow.execute(query.order_by(table.task_index, table.map_index).limit(limit)).all()
