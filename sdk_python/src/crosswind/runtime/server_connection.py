@@ -216,7 +216,9 @@ class ServerConnection:
         if self._is_up is not False:
             self._is_up = False
             self._recovered = asyncio.Event()
-            what = "is stopping" if error.reason == "SERVER_STOPPING" else f"cannot be reached: {error.message}"
+            # gRPC names every attempt and address; the last part is what happened.
+            cause = error.message.rsplit(": ", 1)[-1].lower() if not error.reason else error.message
+            what = "is stopping" if error.reason == "SERVER_STOPPING" else f"cannot be reached: {cause}"
             self._down_since = time.monotonic()
             _log.warning("The server at %s %s; trying again until it answers.", self.address, what.rstrip("."))
 

@@ -42,7 +42,7 @@ class WorkerSettings:
         state_dir: the state folder. None: one below `workers_dir`.
         workers_dir: the folder of all state folders of this user.
         labels: that tasks select by.
-        log_format: "text" or "json".
+        log_format: "console" or "json".
         log_level: of the worker's own log, such as "info".
         drain_timeout: how long tasks may take when the worker stops, in seconds. None: as long as they take.
         import_timeout: how long importing a bundle may take, in seconds.
@@ -308,7 +308,11 @@ _SETTINGS: Final = (
         key="label", read=_read_label, many=True, metavar="KEY=VALUE", help="label that tasks select by", shown="none"
     ),
     _Setting(
-        key="log_format", read=_one_of("text", "json"), default="text", metavar="text|json", help="of the worker's log"
+        key="log_format",
+        read=_one_of("console", "json"),
+        default="console",
+        metavar="console|json",
+        help="of the worker's log",
     ),
     _Setting(
         key="log_level",

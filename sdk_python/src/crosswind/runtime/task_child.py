@@ -6,6 +6,7 @@ How a task's function is called belongs to `execution.py`; how the child came to
 from __future__ import annotations
 
 import atexit
+import io
 import os
 import socket
 import sys
@@ -76,9 +77,10 @@ def _redirect(out: int, error: int) -> None:
         os.dup2(source, target)
         os.close(source)
     for stream in (sys.stdout, sys.stderr):
-        # A line is in the log when it was printed, not when a buffer is full or the process ends.
-        with suppress(AttributeError, ValueError):
-            stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # a DAG file may have replaced it
+        # A line is in the log when it was printed, not when a buffer is full or the process ends; and not in
+        # pieces, as PYTHONUNBUFFERED has it.
+        if isinstance(stream, io.TextIOWrapper):  # a DAG file may have replaced it
+            stream.reconfigure(line_buffering=True, write_through=False)
 
 
 def _reseed() -> None:

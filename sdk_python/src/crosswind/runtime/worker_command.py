@@ -137,7 +137,7 @@ def configure_log(log_format: str, level: str) -> None:
     """Sends the worker's own log to standard error.
 
     Args:
-        log_format: "text" or "json".
+        log_format: "console" or "json".
         level: the least severe to be shown, such as "info".
     """
     handler = logging.StreamHandler(sys.stderr)
