@@ -58,7 +58,7 @@ class Site:
         )
         self.stack.callback(worker.close)
         worker.start()
-        worker.wait_registered()
+        worker.wait_on_offer()
         return worker
 
     def run(self, dag_id: str) -> list[task_instances_pb2.TaskInstance]:
