@@ -46,7 +46,7 @@ def test_listings_find_the_server_by_themselves(cluster):
     shown = ask(cluster, "dags", "show", "chain")
     assert [task["task_id"] for task in shown["manifest"]["tasks"]] == ["first", "second"]
     (worker,) = ask(cluster, "workers", "list")
-    assert (worker["name"], worker["state"], worker["queues"]) == ("worker", "active", ["default", "big"])
+    assert (worker["name"], worker["state"], worker["queues"]) == ("worker", "active", ["big", "default"])
     (bundle,) = ask(cluster, "bundles", "list")
     assert [one["dag_id"] for one in bundle["current_version"]["dags"]] == ["chain"]
     info = ask(cluster, "server", "info")

@@ -36,7 +36,7 @@ def test_its_commands_work_on_its_dag(folder):
     (start,) = commands("crosswind-server")
     dev = Process("dev", [BIN / "crosswind-server", *start, "--address", "127.0.0.1:0"], folder=folder)
     with dev:
-        dev.wait_for(r"(?i)\bregistered\b")
+        dev.wait_for(r"On offer: .*\bdags\b")
         said = []
         for arguments in commands("crosswind"):
             done = run([BIN / "crosswind", *arguments], folder=folder)

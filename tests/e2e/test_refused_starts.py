@@ -81,7 +81,7 @@ def test_viewer_may_not_trigger(cluster):
     token_file.write_text(cluster.control.access_token(seconds=60))
     arguments = ["dags", "trigger", "one", "--server", cluster.server.address, "--token-file", token_file]
     done = run([BIN / "crosswind", *arguments], folder=cluster.folder)
-    assert done.returncode == 1, done
+    assert done.returncode == 3, done
     assert "operator" in sentence_of(done.stderr).lower()
 
 

@@ -7,12 +7,10 @@ from tests.e2e.support.cluster import chain
 
 def test_changed_source_is_a_new_version_and_running_tasks_keep_theirs(cluster):
     cluster.write(chain())
-    cluster.start_worker()
+    worker = cluster.start_worker()
     old = cluster.control.trigger("chain")
     first = cluster.stage.enter("first")
-    before = cluster.control.dag("chain").bundle_version
-    cluster.write(replace(chain(), version=2))
-    cluster.wait_for_version("chain", other_than=before)
+    cluster.rewrite(worker, replace(chain(), version=2))
     new = cluster.control.trigger("chain")
     newer = cluster.stage.enter("first")
     assert (first.order("version"), newer.order("version")) == (1, 2)
@@ -36,8 +34,7 @@ def test_source_that_breaks_leaves_the_dags_as_they_were(cluster):
     (cluster.dags / ".half").write_text("def broken(:\n")
     (cluster.dags / ".half").replace(file)
     worker.wait_for(r"chain\.py", since=since)
-    cluster.write(replace(chain(), version=3))
-    cluster.wait_for_version("chain", other_than="")
+    cluster.rewrite(worker, replace(chain(), version=3))
     run = cluster.control.trigger("chain")
     cluster.stage.enter("first").succeed(1)
     cluster.stage.enter("second").succeed(2)

@@ -70,6 +70,12 @@ class Cluster:
         """A new proxy before the server."""
         return self._stack.enter_context(FaultProxy(self.server.address))
 
+    def rewrite(self, worker: WorkerProcess, *dags: DagSpec) -> None:
+        """Write DAGs anew, and wait until new runs begin with them."""
+        since = worker.mark()
+        self.write(*dags)
+        worker.wait_on_offer(since=since)
+
     def let_leases_run_out(self) -> None:
         """Let more time pass than a lease lasts. Time is the event here: nothing else could signal it."""
         threading.Event().wait(Pace().lease_duration * 1.2)
