@@ -274,7 +274,7 @@ def _resolve_mapped(
     uow: UnitOfWork, run: Run, plan: DagPlan, task: TaskPlan, instance: Instance, room: _Room
 ) -> list[ResolvedInput]:
     assert task.mapping is not None
-    lengths = lengths_of(uow, run.id, plan, task)
+    lengths = [length or 0 for length in lengths_of(uow, run.id, plan, task)]
     chosen = task.mapping.items_of(instance.map_index, lengths)
     keywords = task.mapping.combination is Combination.KEYWORDS
     resolved = []

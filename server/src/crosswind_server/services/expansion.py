@@ -6,25 +6,22 @@ change once the upstream tasks have ended; see `contexts`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from crosswind_server import manifests
-from crosswind_server.domain.plan import MAX_INSTANCES, DagPlan, OutputPlan, TaskPlan, UnequalLengths
+from crosswind_server.domain.plan import MAX_INSTANCES, DagPlan, MappedInputPlan, TaskPlan, UnequalLengths
 from crosswind_server.domain.states import TaskState
 from crosswind_server.services.board import Board, Instance, new_instance
-from crosswind_server.store import task_instances, xcoms
+from crosswind_server.store import xcoms
 from crosswind_server.store.unit_of_work import UnitOfWork
 
 EXPAND: Final = "expand"
 """Kind of a continuation: make the instances of the subject from index `position` on."""
 
-Lengths = Mapping[OutputPlan, int | None]
-"""Items of outputs; None where there is no list."""
-
 
 class NotMappable(ValueError):
-    """A mapped input is not a list; the message says which."""
+    """A mapped input is not a list, or was not written; the message says which."""
 
 
 def expand(board: Board, instances: Sequence[Instance], *, budget: int) -> int:
@@ -37,7 +34,10 @@ def expand(board: Board, instances: Sequence[Instance], *, budget: int) -> int:
         plan = board.plan_of(run)
         task = board.task_of(instance)
         try:
-            lengths = lengths_of(board.uow, run.id, plan, task)
+            lengths = [
+                _length_of_no_list(board, instance, each) if length is None else length
+                for each, length in zip(_mapped_inputs(task), lengths_of(board.uow, run.id, plan, task), strict=True)
+            ]
             assert task.mapping is not None
             total = task.mapping.count(lengths)
         except NotMappable as error:
@@ -84,48 +84,43 @@ def make_instances(board: Board, parent: Instance, *, first: int, budget: int) -
     return budget - (end - first)
 
 
-def lengths_of(uow: UnitOfWork, run_key: str, plan: DagPlan, task: TaskPlan) -> tuple[int, ...]:
-    """The lengths of a task's mapped inputs, in their order.
+def _mapped_inputs(task: TaskPlan) -> tuple[MappedInputPlan, ...]:
+    return () if task.mapping is None else task.mapping.inputs
 
-    The output of a mapped upstream task is as long as many of its instances wrote it. An upstream task that did not
-    succeed and wrote nothing has no items.
 
-    Raises:
-        NotMappable: an output is not a list, or a task that succeeded wrote none.
+def lengths_of(uow: UnitOfWork, run_key: str, plan: DagPlan, task: TaskPlan) -> list[int | None]:
+    """The lengths of a task's mapped inputs, in their order; None where an output is not a list or was not written.
+
+    The output of a mapped upstream task is as long as many of its instances wrote it.
     """
-    assert task.mapping is not None
-    wanted = {each.output for each in task.mapping.inputs if each.output is not None}
+    inputs = _mapped_inputs(task)
+    wanted = {each.output for each in inputs if each.output is not None}
     single = {(run_key, output.task_id, output.key) for output in wanted if plan.by_id[output.task_id].mapping is None}
-    found = {(row.task_id, row.key): row for row in xcoms.find(uow, single)}
-    lengths = []
-    for each in task.mapping.inputs:
-        if each.literal is not None:
-            lengths.append(len(each.literal.items or ()))
-            continue
-        output = each.output
-        assert output is not None
-        if plan.by_id[output.task_id].mapping is not None:
-            lengths.append(xcoms.count_mapped(uow, run_key, output.task_id, output.key))
-            continue
-        row = found.get((output.task_id, output.key))
-        if row is None or row.item_count is None:
-            lengths.append(_length_of_no_list(uow, run_key, plan, task, output, wrote=row is not None))
+    found = {(row.task_id, row.key): row.item_count for row in xcoms.find(uow, single)}
+    lengths: list[int | None] = []
+    for each in inputs:
+        if each.output is None:
+            items = each.literal.items if each.literal is not None else ()
+            lengths.append(len(items or ()))
+        elif plan.by_id[each.output.task_id].mapping is not None:
+            lengths.append(xcoms.count_mapped(uow, run_key, each.output.task_id, each.output.key))
         else:
-            lengths.append(row.item_count)
-    return tuple(lengths)
+            lengths.append(found.get((each.output.task_id, each.output.key)))
+    return lengths
 
 
-def _length_of_no_list(
-    uow: UnitOfWork, run_key: str, plan: DagPlan, task: TaskPlan, output: OutputPlan, *, wrote: bool
-) -> int:
-    upstream = plan.by_id[output.task_id]
-    states = [row.state for row in task_instances.get_tasks(uow, [(run_key, upstream.index)])]
-    if not wrote and states != [TaskState.SUCCEEDED]:
+def _length_of_no_list(board: Board, instance: Instance, each: MappedInputPlan) -> int:
+    """An upstream task that did not succeed and wrote nothing has no items; any other fails the mapped task."""
+    output = each.output
+    assert output is not None
+    upstream = board.plan_of(board.runs[instance.run_key]).by_id[output.task_id]
+    key = (instance.run_key, upstream.index)
+    board.load_tasks([key])
+    if board.tasks[key].state != TaskState.SUCCEEDED:
         return 0
-    what = "is not a list" if wrote else "was not written"
     raise NotMappable(
-        f"Task '{task.task_id}' is mapped over the output '{output.key}' of task '{output.task_id}', which {what}; "
-        "let that task return a list."
+        f"Task '{instance.task_id}' is mapped over the output '{output.key}' of task '{output.task_id}', which is not "
+        "a list; let that task return one."
     )
 
 

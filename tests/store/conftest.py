@@ -1,0 +1,23 @@
+"""Fixtures of the flow tests: a heart over a real store, on each database."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from crosswind_server.domain.errors import Refused
+from crosswind_server.store.engine import Store
+from tests.store.flow import Flow
+
+
+@pytest.fixture
+def flow(database_url: str) -> Iterator[Flow]:
+    """A heart over a fresh database; the test runs once on each kind."""
+    with Store.open(database_url, readers=1, refusals=(Refused,)) as store:
+        yield Flow(store)
+
+
+@pytest.fixture
+def sqlite_flow(sqlite_url: str) -> Iterator[Flow]:
+    """A heart over a fresh SQLite file, where the database makes no difference."""
+    with Store.open(sqlite_url, readers=1, refusals=(Refused,)) as store:
+        yield Flow(store)

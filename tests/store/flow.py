@@ -1,0 +1,395 @@
+"""A DAG run driven by hand: a worker's calls made one by one against the services, over a real store.
+
+Here belong the words of the flow tests: making DAGs, asking for work, starting, finishing, and letting time pass. Time
+passes by moving due times in the database into the past, so nothing sleeps.
+"""
+
+import itertools
+import json
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from google.protobuf.duration_pb2 import Duration
+from sqlalchemy import event, select, update
+
+from crosswind.manifest.v1 import dag_pb2, retry_pb2, task_pb2
+from crosswind.value.v1.value_pb2 import Item, Items, Payload
+from crosswind_server import manifests
+from crosswind_server.domain.errors import Refused
+from crosswind_server.domain.lifecycle import Event
+from crosswind_server.domain.plan import RETURN_VALUE, StoredValue
+from crosswind_server.services.attempts import FinishAttempt, Finished, StartAttempt, Wake
+from crosswind_server.services.bundles import Manifest, Offer, OfferResult, PublishBundle
+from crosswind_server.services.callers import Caller, CallerKind
+from crosswind_server.services.contexts import ResolvedInput, TaskContext, ValueList
+from crosswind_server.services.heart import Heart
+from crosswind_server.services.polling import Lease, PollWork, Work
+from crosswind_server.services.runs import TriggerRun
+from crosswind_server.services.settlement import FailureFacts
+from crosswind_server.services.workers import Heard, Heartbeat, Registered, RegisterWorker
+from crosswind_server.store.engine import Store
+from crosswind_server.store.group_commit import each
+from crosswind_server.store.schema import attempt, continuation, dag, dag_run, task_instance, worker
+from crosswind_server.timing import Timing
+
+TEAM = "default"
+ENROLMENT = Caller(team=TEAM, subject="builder", kind=CallerKind.ENROLMENT, token_id="t", bundles=("*",), queues=("*",))
+
+
+# --- values and DAGs --------------------------------------------------------------------------------------------------
+
+
+def json_payload(value: Any) -> Payload:
+    """A value as an SDK sends it: a list as its items."""
+    if isinstance(value, list):
+        items = [Item(data=json.dumps(item).encode()) for item in value]
+        return Payload(encoding="json/utf-8", items=Items(items=items))
+    return Payload(encoding="json/utf-8", data=json.dumps(value).encode())
+
+
+def stored(value: Any) -> StoredValue:
+    """The same as the services know it."""
+    return manifests.value_of(json_payload(value))
+
+
+def decode(value: object) -> Any:
+    """What a resolved argument holds, as Python values."""
+    if isinstance(value, ValueList):
+        return [decode(item) for item in value.values]
+    if isinstance(value, StoredValue):
+        if value.items is not None:
+            return [json.loads(item) for item in value.items]
+        assert value.data is not None
+        return json.loads(value.data)
+    return value
+
+
+def task(task_id: str, *upstream: str, retries: int = 0, delay: float = 0.0, **fields: Any) -> task_pb2.Task:
+    """A task that waits for others."""
+    made = task_pb2.Task(task_id=task_id, entry_point=f"mod:{task_id}", language="python", **fields)
+    made.upstream.extend(task_pb2.Edge(task_id=each_id) for each_id in upstream)
+    if retries:
+        policy = retry_pb2.RetryPolicy(retries=retries, delay=Duration(seconds=int(delay)))
+        made.retry.CopyFrom(policy)
+    return made
+
+
+def reading(made: task_pb2.Task, *task_ids: str) -> task_pb2.Task:
+    """The task with the outputs of others as arguments."""
+    for position, task_id in enumerate(task_ids):
+        made.inputs.add(name=f"arg{position}", position=position, output=task_pb2.Output(task_id=task_id))
+    return made
+
+
+def mapped(made: task_pb2.Task, *sources: Any, combination: str = "CROSS") -> task_pb2.Task:
+    """The task mapped over the outputs of tasks (ids) or over literal lists."""
+    made.mapping.combination = getattr(task_pb2.Mapping, f"COMBINATION_{combination}")
+    for position, source in enumerate(sources):
+        item = made.mapping.inputs.add(name=f"item{position}", position=position)
+        if isinstance(source, str):
+            item.output.task_id = source
+        else:
+            item.literal.CopyFrom(json_payload(source))
+    return made
+
+
+def dag_of(dag_id: str, *tasks: task_pb2.Task, **fields: Any) -> dag_pb2.Dag:
+    """A DAG of tasks."""
+    return dag_pb2.Dag(dag_id=dag_id, tasks=tasks, **fields)
+
+
+def failed(kind: str = "ValueError", **fields: Any) -> FailureFacts:
+    """The failure of a task."""
+    return FailureFacts(message=manifests.failure_message(kind, "it failed"), types=(kind,), **fields)
+
+
+# --- the worker's side ------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Worker:
+    """A worker that a test plays."""
+
+    name: str
+    instance_id: str
+    caller: Caller
+    polls: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+
+class Flow:
+    """One server's heart over a store, and the calls of its workers."""
+
+    def __init__(self, store: Store, timing: Timing | None = None) -> None:
+        self.store = store
+        self.heart = Heart(store, timing or Timing())
+        self.versions = itertools.count(1)
+
+    # What is published
+
+    def publish(
+        self,
+        *dags: dag_pb2.Dag,
+        to: Worker,
+        bundle: str = "flows",
+        version: str | None = None,
+        offers: Sequence[str] = (),
+        withdrawn: Sequence[tuple[str, str]] = (),
+        more: bool = False,
+    ) -> OfferResult:
+        """A worker offers a version of a bundle."""
+        offer = Offer(
+            bundle=bundle,
+            version=version or f"v{next(self.versions)}",
+            manifest=Manifest(
+                api_version="2026-12-01",
+                language="python",
+                language_version="3.11",
+                sdk_version="0.1.0",
+                dags=tuple((each_dag.dag_id, each_dag.SerializeToString(deterministic=True)) for each_dag in dags),
+                offered_entry_points=tuple(offers),
+                source_errors=(),
+            ),
+            more=more,
+        )
+        command = PublishBundle(caller=to.caller, instance_id=to.instance_id, offer=offer, withdrawn=tuple(withdrawn))
+        return self.store.write_blocking(self.heart.publish, command)
+
+    def register(
+        self,
+        name: str = "w1",
+        *,
+        slots: int = 16,
+        queues: Sequence[str] = (),
+        offers: Sequence[Offer] = (),
+        instance_id: str | None = None,
+        previous: Worker | None = None,
+        held: Sequence[str] = (),
+        caller: Caller = ENROLMENT,
+    ) -> Worker:
+        """A worker announces itself."""
+        instance_id = instance_id or str(uuid.uuid4())
+        command = RegisterWorker(
+            caller=caller,
+            name=name,
+            instance_id=instance_id,
+            language="python",
+            language_version="3.11",
+            sdk_version="0.1.0",
+            api_version="2026-12-01",
+            slots=slots,
+            host="host",
+            process_id=1,
+            previous_instance_id=previous.instance_id if previous else None,
+            held_attempt_ids=tuple(held),
+            queues=tuple(queues),
+            labels={},
+            offers=tuple(offers),
+        )
+        registered: Registered = self.store.write_blocking(self.heart.register, command)
+        assert registered.token is None
+        who = Caller(
+            team=caller.team,
+            subject=caller.subject,
+            kind=CallerKind.WORKER,
+            token_id="w",
+            instance_id=instance_id,
+            bundles=caller.bundles,
+            queues=caller.queues,
+            expires_us=2**62,
+        )
+        return Worker(name, instance_id, who)
+
+    # Work
+
+    def poll(self, worker: Worker, *, held: Sequence[str] = (), **fields: Any) -> Work:
+        """One look for work."""
+        fields.setdefault("poll_number", next(worker.polls))
+        command = PollWork(caller=worker.caller, instance_id=worker.instance_id, held_attempt_ids=tuple(held), **fields)
+        return self.store.write_blocking(self.heart.polling.claim, command)
+
+    def take(self, worker: Worker, **fields: Any) -> list[Lease]:
+        """The leases of one look, by task and map index."""
+        return sorted(self.poll(worker, **fields).leases, key=lambda lease: (lease.task_id, lease.map_index))
+
+    def start(self, lease: Lease, worker: Worker) -> TaskContext:
+        """Start an attempt."""
+        command = StartAttempt(attempt_id=lease.attempt_id, lease=lease.lease, instance_id=worker.instance_id)
+        return self.store.write_blocking(self.heart.attempts.start, command)
+
+    def finish(
+        self,
+        lease: Lease,
+        outcome: str = "succeeded",
+        *,
+        result: Any = None,
+        failure: FailureFacts | None = None,
+        outcome_id: str | None = None,
+        wake: Wake | None = None,
+    ) -> Finished:
+        """Finish an attempt."""
+        command = FinishAttempt(
+            attempt_id=lease.attempt_id,
+            lease=lease.lease,
+            outcome_id=outcome_id or str(uuid.uuid4()),
+            event=Event[f"FINISH_{outcome.upper()}"],
+            values=() if result is None else ((RETURN_VALUE, stored(result)),),
+            failure=failure or (failed() if outcome == "failed" else None),
+            wake=wake,
+        )
+        return self.store.write_blocking(self.heart.attempts.finish, command)
+
+    def heartbeat(self, worker: Worker, *leases: Lease) -> Heard:
+        """A heartbeat for attempts."""
+        named = tuple((lease.attempt_id, lease.lease) for lease in leases)
+        command = Heartbeat(caller=worker.caller, instance_id=worker.instance_id, attempts=named)
+        return self.store.write_blocking(self.heart.workers.heartbeat, command)
+
+    def run(self, lease: Lease, worker: Worker, outcome: str = "succeeded", **fields: Any) -> TaskContext:
+        """Start and finish."""
+        context = self.start(lease, worker)
+        self.finish(lease, outcome, **fields)
+        return context
+
+    def work_off(
+        self,
+        worker: Worker,
+        results: dict[str, Any] | None = None,
+        outcomes: dict[str, str] | None = None,
+    ) -> dict[tuple[str, int], TaskContext]:
+        """Take and run all there is, until nothing comes any more.
+
+        A result may be a function of the arguments by name.
+        """
+        seen: dict[tuple[str, int], TaskContext] = {}
+        while leases := self.take(worker):
+            for lease in leases:
+                context = self.start(lease, worker)
+                seen[lease.task_id, lease.map_index] = context
+                result = (results or {}).get(lease.task_id)
+                if callable(result):
+                    result = result(**arguments(context))
+                self.finish(lease, (outcomes or {}).get(lease.task_id, "succeeded"), result=result)
+            self.continue_all()
+        return seen
+
+    # Runs
+
+    def trigger(self, dag_id: str, **fields: Any) -> str:
+        """A run; answers its key."""
+        triggered = self.store.write_blocking(self.heart.trigger, TriggerRun(team=TEAM, dag_id=dag_id, **fields))
+        return triggered.key
+
+    def cancel(self, run_key: str) -> None:
+        """Cancel a run."""
+        row = self.row(dag_run, run_key)
+        names = {"team": TEAM, "dag_id": row.dag_id, "run_id": row.run_id}
+        self.store.write_blocking(each(lambda uow, _: self.heart.runs.cancel(uow, **names)), None)
+
+    def pause(self, dag_id: str, paused: bool) -> None:
+        """Pause a DAG, or let it go on."""
+        self._change(update(dag).values(paused=paused).where(dag.c.dag_id == dag_id))
+
+    # Time
+
+    def wake(self) -> int:
+        """Let the times come for which task instances wait, and queue them."""
+        self._change(update(task_instance).values(not_before=1).where(task_instance.c.not_before.is_not(None)))
+        return self.store.write_blocking(each(self.heart.timekeeper.wake), None)
+
+    def pass_start_deadline(self) -> int:
+        """Let all start deadlines pass."""
+        self._change(update(attempt).values(start_deadline=1))
+        return self.store.write_blocking(each(self.heart.timekeeper.return_unstarted), None)
+
+    def pass_lease(self) -> int:
+        """Let all leases run out."""
+        self._change(update(attempt).values(lease_expires=1).where(attempt.c.lease_expires.is_not(None)))
+        return self.store.write_blocking(each(self.heart.timekeeper.expire), None)
+
+    def fall_silent(self, worker_: Worker) -> None:
+        """Let a worker not be heard of for long."""
+        self._change(update(worker).values(last_heartbeat_time=1).where(worker.c.instance_id == worker_.instance_id))
+
+    def continue_all(self) -> int:
+        """Work off what transactions left behind; answers how many pieces there were."""
+        pieces = 0
+        while self.store.write_blocking(each(self.heart.timekeeper.continue_left), None):
+            pieces += 1
+        return pieces
+
+    # Looking
+
+    def states(self, run_key: str) -> dict[Any, str]:
+        """The states of task instances, by task id, or task id and map index."""
+        query = select(task_instance).where(task_instance.c.run_key == run_key)
+        rows = self.store.read_blocking(lambda uow: uow.execute(query).all())
+        return {row.task_id if row.map_index < 0 else (row.task_id, row.map_index): row.state for row in rows}
+
+    def run_state(self, run_key: str) -> str:
+        """The state of a run."""
+        state: str = self.row(dag_run, run_key).state
+        return state
+
+    def instance(self, run_key: str, task_id: str, map_index: int = -1) -> Any:
+        """One task instance."""
+        t = task_instance.c
+        query = select(task_instance).where(t.run_key == run_key, t.task_id == task_id, t.map_index == map_index)
+        return self.store.read_blocking(lambda uow: uow.execute(query).one())
+
+    def attempt_end(self, row: Any) -> int:
+        """When the last attempt of an instance ended."""
+        end: int = self.row(attempt, row.attempt_id).end_time
+        return end
+
+    def attempt(self, lease: Lease) -> Any:
+        """One attempt."""
+        return self.row(attempt, lease.attempt_id)
+
+    def row(self, table: Any, row_id: str) -> Any:
+        """One row by id."""
+        return self.store.read_blocking(lambda uow: uow.execute(select(table).where(table.c.id == row_id)).one())
+
+    def left_behind(self) -> int:
+        """How many continuations there are."""
+        return len(self.store.read_blocking(lambda uow: uow.execute(select(continuation)).all()))
+
+    def _change(self, statement: Any) -> None:
+        self.store.write_blocking(each(lambda uow, _: uow.execute(statement).rowcount), None)
+
+
+def arguments(context: TaskContext) -> dict[str, Any]:
+    """The arguments of a started task, by name."""
+    return {each_input.name: decode(each_input.value) for each_input in context.inputs}
+
+
+def argument(context: TaskContext, position: int = 0) -> ResolvedInput:
+    """One argument of a started task."""
+    return context.inputs[position]
+
+
+def refused(call: Callable[[], object]) -> str:
+    """The reason with which a call is refused."""
+    try:
+        call()
+    except Refused as error:
+        return error.reason.name
+    raise AssertionError("The call was not refused.")
+
+
+@contextmanager
+def counted(store: Store) -> Iterator[list[str]]:
+    """The statements that the store executes meanwhile."""
+    statements: list[str] = []
+
+    def count(_conn: object, _cursor: object, statement: str, *_rest: object) -> None:
+        statements.append(statement)
+
+    engine = store._driver.engine
+    event.listen(engine, "before_cursor_execute", count)
+    try:
+        yield statements
+    finally:
+        event.remove(engine, "before_cursor_execute", count)

@@ -1,0 +1,202 @@
+"""Bundle versions: which is current, who runs what, what becomes of runs whose version is gone. On both databases."""
+
+from sqlalchemy import select
+
+from crosswind.manifest.v1 import dag_pb2, task_pb2
+from crosswind_server.services.bundles import Manifest, Offer, PublishBundle, SourceProblem
+from crosswind_server.services.directives import DirectiveKind
+from crosswind_server.store.group_commit import each
+from crosswind_server.store.schema import bundle, bundle_version, dag, source_error
+from tests.store.flow import TEAM, Flow, Worker, dag_of, refused, task
+
+
+def current(flow: Flow, name: str = "flows") -> str:
+    query = select(bundle.c.current_version).where(bundle.c.name == name)
+    version: str = flow.store.read_blocking(lambda uow: uow.execute(query).scalar_one())
+    return version
+
+
+def active(flow: Flow) -> dict[str, bool]:
+    rows = flow.store.read_blocking(lambda uow: uow.execute(select(dag.c.dag_id, dag.c.active)).all())
+    return {row.dag_id: row.active for row in rows}
+
+
+def test_a_version_seen_first_becomes_current_and_a_known_one_never_again(flow: Flow):
+    worker = flow.register()
+    first, second = dag_of("d", task("a")), dag_of("d", task("b"))
+    assert flow.publish(first, dag_of("gone", task("a")), to=worker, version="v1").current
+    assert flow.publish(second, to=worker, version="v2").current
+    assert active(flow) == {"d": True, "gone": False}
+    again = flow.publish(first, to=worker, version="v1")
+    assert (again.known, again.current) == (True, False)
+    assert current(flow) == "v2"
+    assert refused(lambda: flow.trigger("gone")) == "DAG_NOT_FOUND"
+    assert flow.states(flow.trigger("d")) == {"b": "queued"}
+
+    def set_current(version: str) -> None:
+        flow.store.write_blocking(
+            each(lambda uow, _: flow.heart.bundles.set_current(uow, team=TEAM, bundle="flows", version=version)), None
+        )
+
+    set_current("v1")
+    assert active(flow) == {"d": True, "gone": True}
+    assert flow.states(flow.trigger("d")) == {"a": "queued"}
+    assert refused(lambda: set_current("v9")) == "BUNDLE_VERSION_NOT_FOUND"
+
+
+def test_a_version_comes_in_parts(flow: Flow):
+    worker = flow.register()
+    assert flow.publish(dag_of("d", task("a")), to=worker, version="v1", more=True).known
+    assert refused(lambda: flow.trigger("d")) == "DAG_NOT_FOUND"
+    assert flow.publish(dag_of("e", task("a")), to=worker, version="v1").current
+    assert active(flow) == {"d": True, "e": True}
+    run = flow.trigger("d")
+    assert len(flow.take(worker)) == 1
+    assert flow.states(run) == {"a": "assigned"}
+
+
+def test_an_unknown_version_without_manifest_is_asked_for(flow: Flow):
+    worker = flow.register(offers=[Offer(bundle="flows", version="v1")])
+    command = PublishBundle(
+        caller=worker.caller, instance_id=worker.instance_id, offer=Offer(bundle="flows", version="v1")
+    )
+    assert not flow.store.write_blocking(flow.heart.publish, command).known
+    rows = flow.store.read_blocking(lambda uow: uow.execute(select(bundle_version)).all())
+    assert rows == []
+
+
+def test_source_errors_and_refusals_are_kept_with_the_version(flow: Flow):
+    worker = flow.register()
+    manifest = Manifest(
+        api_version="2026-12-01",
+        language="python",
+        language_version="3.11",
+        sdk_version="0.1.0",
+        dags=(("bad", dag_of("bad").SerializeToString()),),
+        offered_entry_points=(),
+        source_errors=(SourceProblem(source="broken.py", line=3, message="It has a syntax error."),),
+    )
+    offer = Offer(bundle="flows", version="v1", manifest=manifest)
+    command = PublishBundle(caller=worker.caller, instance_id=worker.instance_id, offer=offer)
+    flow.store.write_blocking(flow.heart.publish, command)
+    rows = flow.store.read_blocking(lambda uow: uow.execute(select(source_error)).all())
+    assert {(row.source, row.line) for row in rows} == {("broken.py", 3), ("DAG bad", 0)}
+
+
+def test_only_a_worker_that_offers_the_version_gets_the_task(flow: Flow):
+    old, new = flow.register("old"), flow.register("new")
+    flow.publish(dag_of("d", task("a")), to=old, version="v1")
+    run = flow.trigger("d")
+    flow.publish(dag_of("d", task("a"), task("b")), to=new, version="v2")
+    assert flow.take(new) == []
+    (lease,) = flow.take(old)
+    assert lease.bundle_version == "v1"
+    flow.run(lease, old)
+    assert flow.run_state(run) == "succeeded"
+
+
+def test_an_unchanged_dag_runs_in_the_newest_version_that_a_worker_offers(flow: Flow):
+    worker = flow.register()
+    made = dag_of("d", task("a"))
+    flow.publish(made, to=worker, version="v1")
+    flow.trigger("d")
+    flow.publish(made, dag_of("e", task("a")), to=worker, version="v2")
+    (lease,) = flow.take(worker)
+    assert lease.bundle_version == "v2"
+
+
+def withdraw(flow: Flow, worker: Worker, version: str) -> None:
+    flow.publish(to=worker, version="v2", withdrawn=[("flows", version)])
+
+
+def test_a_stranded_run_goes_on_with_the_newest_version(flow: Flow):
+    worker = flow.register()
+    flow.publish(dag_of("d", task("a"), task("b", "a"), task("old", "a")), to=worker, version="v1")
+    run = flow.trigger("d")
+    changed = task("b")
+    changed.entry_point = "mod:renamed"
+    flow.publish(dag_of("d", task("a"), changed), to=worker, version="v2")
+    flow.run(flow.take(worker)[0], worker)
+    withdraw(flow, worker, "v1")
+    assert flow.states(run) == {"a": "succeeded", "b": "queued", "old": "failed"}
+    (lease,) = flow.take(worker)
+    assert (lease.bundle_version, lease.entry_point) == ("v2", "mod:renamed")
+    flow.run(lease, worker)
+    assert flow.run_state(run) == "failed"
+
+
+def test_an_attempt_that_ends_after_the_change_is_tried_again_in_the_newest_version(flow: Flow):
+    worker = flow.register()
+    flow.publish(dag_of("d", task("a", retries=1)), to=worker, version="v1")
+    run = flow.trigger("d")
+    (lease,) = flow.take(worker)
+    flow.start(lease, worker)
+    flow.publish(dag_of("d", task("a", retries=1), task("new")), to=worker, version="v2")
+    withdraw(flow, worker, "v1")
+    flow.finish(lease, "failed")
+    flow.wake()
+    (lease,) = flow.take(worker)
+    assert (lease.bundle_version, lease.try_number) == ("v2", 2)
+    flow.run(lease, worker)
+    assert flow.run_state(run) == "succeeded"
+
+
+def test_a_dag_may_say_that_its_stranded_runs_fail(flow: Flow):
+    worker = flow.register()
+    fail = dag_pb2.VERSION_POLICY_FAIL
+    flow.publish(dag_of("d", task("a"), task("b", "a"), version_policy=fail), to=worker, version="v1")
+    run = flow.trigger("d")
+    flow.publish(dag_of("d", task("c"), version_policy=fail), to=worker, version="v2")
+    withdraw(flow, worker, "v1")
+    assert set(flow.states(run).values()) == {"failed"}
+    assert flow.run_state(run) == "failed"
+
+
+def test_a_run_waits_while_no_worker_offers_the_bundle_at_all(flow: Flow):
+    worker = flow.register()
+    flow.publish(dag_of("d", task("a")), to=worker, version="v1")
+    run = flow.trigger("d")
+    flow.store.write_blocking(flow.heart.deregister, (TEAM, worker.instance_id))
+    assert flow.states(run) == {"a": "queued"}
+    again = flow.register(offers=[Offer(bundle="flows", version="v1")])
+    assert len(flow.take(again)) == 1
+
+
+def refer(task_id: str, entry_point: str, *upstream: str) -> task_pb2.Task:
+    made = task(task_id, *upstream)
+    made.reference.bundle = "go"
+    made.reference.entry_point = entry_point
+    return made
+
+
+def test_a_reference_waits_for_a_worker_and_is_pinned_for_the_run(flow: Flow):
+    mine, theirs = flow.register("mine"), flow.register("theirs")
+    flow.publish(dag_of("d", refer("a", "Load"), refer("b", "Load", "a")), to=mine)
+    run = flow.trigger("d")
+    assert flow.take(mine) == []
+    flow.publish(to=theirs, bundle="go", version="g1", offers=["Load"])
+    (lease,) = flow.take(theirs)
+    assert (lease.bundle, lease.bundle_version, lease.entry_point) == ("go", "g1", "Load")
+    flow.publish(to=theirs, bundle="go", version="g2", offers=["Load"])
+    flow.run(lease, theirs)
+    (lease,) = flow.take(theirs)
+    assert (lease.task_id, lease.bundle_version) == ("b", "g1")
+    flow.run(lease, theirs)
+    assert flow.run_state(run) == "succeeded"
+    flow.trigger("d")
+    (lease,) = flow.take(theirs)
+    assert lease.bundle_version == "g2"
+
+
+def test_a_version_that_no_run_needs_is_retired(flow: Flow):
+    worker = flow.register()
+    flow.publish(dag_of("d", task("a")), to=worker, version="v1")
+    run = flow.trigger("d")
+    flow.publish(dag_of("d", task("b")), to=worker, version="v2")
+    assert flow.poll(worker, max_leases=0).directives == ()
+    flow.run(flow.take(worker)[0], worker)
+    assert flow.run_state(run) == "succeeded"
+    (directive,) = flow.poll(worker).directives
+    assert (directive.kind, directive.bundle_version) == (DirectiveKind.RETIRE_BUNDLE, "v1")
+    withdraw(flow, worker, "v1")
+    assert flow.poll(worker).directives == ()
