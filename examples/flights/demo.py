@@ -151,7 +151,7 @@ def start_all(folder: Path, processes: list[Process]) -> Iterator[ControlClient]
         worker = Process("worker", [BIN / "crosswind-worker", *options], folder=folder)
         processes.append(worker)
         stack.callback(worker.stop)
-        worker.wait_for(r"(?i)\bregistered\b")
+        worker.wait_for(r"On offer: .*\bdags\b")
         with ControlClient(address, token=read_token(home / "access-token")) as client:
             yield client
 
@@ -179,12 +179,13 @@ def read_ranking(client: ControlClient, run: DagRun) -> list[dict[str, Any]]:
 
 def show_ranking(ranking: list[dict[str, Any]]) -> None:
     """Prints the airlines, the latest first."""
-    table = Table(title="Departure delays from New York, January 2013, in minutes", title_justify="left")
+    table = Table(box=None, padding=(0, 1), collapse_padding=True, pad_edge=False, header_style="bold")
+    console.print("\nDeparture delays from New York, January 2013, in minutes", style="bold")
     table.add_column("#", justify="right")
-    table.add_column("airline", style="bold")
+    table.add_column("airline", no_wrap=True)
     for heading in ("flights", "cancelled", "mean", "median", "p95"):
         table.add_column(heading, justify="right")
-    table.add_column("worst route")
+    table.add_column("worst route", no_wrap=True)
     for one in ranking:
         delays = [one[name] for name in ("mean_delay", "median_delay", "p95_delay")]
         worst = f"{one['worst_route']} {one['worst_route_mean_delay']:.1f}" if one["worst_route"] else "-"

@@ -3,13 +3,13 @@
 import os
 import sys
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from typer.exceptions import TyperException
 
-from crosswind.cli import bundles, connections, dags, inline, runs, server, tasks, tokens, variables, workers
+from crosswind.cli import bundles, connections, dags, runs, server, tasks, tokens, variables, workers
 from crosswind.cli.failures import CommandError, ExitCode, exit_code_of
 from crosswind.cli.output import Output, note, print_json, print_line
 from crosswind.client.control_client import API_VERSION, ControlError
@@ -31,7 +31,20 @@ app.add_typer(workers.app, name="workers")
 app.add_typer(bundles.app, name="bundles")
 app.add_typer(server.app, name="server")
 app.add_typer(tokens.app, name="tokens")
-app.command("run")(inline.run_file)
+
+
+@app.command("run")
+def run_file(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The DAG file.")],
+    dag: Annotated[str, typer.Argument(metavar="[DAG]", help="Which DAG, where the file has several.")] = "",
+    conf: dags.ConfOption = "",
+    debug: Annotated[bool, typer.Option("--pdb", help="Open the debugger where a task fails.")] = False,
+    output: Annotated[Output, typer.Option("--output", "-o", help="How to print the answer.")] = Output.TABLE,
+) -> None:
+    """Runs a DAG file here and now, its tasks in this process, so that breakpoint() works. Exits 0 if it succeeds."""
+    from crosswind.cli.inline import run_inline  # here: the other commands need neither the worker nor authors' code
+
+    raise typer.Exit(run_inline(file, dag, conf=conf, debug=debug, output=output))
 
 
 @app.command("version")
@@ -96,6 +109,8 @@ def _help_command(error: TyperException) -> str:
 
 
 def _installed_version(distribution: str) -> str | None:
+    from importlib.metadata import PackageNotFoundError, version  # here: it takes longer than most commands
+
     try:
         return version(distribution)
     except PackageNotFoundError:

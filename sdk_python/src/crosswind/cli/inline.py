@@ -11,12 +11,10 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from crosswind.author.bundle import LoadedBundle, load_bundle
-from crosswind.cli.dags import ConfOption, encode_conf
+from crosswind.cli.dags import encode_conf
 from crosswind.cli.failures import CommandError, ExitCode, usage_error
 from crosswind.cli.output import Output, note, print_json, print_line
 from crosswind.cli.progress import LineView, elapsed_text, list_task_summaries, watch_run
@@ -32,14 +30,23 @@ NO_SERVER = "`crosswind run` needs the server, which runs in this process: pip i
 SHOWN_CHARACTERS = 2000
 
 
-def run_file(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The DAG file.")],
-    dag: Annotated[str, typer.Argument(metavar="[DAG]", help="Which DAG, where the file has several.")] = "",
-    conf: ConfOption = "",
-    debug: Annotated[bool, typer.Option("--pdb", help="Open the debugger where a task fails.")] = False,
-    output: Annotated[Output, typer.Option("--output", "-o", help="How to print the answer.")] = Output.TABLE,
-) -> None:
-    """Runs a DAG file here and now, its tasks in this process, so that breakpoint() works. Exits 0 if it succeeds."""
+def run_inline(file: Path, dag: str, *, conf: str, debug: bool, output: Output) -> int:
+    """Runs a DAG of a file in this process.
+
+    Args:
+        file: the DAG file.
+        dag: which DAG; empty where the file has one.
+        conf: parameters of the run, see `encode_conf`; may be empty.
+        debug: open the debugger where a task fails.
+        output: how the answer is printed.
+
+    Returns:
+        0 when the run succeeded, 1 when it did not.
+
+    Raises:
+        CommandError: the file, the DAG or the parameters cannot be used.
+        ControlError: the run could not be watched to its end.
+    """
     payload = encode_conf(conf) if conf else None
     loaded = _load(file)
     dag_id = _choose_dag(loaded, file, dag)
@@ -67,8 +74,7 @@ def run_file(
             worker.run_tasks()
         run = watch.result()
         _print_result(client, run, output=output)
-    if run.state != RUN_STATE_SUCCEEDED:
-        raise typer.Exit(ExitCode.FAILED)
+    return ExitCode.DONE if run.state == RUN_STATE_SUCCEEDED else ExitCode.FAILED
 
 
 class _Watch:

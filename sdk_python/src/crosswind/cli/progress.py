@@ -28,6 +28,7 @@ from crosswind.control.v1.states_pb2 import (
     RUN_STATE_FAILED,
     RUN_STATE_SUCCEEDED,
     TASK_STATE_FAILED,
+    WAITING_REASON_SLOTS,
     RunState,
     TaskState,
 )
@@ -174,7 +175,8 @@ class LineView:
             done, total = mapped_progress(task)
             step = max(1, total // 10)
             return f"{done - done % step}/{total}"
-        if word == "queued" and task.waiting_detail:
+        # A full worker is the normal course; every other reason is worth a sentence.
+        if word == "queued" and task.waiting_detail and task.waiting_reason != WAITING_REASON_SLOTS:
             return f"{word}: {task.waiting_detail}"
         if word in ("failed", "up_for_retry") and task.HasField("failure"):
             return f"{word}: {failure_text(task)}"
