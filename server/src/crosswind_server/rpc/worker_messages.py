@@ -199,7 +199,7 @@ def context_message(context: TaskContext) -> lease_pb2.TaskContext:
             logical_time=timestamp(facts.logical_time),
             data_interval_start_time=timestamp(facts.data_interval_start),
             data_interval_end_time=timestamp(facts.data_interval_end),
-            start_time=timestamp(facts.start_time),
+            start_time=timestamp(run.start_time),
             run_type=run.run_type,
         ),
         bundle=record.bundle,

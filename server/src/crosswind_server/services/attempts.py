@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from crosswind_server.domain import lifecycle
 from crosswind_server.domain.errors import Reason, Refused
@@ -25,6 +25,8 @@ from crosswind_server.store.unit_of_work import UnitOfWork
 from crosswind_server.timing import Timing
 
 MAX_XCOMS: Final = 1_000
+_KEPT_FACTS: Final = 1_000
+_SMALL_CONF: Final = 4_096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +92,7 @@ class Attempts:
         self._plans = plans
         self._timing = timing
         self._declared = declared
+        self._facts: dict[str, Any] = {}
 
     # Starting
 
@@ -167,7 +170,7 @@ class Attempts:
         declared: Sequence[Declared] = [Declared() for _ in requests]
         if any(request.variables or request.connections for request in requests):
             declared = self._declared.read(board.uow, requests)
-        facts = {row.id: row for row in runs.facts(board.uow, {run.id for run, _, _, _ in starts})}
+        facts = self._facts_of(board.uow, {run.id for run, _, _, _ in starts})
         return {
             record.id: TaskContext(
                 run=run,
@@ -188,6 +191,17 @@ class Attempts:
                 records, starts, inputs, declared, strict=True
             )
         }
+
+    def _facts_of(self, uow: UnitOfWork, run_keys: set[str]) -> dict[str, Any]:
+        """What tasks are told of their runs. It never changes, so it is kept, unless it is large."""
+        facts = {run_key: self._facts[run_key] for run_key in run_keys if run_key in self._facts}
+        for row in runs.facts(uow, run_keys - facts.keys()):
+            facts[row.id] = row
+            if len(row.conf_message or b"") <= _SMALL_CONF:
+                self._facts[row.id] = row
+        while len(self._facts) > _KEPT_FACTS:
+            del self._facts[next(iter(self._facts))]
+        return facts
 
     # Finishing
 

@@ -77,7 +77,10 @@ class Verdict(StrEnum):
     LOST = "lost"
 
 
-_VERDICTS = {Reply.CONTINUE: Verdict.CONTINUE, Reply.CANCEL: Verdict.CANCEL, Reply.LOST: Verdict.LOST}
+_BY_REPLY = {Reply.CONTINUE: Verdict.CONTINUE, Reply.CANCEL: Verdict.CANCEL, Reply.LOST: Verdict.LOST}
+_UNKNOWN = _BY_REPLY[Reply(lifecycle.UNKNOWN[Event.HEARTBEAT])]
+# By the stored text, because a heartbeat asks for each of its attempts.
+_VERDICTS = {state.value: _BY_REPLY[Reply(lifecycle.TABLE[state, Event.HEARTBEAT].reply)] for state in AttemptState}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,15 +178,14 @@ class Workers:
         }
         rows = [named[attempt_id] for attempt_id in sorted(named)]
         states = {
-            row.id: AttemptState(row.state)
-            for row in attempts.extend(uow, rows, lease_expires=uow.now + self._timing.lease_us)
+            row.id: row.state for row in attempts.extend(uow, rows, lease_expires=uow.now + self._timing.lease_us)
         }
         # What was not extended is unstarted, has ended, or is not this worker's.
         rest = attempts.get_standing(uow, [attempt_id for attempt_id in named if attempt_id not in states])
         for row in rest:
             claimed = named[row.id]
             if bytes(row.lease) == claimed["lease"] and row.instance_id == claimed["instance_id"]:
-                states[row.id] = AttemptState(row.state)
+                states[row.id] = row.state
         return [self._answer(uow, command, heard, silent, states) for command in commands]
 
     def _answer(
@@ -192,13 +194,13 @@ class Workers:
         command: Heartbeat,
         heard: Mapping[str, Row[Any]],
         silent: Mapping[str, Row[Any]],
-        states: Mapping[str, AttemptState],
+        states: Mapping[str, str],
     ) -> Heard | Exception:
         row = heard.get(command.instance_id) or silent.get(command.instance_id)
         refusal = presence.refusal_of(row, team=command.caller.team, instance_id=command.instance_id)
         if refusal is not None:
             return refusal
-        verdicts = tuple(_verdict(states.get(attempt_id)) for attempt_id, _ in command.attempts)
+        verdicts = tuple(_VERDICTS.get(states.get(attempt_id, ""), _UNKNOWN) for attempt_id, _ in command.attempts)
         token = None
         if self._signer is not None and tokens.needs_renewal(command.caller, uow.now):
             token = tokens.issue_worker_token(uow, self._signer, caller=command.caller, instance_id=command.instance_id)
@@ -285,12 +287,6 @@ def _incumbent(row: Row[Any] | None) -> Incumbent | None:
     if row is None:
         return None
     return Incumbent(instance_id=row.instance_id, state=WorkerState(row.state), heard_us=row.last_heartbeat_time)
-
-
-def _verdict(state: AttemptState | None) -> Verdict:
-    if state is None:
-        return _VERDICTS[Reply(lifecycle.UNKNOWN[Event.HEARTBEAT])]
-    return _VERDICTS[Reply(lifecycle.TABLE[state, Event.HEARTBEAT].reply)]
 
 
 def _check(command: RegisterWorker) -> None:

@@ -146,10 +146,9 @@ _FACTS = select(
     dag_run.c.logical_time,
     dag_run.c.data_interval_start,
     dag_run.c.data_interval_end,
-    dag_run.c.start_time,
 ).where(dag_run.c.id.in_(_ids))
 
 
 def facts(uow: UnitOfWork, ids: Collection[str]) -> Sequence[Row[Any]]:
-    """What tasks are told of their runs beside what scheduling needs."""
+    """What tasks are told of their runs beside what scheduling needs; it never changes."""
     return uow.execute(_FACTS, {"ids": list(ids)}).all() if ids else []
