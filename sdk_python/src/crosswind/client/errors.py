@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]  # ships no stubs
 
 ERROR_DOMAIN: Final = "crosswind"
@@ -55,7 +56,7 @@ class CallError(Exception):
         message = status_pb2.Status()
         try:
             message.ParseFromString(status)
-        except ValueError:  # protobuf's DecodeError is one
+        except DecodeError:
             return cls(UNKNOWN, "", "The error could not be read.")
         reason, metadata = "", {}
         for detail in message.details:

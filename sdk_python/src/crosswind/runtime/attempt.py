@@ -13,6 +13,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
+from google.protobuf.message import DecodeError
+
 from crosswind.bundle.v1 import bundle_service_pb2
 from crosswind.client.errors import DEADLINE_EXCEEDED, CallError
 from crosswind.execution.v1 import lease_pb2, logs_pb2, outcome_pb2, task_service_pb2
@@ -289,7 +291,7 @@ class Attempt:
         message = task_service_pb2.SetVariableRequest()
         try:
             message.ParseFromString(request)
-        except ValueError:
+        except DecodeError:
             return  # the server will say so
         if not message.public:
             self._masker.add_variable(lease_pb2.Variable(value=message.value))

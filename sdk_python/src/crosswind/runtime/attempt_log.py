@@ -12,6 +12,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
 
+from google.protobuf.message import DecodeError
+
 from crosswind.bundle.v1 import bundle_service_pb2
 from crosswind.execution.v1 import logs_pb2
 from crosswind.runtime.masking import Masker
@@ -75,7 +77,7 @@ class AttemptLog:
         message = bundle_service_pb2.WriteLogsRequest()
         try:
             message.ParseFromString(request)
-        except ValueError:
+        except DecodeError:
             self._dropped += 1
             return
         for record in message.records:
@@ -183,19 +185,22 @@ class AttemptLog:
         if not record.HasField("time"):
             record.time.FromNanoseconds(time.time_ns())
         size = record.ByteSize() + 8
-        kept = self._open_bytes + self._sealed_bytes
         if self.closed:
             return
-        if kept + size > self._limit or self._memory.used + size > self._memory.limit:
-            if self._open.records:
-                self._seal(last=False)
-            self._dropped += 1
-            return
+        if not self._has_room(size):
+            self._seal_if_any()  # compressed, it takes less
+            if not self._has_room(size):
+                self._dropped += 1
+                return
         if self._dropped or self._open_bytes + size > _SEAL_BYTES:
             self._seal_if_any()
         self._open.records.append(record)
         self._open_bytes += size
         self._memory.used += size
+
+    def _has_room(self, size: int) -> bool:
+        kept = self._open_bytes + self._sealed_bytes
+        return kept + size <= self._limit and self._memory.used + size <= self._memory.limit
 
     def _seal_if_any(self) -> None:
         if self._open.records:

@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from google.protobuf.message import DecodeError
+
 from crosswind.execution.v1 import worker_service_pb2
 from crosswind.runtime.state_folder import replace_file
 
@@ -44,7 +46,7 @@ class OutcomeStore:
                 request.ParseFromString(path.read_bytes())
                 if not request.outcome_id or path.stem != request.attempt.attempt_id:
                     raise ValueError("it names no outcome of this attempt")
-            except (OSError, ValueError) as error:
+            except (OSError, ValueError, DecodeError) as error:
                 self._warn(f"The kept outcome {path} cannot be read and is set aside: {error}.")
                 path.rename(path.with_suffix(".unreadable"))
                 continue

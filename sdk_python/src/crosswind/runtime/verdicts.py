@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from enum import Enum
 
+from google.protobuf.message import DecodeError
+
 from crosswind.bundle.v1 import bundle_service_pb2
 from crosswind.execution.v1 import failure_pb2, lease_pb2, outcome_pb2
 from crosswind.runtime.executor import TaskEnd
@@ -93,7 +95,7 @@ def _outcome(end: TaskEnd) -> outcome_pb2.Outcome | None:
     response = bundle_service_pb2.RunTaskResponse()
     try:
         response.ParseFromString(end.response)
-    except ValueError:
+    except DecodeError:
         return None
     return response.outcome if response.outcome.WhichOneof("kind") else None
 
