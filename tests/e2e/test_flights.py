@@ -3,7 +3,10 @@
 import csv
 import gzip
 import json
+import re
+import signal
 import sqlite3
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,7 @@ import pytest
 from crosswind.cli.rows import decode_payload
 from crosswind.control.v1.xcoms_pb2 import GetXComRequest
 from tests.e2e.support.cluster import Cluster
+from tests.e2e.support.processes import Process, run
 from tests.e2e.support.workers import PythonKind
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "flights"
@@ -106,3 +110,30 @@ def test_figures_and_report(cluster, tmp_path):
     assert {row["state"] for row in rows} == {"succeeded"}
     assert {(row["worker"], row["language"], row["try_number"]) for row in rows} == {("worker", "python", 1)}
     assert all(row["queued_time"] <= row["start_time"] <= row["end_time"] for row in rows)
+
+
+def test_demo_shows_the_table_and_stops_what_it_started(tmp_path):
+    done = run([sys.executable, EXAMPLE / "demo.py"], folder=tmp_path, seconds=90)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [one["name"] for one in compute_figures()] == re.findall(r"^ ?\d+ (\S.*?\S) {2,}", done.stdout, re.MULTILINE)
+    report = re.search(r"^The report is (.*)$", done.stdout, re.MULTILINE)
+    assert report is not None
+    folder = Path(report[1]).parents[2]
+    assert Path(report[1]).read_text().startswith("# Departures from New York")
+    assert_stopped(folder)
+
+
+def test_interrupted_demo_stops_what_it_started(tmp_path):
+    demo = Process("demo", [sys.executable, EXAMPLE / "demo.py"], folder=tmp_path)
+    with demo:
+        demo.wait_for("extract running")
+        demo.send(signal.SIGINT)
+        assert demo.wait() == 130
+        assert "Traceback" not in demo.log
+
+
+def assert_stopped(folder: Path) -> None:
+    """Whether server and worker said goodbye, in the logs that the demo kept."""
+    assert "stopped" in (folder / "server.log").read_text()
+    assert "Stopped" in (folder / "worker.log").read_text()
+    assert not (folder / ".crosswind" / "server.json").exists()

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from crosswind.cli.failures import ExitCode, usage_error
-from crosswind.cli.output import Output, make_table, print_json, print_line, print_object, print_rows, stdout_console
+from crosswind.cli.output import Output, make_table, print_json, print_line, print_object, print_rows, print_table
 from crosswind.cli.references import run_name
 from crosswind.cli.rows import enum_word, to_object
 from crosswind.cli.runs import follow_run
@@ -58,9 +58,9 @@ def show_dag(session: Session, dag: DagArgument) -> None:
         print_json({**shown, "manifest": to_object(answer.manifest)})
         return
     print_object(shown, output=session.output)
-    stdout_console().print()
+    print_line("")
     rows = [{**task, "depends_on": [edge["task_id"] for edge in task["upstream"]]} for task in tasks]
-    stdout_console().print(make_table(rows, ("task_id", "entry_point", "language", "depends_on", "queue")))
+    print_table(make_table(rows, ("task_id", "entry_point", "language", "depends_on", "queue")))
 
 
 @command(app, "check")

@@ -36,9 +36,15 @@ class Output(StrEnum):
     JSON = "json"
 
 
-def stdout_console() -> Console:
-    """The console for answers."""
-    return Console() if sys.stdout.isatty() else Console(width=PIPE_WIDTH, soft_wrap=True)
+def print_table(table: Table) -> None:
+    """Prints a table to stdout; in a pipe nothing is cut, and no line ends in blanks."""
+    if sys.stdout.isatty():
+        Console().print(table)
+        return
+    console = Console(width=PIPE_WIDTH, color_system=None)
+    with console.capture() as capture:
+        console.print(table)
+    print_line("\n".join(line.rstrip() for line in capture.get().splitlines()))
 
 
 def stderr_console() -> Console:
@@ -84,7 +90,7 @@ def print_rows(
     if output is Output.JSON:
         print_json(listed)
     elif listed:
-        stdout_console().print(make_table(listed, columns))
+        print_table(make_table(listed, columns))
     else:
         note(empty)
 
@@ -110,7 +116,7 @@ def print_object(row: Mapping[str, Any], *, output: Output) -> None:
     for name, value in row.items():
         if value is not None and value not in ([], {}):
             table.add_row(name.replace("_", " "), make_cell(name, value))
-    stdout_console().print(table)
+    print_table(table)
 
 
 def make_cell(column: str, value: Any) -> Text:
@@ -130,7 +136,9 @@ def cell_text(column: str, value: Any) -> str:
     if column.endswith("_time") and isinstance(value, str):
         return datetime.fromisoformat(value).strftime("%Y-%m-%d %H:%M:%SZ")
     if isinstance(value, list):
-        return ", ".join(item if isinstance(item, str) else json.dumps(item, ensure_ascii=False) for item in value)
+        return ", ".join(item if isinstance(item, str) else cell_text("", item) for item in value)
     if isinstance(value, dict):
+        if value.keys() == {"state", "count"}:
+            return f"{value['count']} {value['state']}"
         return json.dumps(value, ensure_ascii=False)
     return str(value)

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.spinner import Spinner
@@ -210,12 +210,10 @@ class ScreenView:
             return table
         run = self._snapshot.run
         word = enum_word(RunState.DESCRIPTOR, run.state) or ""
-        table.add_row(
-            "", Text(f"{run.dag_id}/{run.run_id}", style="bold"), Text(word, style=STATE_STYLES.get(word, "")), "", ""
-        )
         for task in self._snapshot.tasks:
             table.add_row(*self._cells(task))
-        return table
+        title = Text.assemble((f"{run.dag_id}/{run.run_id}", "bold"), " ", (word, STATE_STYLES.get(word, "")))
+        return Group(title, table)
 
     def _cells(self, task: TaskInstance) -> tuple[RenderableType, ...]:
         word = state_word(task)
@@ -227,7 +225,10 @@ class ScreenView:
         if task.mapped and task.mapped_total:
             done, total = mapped_progress(task)
             bar = Table.grid(padding=(0, 1))
-            bar.add_row(ProgressBar(total=total, completed=done, width=24), Text(f"{done}/{total}"))
+            failed = any(count.state == TASK_STATE_FAILED for count in task.mapped_counts)
+            colour = STATE_STYLES["failed" if failed else "succeeded"]
+            progress = ProgressBar(total=total, completed=done, width=24, complete_style="cyan", finished_style=colour)
+            bar.add_row(progress, Text(f"{done}/{total}"))
             middle = bar
         if task.HasField("failure") and word in ("failed", "up_for_retry"):
             detail = failure_text(task)

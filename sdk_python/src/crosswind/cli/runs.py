@@ -13,7 +13,7 @@ from crosswind.cli.output import (
     print_line,
     print_object,
     print_rows,
-    stdout_console,
+    print_table,
 )
 from crosswind.cli.progress import (
     elapsed_text,
@@ -90,10 +90,10 @@ def print_run(client: ControlClient, run: DagRun, *, output: Output) -> None:
     """Prints a run, for people with its tasks."""
     print_object(to_object(run), output=output)
     if output is Output.TABLE:
-        stdout_console().print()
+        print_line("")
         tasks = map(to_object, list_task_summaries(client, run))
         columns = ("task_id", "state", "try_number", "waiting_detail", "start_time", "end_time", "worker")
-        stdout_console().print(make_table(tasks, columns))
+        print_table(make_table(tasks, columns))
 
 
 def follow_run(client: ControlClient, run: DagRun, *, output: Output) -> int:
