@@ -11,7 +11,7 @@ from typing import Any, Self
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.message import Message
-from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]  # ships no stubs
+from google.rpc import error_details_pb2, status_pb2
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any, Protocol, Self, TypeVar, cast
 
 import grpc
 from google.protobuf.message import Message
-from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]  # ships no stubs
+from google.rpc import error_details_pb2, status_pb2
 
 from crosswind.control.v1 import (
     bundles_pb2_grpc,
