@@ -11,7 +11,7 @@ from crosswind.manifest.v1.bundle_pb2 import Sdk
 from crosswind_server.rpc.authentication import caller
 from crosswind_server.rpc.calls import ServicerContext
 from crosswind_server.rpc.enums import wanted, worker_state
-from crosswind_server.rpc.messages import change, read_page, required, timestamp
+from crosswind_server.rpc.messages import change, invalid, read_page, required, timestamp
 from crosswind_server.services import bundle_listing, worker_listing
 from crosswind_server.services.bundle_listing import ListedBundle, ListedVersion
 from crosswind_server.services.dependencies import Services, UnitOfWork
@@ -57,6 +57,29 @@ class WorkerAdminServicer(workers_pb2_grpc.WorkerAdminServiceServicer):
         team, name = caller().team, required(request.name, "name")
         found = await self._services.store.read(lambda uow: worker_listing.get_worker(uow, team, name))
         return workers_pb2.GetWorkerResponse(worker=worker_message(found))
+
+    async def DrainWorker(
+        self, request: workers_pb2.DrainWorkerRequest, context: ServicerContext
+    ) -> workers_pb2.DrainWorkerResponse:
+        team, name = caller().team, required(request.name, "name")
+
+        def act(uow: UnitOfWork) -> workers_pb2.DrainWorkerResponse:
+            return workers_pb2.DrainWorkerResponse(worker=worker_message(worker_listing.drain_worker(uow, team, name)))
+
+        return await change(self._services, request, workers_pb2.DrainWorkerResponse, act)
+
+    async def PauseWorker(
+        self, request: workers_pb2.PauseWorkerRequest, context: ServicerContext
+    ) -> workers_pb2.PauseWorkerResponse:
+        team, name = caller().team, required(request.name, "name")
+        if not request.HasField("paused"):
+            raise invalid("paused", "`paused` is missing; give true or false.")
+
+        def act(uow: UnitOfWork) -> workers_pb2.PauseWorkerResponse:
+            listed = worker_listing.pause_worker(uow, team, name, paused=request.paused)
+            return workers_pb2.PauseWorkerResponse(worker=worker_message(listed))
+
+        return await change(self._services, request, workers_pb2.PauseWorkerResponse, act)
 
 
 class BundleCatalogServicer(bundles_pb2_grpc.BundleCatalogServiceServicer):

@@ -38,7 +38,6 @@ _TABLE: Mapping[str, Mapping[str, str]] = {
         "crosswind.control.v1.DagRunService": "ClearDagRun",
         "crosswind.control.v1.TaskInstanceService": "ClearTaskInstances SetTaskInstanceState CancelTaskInstance",
     },
-    "steering workers": {"crosswind.control.v1.WorkerAdminService": "DrainWorker PauseWorker"},
 }
 
 UNSUPPORTED: Mapping[str, str] = MappingProxyType(

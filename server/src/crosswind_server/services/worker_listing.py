@@ -1,4 +1,4 @@
-"""Workers for people."""
+"""Workers for people: looking at them, draining and pausing them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from crosswind_server.domain.errors import Reason, Refused
+from crosswind_server.domain.states import WorkerState
 from crosswind_server.store import task_listing
 from crosswind_server.store import worker_listing as rows
 from crosswind_server.store.unit_of_work import UnitOfWork
@@ -40,12 +41,39 @@ def get_worker(uow: UnitOfWork, team: str, name: str) -> ListedWorker:
     """The newest instance of a worker. Raises `Refused`: WORKER_NOT_FOUND."""
     row = rows.newest_instance(uow, team, name)
     if row is None:
-        raise Refused(
-            Reason.WORKER_NOT_FOUND,
-            f"Team '{team}' has no worker '{name}'; `crosswind workers list` shows them.",
-            metadata={"worker": name},
-        )
+        raise _not_found(team, name)
     return _complete(uow, [row])[0]
+
+
+def drain_worker(uow: UnitOfWork, team: str, name: str) -> ListedWorker:
+    """Let the newest instance of a worker finish what it runs, and leave. Raises `Refused`: WORKER_NOT_FOUND."""
+    row = rows.lock_newest(uow, team, name)
+    if row is None or row.state in (WorkerState.SUPERSEDED, WorkerState.GONE):
+        raise _not_found(team, name)
+    if row.state != WorkerState.DRAINING:
+        rows.drain(uow, row.instance_id)
+        uow.hint(f"worker:{row.instance_id}")
+    return get_worker(uow, team, name)
+
+
+def pause_worker(uow: UnitOfWork, team: str, name: str, *, paused: bool) -> ListedWorker:
+    """Pause a worker or let it go on. Raises `Refused`: WORKER_NOT_FOUND."""
+    row = rows.lock_newest(uow, team, name)
+    if row is None:
+        raise _not_found(team, name)
+    if row.paused is not paused:
+        rows.set_paused(uow, row.instance_id, paused=paused)
+        uow.hint(f"worker:{row.instance_id}")
+        uow.hint(f"work:{team}")
+    return get_worker(uow, team, name)
+
+
+def _not_found(team: str, name: str) -> Refused:
+    return Refused(
+        Reason.WORKER_NOT_FOUND,
+        f"Team '{team}' has no worker '{name}'; `crosswind workers list` shows them.",
+        metadata={"worker": name},
+    )
 
 
 def _complete(uow: UnitOfWork, found: Sequence[Any]) -> Sequence[ListedWorker]:

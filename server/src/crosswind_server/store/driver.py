@@ -158,6 +158,8 @@ class SQLiteDriver(Driver):
         engine = create_engine(
             url if self.file is None else url.set(database=str(self.file)),
             poolclass=NullPool,
+            # An error's text must not hold what a caller sent.
+            hide_parameters=True,
             # BEGIN and COMMIT are ours: without this, Python's sqlite3 begins transactions where it sees fit.
             connect_args={"isolation_level": None, "check_same_thread": False, "cached_statements": 512},
         )
@@ -291,6 +293,8 @@ class PostgresDriver(Driver):
         engine = create_engine(
             url,
             poolclass=NullPool,
+            # An error's text must not hold what a caller sent.
+            hide_parameters=True,
             # In autocommit mode psycopg sends no BEGIN of its own, which would be one more round trip. The rest
             # finds out within seconds that a machine has vanished without closing its connections.
             connect_args=self._options,

@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Row, and_, or_, select
+from sqlalchemy import Row, and_, or_, select, update
 
 from crosswind_server.store.schema import bundle, worker, worker_bundle
 from crosswind_server.store.unit_of_work import UnitOfWork
@@ -50,6 +50,25 @@ def newest_instance(uow: UnitOfWork, team: str, name: str) -> Row[Any] | None:
     query = select(worker).where(worker.c.team == team, worker.c.name == name)
     newest = query.order_by(worker.c.registered_time.desc(), worker.c.instance_id.desc()).limit(1)
     return uow.execute(newest).one_or_none()
+
+
+def lock_newest(uow: UnitOfWork, team: str, name: str) -> Row[Any] | None:
+    """Read the newest instance of a worker, locked."""
+    newest = newest_instance(uow, team, name)
+    if newest is None:
+        return None
+    locked = select(worker).where(worker.c.instance_id == newest.instance_id)
+    return uow.execute(uow.dialect.lock_rows(locked, worker)).one()
+
+
+def drain(uow: UnitOfWork, instance_id: str) -> None:
+    """Let an instance take nothing new."""
+    uow.execute(update(worker).where(worker.c.instance_id == instance_id).values(state="draining"))
+
+
+def set_paused(uow: UnitOfWork, instance_id: str, *, paused: bool) -> None:
+    """Pause an instance or let it go on."""
+    uow.execute(update(worker).where(worker.c.instance_id == instance_id).values(paused=paused))
 
 
 def offered_bundles(uow: UnitOfWork, instance_ids: Collection[str]) -> Mapping[str, Sequence[tuple[str, str, bool]]]:

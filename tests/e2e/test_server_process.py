@@ -1,0 +1,290 @@
+"""The server as a process: how it starts, listens, stops, and what it says when it cannot."""
+
+import datetime
+import ipaddress
+import json
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from google.protobuf.duration_pb2 import Duration
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from crosswind.control.v1 import dag_runs_pb2, server_pb2, server_pb2_grpc, variables_pb2
+from crosswind_server.app import serve_in_thread
+from tests.e2e.support.control import Control, metadata_of, open_channel, reason_of
+from tests.e2e.support.processes import BIN, PATIENCE, run
+from tests.e2e.support.protocol_worker import ProtocolWorker, independent_tasks, manifest_of
+from tests.e2e.support.servers import ServerProcess
+
+
+@pytest.fixture
+def server(sqlite_url: str, tmp_path: Path) -> Iterator[ServerProcess]:
+    process = ServerProcess(sqlite_url, tmp_path / "server")
+    yield process
+    process.close()
+
+
+def health_of(channel: grpc.Channel) -> Any:
+    """The health service's stub, which its package does not type."""
+    return health_pb2_grpc.HealthStub(channel)
+
+
+def one_sentence(log: str) -> str:
+    assert "Traceback" not in log, log
+    (line,) = log.strip().splitlines()
+    assert line.startswith("crosswind-server: ")
+    return line
+
+
+def test_a_stop_is_announced_answers_what_waits_and_leaves_nothing_behind(server: ServerProcess) -> None:
+    server.start()
+    control = server.control()
+    worker = ProtocolWorker(server.address, server.enrolment_token_file.read_text().strip(), name="w")
+    worker.register(manifests=[manifest_of("b", "v1", independent_tasks("waits", 1))])
+    run_id = control.trigger("waits")
+    worker.poll()
+    run_now = control.run("waits", run_id)
+    long_poll = control.runs.GetDagRun.future(
+        dag_runs_pb2.GetDagRunRequest(
+            dag_id="waits", run_id=run_id, wait=Duration(seconds=25), known_revision=run_now.revision
+        ),
+        metadata=tuple(control.metadata),
+        timeout=PATIENCE,
+    )
+    seen: list[int] = []
+    with open_channel(server.address) as channel:
+        statuses = health_of(channel).Watch(health_pb2.HealthCheckRequest())
+        seen.append(next(statuses).status)
+        # A call behind the long poll on the same connection: when it is answered, the poll is with the server.
+        control.variables.ListVariables(variables_pb2.ListVariablesRequest(), metadata=tuple(control.metadata))
+        began = time.monotonic()
+        server.terminate()
+        seen.append(next(statuses).status)
+    assert long_poll.result().dag_run.revision == run_now.revision
+    assert server.wait() == 0
+    assert time.monotonic() - began < 10
+    assert seen == [health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING]
+    assert not (server.home / "server.json").exists()
+    assert (server.home / "access-token").exists()
+    control.close()
+    worker.close()
+
+
+def test_tokens_and_secrets_outlive_a_restart(server: ServerProcess) -> None:
+    server.start()
+    control = server.control()
+    request = variables_pb2.SetVariableRequest(key="k", value="v", request_id="0" * 32)
+    control.call(control.variables.SetVariable, request)
+    tokens = server.access_token_file.read_text(), server.enrolment_token_file.read_text()
+    server.terminate()
+    assert server.wait() == 0
+    server.start()
+    assert (server.access_token_file.read_text(), server.enrolment_token_file.read_text()) == tokens
+    got = control.call(control.variables.GetVariable, variables_pb2.GetVariableRequest(key="k"))
+    assert got.variable.value == "v"
+    control.close()
+
+
+def test_a_second_signal_ends_it_at_once(server: ServerProcess) -> None:
+    server.environment["CROSSWIND_STOP_GRACE"] = "60"
+    server.start()
+    with open_channel(server.address) as channel:
+        statuses = health_of(channel).Watch(health_pb2.HealthCheckRequest())
+        next(statuses)
+        # The open watch is a call in flight, for which the server waits up to a minute.
+        server.terminate()
+        next(statuses)
+        server.terminate()
+        assert server.wait() == -15
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (["--db", "mysql://u:hunter2@h/d"], "sqlite:///"),
+        (["--db", "nonsense"], "postgresql://"),
+        (["--db", "sqlite:////no/such/folder/x.db"], "/no/such/folder"),
+        (["--address", "nowhere"], "127.0.0.1:8090"),
+        (["--address", "0.0.0.0:0"], "--tls-cert"),
+        (["--address", "127.0.0.1:0", "--tls-cert", "c.pem", "--tls-key", "k.pem"], "c.pem"),
+        (["--lease-duration", "1", "--heartbeat-interval", "1"], "twice as long"),
+        (["--encryption-key-file", "nokey"], "nokey"),
+        (["--home", "/proc/nothing"], "--home"),
+        (["--log-format", "xml"], "--log-format"),
+    ],
+)
+def test_a_start_that_cannot_succeed_is_one_sentence(tmp_path: Path, flags: list[str], told: str) -> None:
+    done = run([BIN / "crosswind-server", "start", *flags], folder=tmp_path)
+    assert done.returncode == 3, done
+    assert told in one_sentence(done.stderr)
+    assert "hunter2" not in done.stderr
+
+
+def test_a_database_that_does_not_answer_is_one_sentence(tmp_path: Path) -> None:
+    url = "postgresql://crosswind:hunter2@127.0.0.1:1/none"
+    done = run([BIN / "crosswind-server", "start", "--db", url], folder=tmp_path)
+    assert done.returncode == 1, done
+    assert "127.0.0.1" in one_sentence(done.stderr)
+    assert "hunter2" not in done.stderr
+
+
+def test_an_unknown_flag_is_wrong_usage(tmp_path: Path) -> None:
+    assert run([BIN / "crosswind-server", "start", "--lease", "1"], folder=tmp_path).returncode == 2
+
+
+def test_another_encryption_key_is_refused(server: ServerProcess, tmp_path: Path) -> None:
+    server.start()
+    server.terminate()
+    assert server.wait() == 0
+    (server.home / "encryption-key").unlink()
+    since = server.mark()
+    server.launch()
+    assert server.wait() == 3
+    assert "--encryption-key-file" in server.log.splitlines()[since:][-1]
+    assert "Traceback" not in server.log
+
+
+def test_a_newer_database_is_refused_by_every_command(server: ServerProcess, sqlite_url: str) -> None:
+    server.start()
+    server.terminate()
+    server.wait()
+    database = sqlite3.connect(sqlite_url.removeprefix("sqlite:///"))
+    database.execute("UPDATE alembic_version SET version_num = '9999'")
+    database.execute("UPDATE schema_admission SET min_server_revision = '9999'")
+    database.commit()
+    database.close()
+    for command in (["start", "--address", "127.0.0.1:0"], ["migrate"], ["token", "list"]):
+        done = run([BIN / "crosswind-server", *command, "--db", sqlite_url], folder=server.folder)
+        assert done.returncode == 3, (command, done)
+        assert "newer" in one_sentence(done.stderr)
+
+
+def test_migrate_and_tokens_work_without_a_server(tmp_path: Path, database_url: str) -> None:
+    flags = ["--db", database_url]
+    migrated = run([BIN / "crosswind-server", "migrate", *flags], folder=tmp_path)
+    assert (migrated.returncode, "0001" in migrated.stdout) == (0, True), migrated
+    token: list[str | Path] = [BIN / "crosswind-server", "token"]
+    made = run([*token, "create", "--kind", "enrolment", "--subject", "me", "--bundle", "a", *flags], folder=tmp_path)
+    assert made.returncode == 0, made
+    listed = run([*token, "list", *flags], folder=tmp_path).stdout.splitlines()
+    (line,) = [line for line in listed if "enrolment" in line]
+    assert run([*token, "revoke", line.split()[0], *flags], folder=tmp_path).returncode == 0
+    assert "enrolment" not in run([*token, "list", *flags], folder=tmp_path).stdout
+    with ServerProcess(database_url, tmp_path) as server:
+        worker = ProtocolWorker(server.address, made.stdout.strip(), name="w")
+        with pytest.raises(Exception, match="revoked"):
+            worker.register()
+        worker.close()
+
+
+def test_tls_serves_an_address_that_others_reach(server: ServerProcess, tmp_path: Path) -> None:
+    certificate, key = write_certificate(tmp_path)
+    server.environment |= {"CROSSWIND_TLS_CERT": str(certificate), "CROSSWIND_TLS_KEY": str(key)}
+    server.address = "0.0.0.0:0"
+    since = server.mark()
+    server.launch()
+    port = server.wait_for(r"listening on 0\.0\.0\.0:(\d+)", since=since).group(1)
+    credentials = grpc.ssl_channel_credentials(certificate.read_bytes())
+    with grpc.secure_channel(f"127.0.0.1:{port}", credentials) as channel:
+        token = server.access_token_file.read_text().strip()
+        info = server_pb2_grpc.ServerServiceStub(channel).GetServerInfo(
+            server_pb2.GetServerInfoRequest(), metadata=tuple(metadata_of(token)), timeout=PATIENCE
+        )
+        assert info.subject == "local"
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel, pytest.raises(grpc.RpcError) as refused:
+        health_of(channel).Check(health_pb2.HealthCheckRequest(), timeout=5)
+    assert refused.value.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
+    facts = json.loads((server.home / "server.json").read_text())
+    assert facts["tls_certificate_file"] == str(certificate)
+
+
+def test_an_idle_connection_survives_pings_that_gRPC_would_end(server: ServerProcess) -> None:
+    server.environment["CROSSWIND_MIN_PING_INTERVAL"] = "0.1"
+    server.start()
+    options = [
+        ("grpc.keepalive_time_ms", 1000),
+        ("grpc.keepalive_timeout_ms", 5000),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.max_pings_without_data", 0),
+    ]
+    states: list[grpc.ChannelConnectivity] = []
+    broken = threading.Event()
+
+    def note(state: grpc.ChannelConnectivity) -> None:
+        states.append(state)
+        if grpc.ChannelConnectivity.READY in states[:-1]:
+            broken.set()
+
+    with grpc.insecure_channel(server.address, options=options) as channel:
+        health = health_of(channel)
+        health.Check(health_pb2.HealthCheckRequest())
+        channel.subscribe(note)
+        # gRPC's own server ends a connection at the third ping without data; here some eight pass.
+        assert not broken.wait(8)
+        assert health.Check(health_pb2.HealthCheckRequest()).status == health_pb2.HealthCheckResponse.SERVING
+        assert not broken.is_set()
+
+
+def test_the_log_is_json_where_that_is_asked(server: ServerProcess) -> None:
+    server.environment["CROSSWIND_LOG_FORMAT"] = "json"
+    server.start()
+    server.terminate()
+    assert server.wait() == 0
+    events = [json.loads(line) for line in server.log.splitlines()]
+    assert [event["event"].split(" on ")[0] for event in events] == ["listening", "stopping", "stopped"]
+
+
+def test_a_server_in_a_thread_is_a_real_one() -> None:
+    with serve_in_thread() as running:
+        control = Control(running.address, running.access_token)
+        worker = ProtocolWorker(running.address, running.enrolment_token, name="w")
+        worker.register(manifests=[manifest_of("b", "v1", independent_tasks("one", 1))])
+        run_id = control.trigger("one")
+        lease = worker.poll().leases[0]
+        worker.start(lease.attempt)
+        worker.finish(lease.attempt)
+        assert control.wait_run("one", run_id) == "SUCCEEDED"
+        info = control.call(
+            server_pb2_grpc.ServerServiceStub(control.channel).GetServerInfo, server_pb2.GetServerInfoRequest()
+        )
+        assert info.database_kind == server_pb2.DATABASE_KIND_SQLITE_MEMORY
+        address = running.address
+        control.close()
+        worker.close()
+    with pytest.raises(grpc.RpcError) as gone, grpc.insecure_channel(address) as channel:
+        health_of(channel).Check(health_pb2.HealthCheckRequest(), timeout=PATIENCE)
+    assert reason_of(gone.value) == ""
+
+
+def write_certificate(folder: Path) -> tuple[Path, Path]:
+    """A certificate of this machine that signs itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.oid.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.datetime.now(datetime.UTC)
+    names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(hours=1))
+        .add_extension(names, critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    certificate_file, key_file = folder / "certificate.pem", folder / "key.pem"
+    certificate_file.write_bytes(certificate.public_bytes(Encoding.PEM))
+    key_file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return certificate_file, key_file
