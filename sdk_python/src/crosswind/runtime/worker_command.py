@@ -148,6 +148,9 @@ def configure_log(log_format: str, level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
+    for library in ("grpc", "asyncio"):
+        # At debug they tell of themselves, not of the worker.
+        logging.getLogger(library).setLevel(max(root.level, logging.WARNING))
 
 
 class _TextFormatter(logging.Formatter):
