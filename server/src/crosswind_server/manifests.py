@@ -62,11 +62,12 @@ _COMBINATIONS: Final = {
 # --- values -----------------------------------------------------------------------------------------------------------
 
 
-def value_of(payload: Payload, *, limit: int = LIMITS.max_inline_value_bytes) -> StoredValue:
+def value_of(payload: Payload, *, limit: int = LIMITS.max_inline_value_bytes, what: str = "The value") -> StoredValue:
     """The value in a payload.
 
     Args:
         limit: bytes of the value, or of each of its items.
+        what: names the value in a refusal.
 
     Raises:
         Refused: INVALID_ARGUMENT, it is empty or breaks a rule of `Payload`; VALUE_TOO_LARGE; NOT_SUPPORTED, a blob.
@@ -78,7 +79,7 @@ def value_of(payload: Payload, *, limit: int = LIMITS.max_inline_value_bytes) ->
     content = payload.WhichOneof("content")
     metadata = dict(payload.metadata)
     if content == "data":
-        _check_size(len(payload.data), limit, "The value")
+        _check_size(len(payload.data), limit, what)
         return StoredValue(encoding=payload.encoding, metadata=metadata, data=payload.data)
     if content == "items":
         items = []
@@ -110,7 +111,7 @@ def read_conf(message: bytes) -> Mapping[str, object]:
     Raises:
         Refused: INVALID_ARGUMENT or VALUE_TOO_LARGE.
     """
-    value = value_of(Payload.FromString(message))
+    value = value_of(Payload.FromString(message), what="The conf of a run")
     try:
         if value.encoding != "json/utf-8" or value.data is None:
             raise ValueError
@@ -146,7 +147,7 @@ def _check_size(size: int, limit: int, what: str) -> None:
     if size > limit:
         raise Refused(
             Reason.VALUE_TOO_LARGE,
-            f"{what} has {size:,} bytes, and at most {limit:,} travel inline; return a path or a key to it instead.",
+            f"{what} has {size:,} bytes, and at most {limit:,} travel inline; pass a path or a key to it instead.",
             metadata={"size_bytes": str(size), "limit_bytes": str(limit)},
         )
 

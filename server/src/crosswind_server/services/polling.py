@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -24,7 +24,7 @@ from crosswind_server.services.callers import Caller
 from crosswind_server.services.directives import Directive, DirectiveKind
 from crosswind_server.services.plans import PlanCache
 from crosswind_server.services.settlement import apply_to_all
-from crosswind_server.store import attempts, claims, runs, task_instances, workers
+from crosswind_server.store import attempts, claims, run_listing, runs, task_instances, workers
 from crosswind_server.store.engine import Store
 from crosswind_server.store.unit_of_work import UnitOfWork
 from crosswind_server.timing import Timing
@@ -241,11 +241,15 @@ class Polling:
         given: list[Row[Any]] = []
         new_attempts: list[dict[str, Any]] = []
         assignments: list[dict[str, Any]] = []
+        began_with = self._began_with(uow, found, offers)
         for row in found:
             if row.slots > slots:
                 continue
             slots -= row.slots
-            bundle, version = offers[row.offer_key]
+            bundle, version = offers[row.offer_key][-1]
+            earlier = (bundle, began_with.get(row.run_key, version))
+            if earlier in offers[row.offer_key]:
+                version = earlier[1]
             lease = self._lease(uow, row, bundle, version)
             leases.append(lease)
             given.append(row)
@@ -264,7 +268,7 @@ class Polling:
         if leases:
             attempts.add(uow, new_attempts)
             claims.assign(uow, assignments)
-            self._pin(uow, given, offers)
+            self._pin(uow, given, new_attempts)
             run_keys = sorted({attempt["run_key"] for attempt in new_attempts})
             runs.touch_unlocked(uow, run_keys)
             for run_key in run_keys:
@@ -311,17 +315,24 @@ class Polling:
         }
 
     @staticmethod
-    def _pin(uow: UnitOfWork, given: Sequence[Row[Any]], offers: dict[str, tuple[str, str]]) -> None:
+    def _began_with(
+        uow: UnitOfWork, found: Sequence[Row[Any]], offers: Mapping[str, Sequence[tuple[str, str]]]
+    ) -> Mapping[str, str]:
+        """The bundle versions with which runs began, where there is a choice: a run goes on with the code it has."""
+        torn = {row.run_key for row in found if row.offer_key.startswith("dag:") and len(offers[row.offer_key]) > 1}
+        return run_listing.first_bundle_versions(uow, torn)
+
+    @staticmethod
+    def _pin(uow: UnitOfWork, given: Sequence[Row[Any]], new_attempts: Sequence[Mapping[str, Any]]) -> None:
         """A reference to another bundle resolves when it is first assigned, and stays so for the run."""
         pinned: set[tuple[str, str]] = set()
-        for row in given:
+        for row, attempt in zip(given, new_attempts, strict=True):
             kind, _, rest = row.offer_key.partition(":")
             name, _, entry_point = rest.partition("/")
             if kind != "ref" or "@" in name or (row.run_key, row.offer_key) in pinned:
                 continue
             pinned.add((row.run_key, row.offer_key))
-            _, version = offers[row.offer_key]
-            pinned_key = Reference(name, entry_point).pinned_key(version)
+            pinned_key = Reference(name, entry_point).pinned_key(attempt["bundle_version"])
             task_instances.pin(uow, row.run_key, row.offer_key, pinned_key)
 
     def _lost(self, uow: UnitOfWork, command: PollWork, held: Sequence[Row[Any]]) -> list[Directive]:

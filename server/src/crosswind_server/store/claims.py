@@ -46,7 +46,7 @@ _paused_dag = (
 _queued_for_it = (
     select(1)
     .where(_IS_QUEUED, _t.team == bundle_offer.c.team, _t.offer_key == bundle_offer.c.offer_key)
-    .where(_t.queue.in_(bindparam("queues", expanding=True)))
+    .where(guards.is_among(_t.queue, "queues"))
     .exists()
 )
 _WANTED = (
@@ -73,13 +73,15 @@ _WANTED = (
 )
 
 
-def wanted_offers(uow: UnitOfWork, instance_id: str, queues: Collection[str]) -> dict[str, tuple[str, str]]:
-    """Which of a worker's offers somebody waits for: the bundle and its version by offer key.
+def wanted_offers(uow: UnitOfWork, instance_id: str, queues: Collection[str]) -> dict[str, list[tuple[str, str]]]:
+    """Which of a worker's offers somebody waits for: the bundles and versions by offer key, the newest last.
 
-    Costs a probe of the claim's index for each offer. The newest version wins where several offer the same.
+    Costs a probe of the claim's index for each offer.
     """
-    rows = uow.execute(_WANTED, {"instance_id": instance_id, "queues": list(queues)})
-    return {row.offer_key: (row.bundle, row.version) for row in rows}
+    offers: dict[str, list[tuple[str, str]]] = {}
+    for row in uow.execute(_WANTED, {"instance_id": instance_id, "queues": list(queues)}):
+        offers.setdefault(row.offer_key, []).append((row.bundle, row.version))
+    return offers
 
 
 @functools.cache
@@ -120,7 +122,7 @@ _CLAIMED = (
     )
     .join(dag_run, dag_run.c.id == _t.run_key)
     .outerjoin(attempt, attempt.c.id == _t.attempt_id)
-    .where(_t.id.in_(bindparam("ids", expanding=True)), _IS_QUEUED)
+    .where(guards.is_among(_t.id, "ids"), _IS_QUEUED)
     .order_by(_t.priority.desc(), _t.queued_time, _t.id)
 )
 
@@ -156,7 +158,7 @@ _RETIRABLE = (
     select(worker_bundle.c.instance_id, worker_bundle.c.bundle, worker_bundle.c.version)
     .join(bundle, and_(bundle.c.team == worker_bundle.c.team, bundle.c.name == worker_bundle.c.bundle))
     .where(
-        worker_bundle.c.instance_id.in_(bindparam("ids", expanding=True)),
+        guards.is_among(worker_bundle.c.instance_id, "ids"),
         or_(bundle.c.current_version.is_(None), bundle.c.current_version != worker_bundle.c.version),
         ~select(1)
         .select_from(attempt)
