@@ -1,7 +1,6 @@
 """A full disk under the database: a clear error, nothing corrupt, and everything goes on when there is room again."""
 
 import contextlib
-import sqlite3
 import sys
 import uuid
 from pathlib import Path
@@ -12,10 +11,15 @@ import psycopg
 from crosswind.control.v1 import variables_pb2
 from tests.e2e.support.cluster import Cluster, chain
 from tests.e2e.support.control import Control
-from tests.e2e.support.processes import Process
+from tests.e2e.support.processes import Process, run
 from tests.e2e.support.small_disk import SmallDisk
 
 MEBIBYTE = 1 << 20
+_CHECK = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1])
+print(*(connection.execute(f"PRAGMA {name}_check").fetchall() for name in ("integrity", "foreign_key")))
+"""
 
 
 class Disk:
@@ -40,10 +44,8 @@ def test_sqlite_on_a_full_disk(worker_kind, tmp_path):
     with contextlib.closing(Cluster(worker_kind, f"sqlite:///{database}", tmp_path)) as cluster:
         server = cluster.start_server(wrap=disk.command())
         _run_through_a_full_disk(cluster, Disk(disk, server))
-        seen = disk.outside(server.pid, database)
-        with contextlib.closing(sqlite3.connect(f"file:{seen}?mode=ro", uri=True)) as connection:
-            assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-            assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+        checked = run(disk.inside(server.pid, sys.executable, "-c", _CHECK, database), folder=tmp_path)
+        assert (checked.stdout, checked.stderr) == ("[('ok',)] []\n", "")
 
 
 def test_postgresql_on_a_full_disk(worker_kind, tmp_path):
@@ -66,7 +68,7 @@ def _run_through_a_full_disk(cluster: Cluster, disk: Disk) -> None:
     control = cluster.control
     cluster.write(chain())
     worker = cluster.start_worker()
-    run = control.trigger("chain")
+    dag_run = control.trigger("chain")
     puppet = cluster.stage.enter("first")
     disk.fill()
     code, reason, sentence = write_until_refused(control)
@@ -85,8 +87,8 @@ def _run_through_a_full_disk(cluster: Cluster, disk: Disk) -> None:
     second = cluster.stage.enter("second")
     assert second.value == [4]
     second.succeed(5)
-    assert control.wait_run("chain", run) == "SUCCEEDED"
-    assert control.attempt_states("chain", run, "first") == ["SUCCEEDED"]
+    assert control.wait_run("chain", dag_run) == "SUCCEEDED"
+    assert control.attempt_states("chain", dag_run, "first") == ["SUCCEEDED"]
     assert cluster.stage.arrivals == [("first", 1), ("second", 1)]
 
 

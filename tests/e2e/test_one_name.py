@@ -12,7 +12,7 @@ def test_second_worker_of_a_live_name_is_refused_in_one_sentence(cluster):
     second.start()
     assert second.wait() != 0
     assert "Traceback" not in second.log
-    assert "'twin'" in second.log
+    assert "named twin already" in second.log
     assert "--name" in second.log
     assert first.alive
     puppet.succeed(1)

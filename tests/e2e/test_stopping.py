@@ -115,7 +115,8 @@ def test_cancelled_task_of_a_dead_worker_is_cancelled_when_its_lease_expires(clu
     worker.kill9()
     cluster.control.cancel("one", run)
     assert cluster.control.wait_run("one", run) == "CANCELLED"
-    assert cluster.control.attempt_states("one", run, "work") == ["CANCELLED"]
+    assert cluster.control.task_states("one", run) == {"work": "CANCELLED"}
+    assert cluster.control.attempt_states("one", run, "work") == ["LOST"]
     assert cluster.stage.arrivals == [("work", 1)]
 
 

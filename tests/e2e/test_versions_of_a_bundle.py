@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from tests.e2e.support.cluster import chain
+from tests.e2e.support.cluster import chain, one_task
 
 
 def test_changed_source_is_a_new_version_and_running_tasks_keep_theirs(cluster):
@@ -26,16 +26,26 @@ def test_changed_source_is_a_new_version_and_running_tasks_keep_theirs(cluster):
     assert cluster.control.wait_run("chain", new) == "SUCCEEDED"
 
 
-def test_source_that_breaks_leaves_the_dags_as_they_were(cluster):
-    cluster.write(chain())
+def test_source_that_breaks_harms_neither_its_running_tasks_nor_other_dags(cluster):
+    cluster.write(chain(), one_task())
     worker = cluster.start_worker()
-    file = cluster.dags / f"{chain().dag_id}.py"
+    old = cluster.control.trigger("chain")
+    first = cluster.stage.enter("first")
     since = worker.mark()
-    (cluster.dags / ".half").write_text("def broken(:\n")
-    (cluster.dags / ".half").replace(file)
-    worker.wait_for(r"chain\.py", since=since)
-    cluster.rewrite(worker, replace(chain(), version=3))
-    run = cluster.control.trigger("chain")
-    cluster.stage.enter("first").succeed(1)
+    half = cluster.dags / ".half"
+    half.write_text("def broken(:\n")
+    half.replace(cluster.dags / "chain.py")
+    worker.wait_for(r"chain\.py:1", since=since)
+    first.succeed(1)
     cluster.stage.enter("second").succeed(2)
-    assert cluster.control.wait_run("chain", run) == "SUCCEEDED"
+    assert cluster.control.wait_run("chain", old) == "SUCCEEDED"
+    other = cluster.control.trigger("one")
+    cluster.stage.enter("work").succeed(1)
+    assert cluster.control.wait_run("one", other) == "SUCCEEDED"
+    cluster.rewrite(worker, replace(chain(), version=3))
+    repaired = cluster.control.trigger("chain")
+    first = cluster.stage.enter("first")
+    assert first.order("version") == 3
+    first.succeed(1)
+    cluster.stage.enter("second").succeed(2)
+    assert cluster.control.wait_run("chain", repaired) == "SUCCEEDED"

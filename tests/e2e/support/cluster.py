@@ -70,11 +70,12 @@ class Cluster:
         """A new proxy before the server."""
         return self._stack.enter_context(FaultProxy(self.server.address))
 
-    def rewrite(self, worker: WorkerProcess, *dags: DagSpec) -> None:
-        """Write DAGs anew, and wait until new runs begin with them."""
+    def rewrite(self, worker: WorkerProcess, dag: DagSpec) -> None:
+        """Write a DAG anew, and wait until new runs begin with it."""
         since = worker.mark()
-        self.write(*dags)
-        worker.wait_on_offer(since=since)
+        self.write(dag)
+        version = worker.wait_for(rf"version (\w+): .*\b{dag.dag_id}\b", since=since).group(1)
+        worker.wait_for(f"On offer: .*{version}", since=since)
 
     def let_leases_run_out(self) -> None:
         """Let more time pass than a lease lasts. Time is the event here: nothing else could signal it."""

@@ -33,6 +33,10 @@ class SmallDisk:
             *("sh", str(self.size_bytes), self.folder, *program),
         ]
 
+    def inside(self, pid: int, *program: str | Path) -> list[str | Path]:
+        """The command that runs another program where the disk is seen. `pid` is the process that `command` became."""
+        return ["nsenter", "--target", str(pid), "--user", "--mount", "--preserve-credentials", *program]
+
     def fill(self, pid: int, *, leave_bytes: int = 0) -> None:
         """Leave no room, or so much. `pid` is the process that `command` became."""
         with self._ballast(pid).open("ab", buffering=0) as ballast:
@@ -47,12 +51,8 @@ class SmallDisk:
         """Make room again."""
         self._ballast(pid).unlink()
 
-    def outside(self, pid: int, path: Path) -> Path:
-        """Where a file of the disk is seen from outside."""
-        return Path(f"/proc/{pid}/root") / path.relative_to("/")
-
     def _ballast(self, pid: int) -> Path:
-        return self.outside(pid, self.folder / "ballast")
+        return Path(f"/proc/{pid}/root") / self.folder.relative_to("/") / "ballast"
 
 
 class _Full(Exception):
