@@ -1,5 +1,6 @@
 """SIGKILL of a task, of its worker and of the server while tasks run."""
 
+import os
 import signal
 
 import pytest
@@ -59,6 +60,21 @@ def test_grandchildren_of_a_killed_task_end_with_it(cluster):
     puppet.kill9()
     wait_until_gone(grandchild)
     assert cluster.control.wait_run("one", run) == "FAILED"
+
+
+def test_killed_bundle_process_fails_its_tasks_and_is_started_again(cluster):
+    cluster.write(one_task(retries=1))
+    worker = cluster.start_worker()
+    run = cluster.control.trigger("one")
+    puppet = cluster.stage.enter("work")
+    os.kill(puppet.order("parent"), signal.SIGKILL)
+    puppet.wait_gone()
+    cluster.stage.enter("work").succeed(1)
+    assert cluster.control.wait_run("one", run) == "SUCCEEDED"
+    died, succeeded = cluster.control.attempts("one", run, "work")
+    assert (attempt_state(died), died.failure.type) == ("FAILED", "crosswind.ProcessDied")
+    assert attempt_state(succeeded) == "SUCCEEDED"
+    assert worker.alive
 
 
 def test_task_of_a_killed_worker_runs_again_elsewhere(each_cluster):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from crosswind.control.v1.dag_runs_pb2 import ListDagRunsRequest
 from crosswind.execution.v1 import worker_service_pb2
 from tests.e2e.support.cluster import chain, one_task
 from tests.e2e.support.control import attempt_state
@@ -88,6 +89,21 @@ def test_lost_log_replies_double_no_line(cluster):
     puppet.succeed(1)
     lines = cluster.control.read_log("one", run, "work")
     assert [line for line in lines if line.startswith("line ")] == [f"line {number}" for number in range(20)]
+
+
+def test_lost_reply_to_a_command_starts_one_run(cluster):
+    cluster.write(one_task())
+    cluster.start_worker()
+    proxy = cluster.proxy()
+    lost = proxy.drop_reply("TriggerDagRun")
+    where = ["--server", proxy.address, "--token-file", cluster.server.access_token_file]
+    done = cluster.command("dags", "trigger", "one", *where)
+    assert done.returncode == 0, done.stderr
+    assert lost.reached
+    assert proxy.count("TriggerDagRun") == 2
+    cluster.stage.enter("work").succeed(1)
+    runs = cluster.control.call(cluster.control.runs.ListDagRuns, ListDagRunsRequest(dag_id="one")).dag_runs
+    assert len(runs) == 1
 
 
 def test_a_short_cut_of_the_network_goes_unnoticed_by_the_task(cluster):

@@ -1,17 +1,23 @@
 """The two promises: database connections do not grow with tasks, and a worker needs one port and nothing else."""
 
+import contextlib
+import json
 import os
 import socket
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import psycopg
 
+from tests.e2e.support.cluster import Cluster
 from tests.e2e.support.dags import DagSpec, Does, TaskSpec
 from tests.e2e.support.networks import OnePort
 from tests.e2e.support.protocol_worker import independent_tasks, manifest_of
 from tests.e2e.support.servers import Pace
+from tests.e2e.support.workers import PythonKind
 
 MANY = 1000
+FLIGHTS = Path(__file__).parents[2] / "examples" / "flights" / "dags"
 
 
 def connections_to(url: str) -> int:
@@ -112,6 +118,21 @@ def test_worker_that_reaches_one_port_and_nothing_else_runs_a_pipeline(each_clus
         assert cluster.control.wait_run("pipeline", run) == "SUCCEEDED"
         worker.terminate()
         assert worker.wait() == 0
+
+
+def test_flights_pipeline_runs_where_only_the_server_can_be_reached(sqlite_url, tmp_path):
+    work = tmp_path / "work"
+    with contextlib.ExitStack() as stack:
+        cluster = stack.enter_context(contextlib.closing(Cluster(PythonKind(), sqlite_url, tmp_path)))
+        network = stack.enter_context(OnePort(cluster.server.address))
+        inside = {"address": network.address, "wrap": network.command(), "pass_fds": network.pass_fds}
+        worker = cluster.worker(dags=FLIGHTS, **inside)
+        worker.start()
+        network.connect()
+        worker.wait_on_offer()
+        run = cluster.control.trigger("flights", conf=json.dumps({"workdir": str(work)}).encode())
+        assert cluster.control.wait_run("flights", run, seconds=60) == "SUCCEEDED"
+        assert (work / run / "report.md").is_file()
 
 
 def port_of(address: str) -> int:

@@ -22,7 +22,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from crosswind.control.v1 import dag_runs_pb2, server_pb2, server_pb2_grpc, variables_pb2
 from crosswind_server.app import serve_in_thread
 from tests.e2e.support.control import Control, metadata_of, open_channel, reason_of
-from tests.e2e.support.processes import BIN, PATIENCE, run
+from tests.e2e.support.processes import BIN, PATIENCE, ProcessFailed, run
 from tests.e2e.support.protocol_worker import ProtocolWorker, independent_tasks, manifest_of
 from tests.e2e.support.servers import ServerProcess
 
@@ -95,7 +95,7 @@ def test_tokens_and_secrets_outlive_a_restart(server: ServerProcess) -> None:
     control.close()
 
 
-def test_a_second_signal_ends_it_at_once(server: ServerProcess) -> None:
+def test_a_second_signal_ends_it_before_its_grace_is_over(server: ServerProcess) -> None:
     server.environment["CROSSWIND_STOP_GRACE"] = "60"
     server.start()
     with open_channel(server.address) as channel:
@@ -104,6 +104,8 @@ def test_a_second_signal_ends_it_at_once(server: ServerProcess) -> None:
         # The open watch is a call in flight, for which the server waits up to a minute.
         server.terminate()
         next(statuses)
+        with pytest.raises(ProcessFailed):
+            server.wait(seconds=1)
         server.terminate()
         assert server.wait() == -15
 

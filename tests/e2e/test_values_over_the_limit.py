@@ -29,6 +29,18 @@ def test_result_over_the_limit_fails_its_task_only(each_cluster):
     assert worker.alive
 
 
+def test_list_that_no_message_holds_fails_its_task_only(cluster):
+    cluster.write(one_task())
+    worker = cluster.start_worker()
+    run = cluster.control.trigger("one")
+    # Each item is below the limit of a value, but all of them are past that of a message.
+    cluster.stage.enter("work").succeed_with_text(MEBIBYTE - 2, times=5)
+    assert cluster.control.wait_run("one", run) == "FAILED"
+    (attempt,) = cluster.control.attempts("one", run, "work")
+    assert attempt.failure.type == "crosswind.ValueTooLarge"
+    assert worker.alive
+
+
 def test_result_at_the_limit_arrives(each_cluster):
     cluster = each_cluster
     cluster.write(one_task())

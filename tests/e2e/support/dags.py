@@ -101,7 +101,8 @@ def perform(role, arguments):
             if do == "return":
                 return order["value"]
             if do == "return_text":
-                return "x" * order["length"]
+                text = "x" * order["length"]
+                return text if order["times"] is None else [text] * order["times"]
             if do == "exit":
                 os._exit(order["code"])
             if do == "fail":

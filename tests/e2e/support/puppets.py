@@ -52,9 +52,9 @@ class Puppet:
         self._send("return", {"value": value})
         self.close()
 
-    def succeed_with_text(self, length: int) -> None:
-        """Let it return a text of so many characters."""
-        self._send("return_text", {"length": length})
+    def succeed_with_text(self, length: int, *, times: int | None = None) -> None:
+        """Let it return a text of so many characters, or a list of so many such texts."""
+        self._send("return_text", {"length": length, "times": times})
         self.close()
 
     def fail(self, message: str = "told to fail") -> None:
