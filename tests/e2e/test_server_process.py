@@ -22,9 +22,10 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from crosswind.control.v1 import dag_runs_pb2, server_pb2, server_pb2_grpc, variables_pb2
 from crosswind_server.app import serve_in_thread
 from tests.e2e.support.control import Control, metadata_of, open_channel, reason_of
-from tests.e2e.support.processes import BIN, PATIENCE, ProcessFailed, run
+from tests.e2e.support.processes import BIN, PATIENCE, Process, ProcessFailed, run, wait_until_gone
 from tests.e2e.support.protocol_worker import ProtocolWorker, independent_tasks, manifest_of
-from tests.e2e.support.servers import ServerProcess
+from tests.e2e.support.servers import ServerProcess, child_pids
+from tests.postgres import PostgresServer
 
 
 @pytest.fixture
@@ -266,6 +267,51 @@ def test_a_server_in_a_thread_is_a_real_one() -> None:
     with pytest.raises(grpc.RpcError) as gone, grpc.insecure_channel(address) as channel:
         health_of(channel).Check(health_pb2.HealthCheckRequest(), timeout=PATIENCE)
     assert reason_of(gone.value) == ""
+
+
+def test_dev_runs_a_server_and_a_worker_that_stop_together(tmp_path: Path) -> None:
+    dags = tmp_path / "dags"
+    dags.mkdir()
+    (dags / "one.py").write_text(
+        "from crosswind import DAG, task\nwith DAG('one'):\n    task(lambda: 1, task_id='t')()\n"
+    )
+    command = [BIN / "crosswind-server", "dev", "dags", "--address", "127.0.0.1:0", "--slots", "2"]
+    with Process("dev", command, folder=tmp_path) as dev:
+        address = dev.wait_for(r"listening on (127\.0\.0\.1:\d+)").group(1)
+        dev.wait_for("crosswind dags trigger")
+        dev.wait_for("On offer")
+        control = Control.with_token_file(address, tmp_path / ".crosswind" / "access-token")
+        (worker,) = child_pids(dev.pid)
+        run_id = control.trigger("one")
+        assert control.wait_run("one", run_id) == "SUCCEEDED"
+        control.close()
+        dev.terminate()
+        assert dev.wait() == 0
+        wait_until_gone(worker)
+    with Process("dev-again", command, folder=tmp_path) as dev:
+        dev.wait_for("On offer")
+        (worker,) = child_pids(dev.pid)
+        dev.kill9()
+        wait_until_gone(worker)
+
+
+def test_health_follows_the_database(tmp_path: Path) -> None:
+    with PostgresServer() as postgres, ServerProcess(postgres.create_database(), tmp_path) as server:
+        control = server.control()
+        with open_channel(server.address) as channel:
+            statuses = health_of(channel).Watch(health_pb2.HealthCheckRequest())
+            assert next(statuses).status == health_pb2.HealthCheckResponse.SERVING
+            postgres.stop(immediate=True)
+            request = variables_pb2.SetVariableRequest(key="k", value="v", request_id="1" * 32)
+            code, reason, _ = control.refused(control.variables.SetVariable, request)
+            assert (code, reason) == (grpc.StatusCode.UNAVAILABLE, "DATABASE_UNAVAILABLE")
+            assert next(statuses).status == health_pb2.HealthCheckResponse.NOT_SERVING
+            postgres.start()
+            assert next(statuses).status == health_pb2.HealthCheckResponse.SERVING
+        assert control.call(control.variables.SetVariable, request).created
+        control.close()
+        server.terminate()
+        assert server.wait() == 0
 
 
 def write_certificate(folder: Path) -> tuple[Path, Path]:

@@ -1,7 +1,6 @@
 """`crosswind-server`: start, dev, migrate, token, version.
 
-Here belong flags, signals, exit codes and what people read. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused to
-start because of settings, files, the database or the address.
+Here belong the commands, their flags and what people read. How a command ends is in `exits`.
 """
 
 from __future__ import annotations
@@ -19,12 +18,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from crosswind_server.exits import FAILED, exit_code_of, sentence_of
 from crosswind_server.options import describe_environment, with_settings
-from crosswind_server.settings import CONFIG_NAME, CONFIG_VARIABLE, ServerSettings, SettingsInvalid
-
-FAILED: Final = 1
-USAGE: Final = 2
-REFUSED: Final = 3
+from crosswind_server.settings import CONFIG_NAME, CONFIG_VARIABLE, ServerSettings
 
 _SETTINGS_HELP = (
     f"Settings come from flags, then CROSSWIND_... variables, then the table [server] of {CONFIG_NAME} in this folder"
@@ -139,7 +135,9 @@ def list_tokens(
     """List tokens."""
     from crosswind_server.token_access import open_access, time_text
 
-    table = Table("id", "kind", "subject", "role", "bundles", "made", "expires", "revoked", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for name in ("id", "kind", "subject", "role", "bundles", "made", "expires", "revoked"):
+        table.add_column(name, no_wrap=True)
     for info in open_access(_settings(flags)).list(team, include_ended=all):
         table.add_row(
             info.token_id,
@@ -151,8 +149,8 @@ def list_tokens(
             time_text(info.expires_us),
             time_text(info.revoked_us),
         )
-    console = Console()
-    console.print(table, width=None if console.is_terminal else 200)
+    # In a pipe nothing is cut, however wide it is.
+    Console(width=None if sys.stdout.isatty() else 1_000).print(table)
 
 
 @token_app.command("revoke", help="Revoke a token, and with an enrolment token its workers' tokens. For good.")
@@ -178,26 +176,10 @@ def main() -> None:
         code = exit_code_of(error)
         if code is None:
             raise
-        sys.stderr.write(f"crosswind-server: {getattr(error, 'message', None) or error}\n")
+        sys.stderr.write(f"crosswind-server: {sentence_of(error)}\n")
         sys.exit(code)
     except KeyboardInterrupt:
         sys.exit(130)
-
-
-def exit_code_of(error: Exception) -> int | None:
-    """The exit code of an expected failure; None for a defect."""
-    from crosswind_server.domain.errors import Refused
-    from crosswind_server.home import HomeUnusable
-    from crosswind_server.listening import StartRefused
-    from crosswind_server.services.sealing import CannotOpen
-    from crosswind_server.store.errors import StoreError, StoreUnavailable
-    from crosswind_server.token_access import CommandFailed
-
-    if isinstance(error, StoreUnavailable | Refused | CommandFailed):
-        return FAILED
-    if isinstance(error, SettingsInvalid | HomeUnusable | StartRefused | CannotOpen | StoreError):
-        return REFUSED
-    return None
 
 
 def _settings(flags: Mapping[str, Any]) -> ServerSettings:

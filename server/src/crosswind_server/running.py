@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import os
 import shutil
 import signal
@@ -19,6 +20,9 @@ from crosswind_server.home import Home, HomeUnusable
 from crosswind_server.settings import ServerSettings
 
 _WORKER_STOP_S = 30.0
+_SAME_SIGNAL_S = 0.5
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None)
 _log = structlog.stdlib.get_logger("crosswind.server")
 
 
@@ -52,14 +56,17 @@ async def run_dev(settings: ServerSettings, dags: Path, *, slots: int | None) ->
         flags += ["--state-dir", str(home.folder / "worker")]
         if slots is not None:
             flags += ["--slots", str(slots)]
-        worker = await asyncio.create_subprocess_exec(*command, *flags)
+        # In a session of its own, so that Ctrl-C reaches it once and through us; and it never outlives us.
+        worker = await asyncio.create_subprocess_exec(
+            *command, *flags, start_new_session=True, preexec_fn=_end_with_parent
+        )
         sys.stdout.write(_next_commands(server.address, dags))
         sys.stdout.flush()
         stopping = asyncio.create_task(stop.wait())
         ending = asyncio.create_task(worker.wait())
         await asyncio.wait({stopping, ending}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
-        if ending.done():
+        if not stop.is_set():
             _log.error("the worker ended by itself; its last words are above", exit_code=worker.returncode)
             return 1
         # The server stops after the worker, so that it takes the outcomes of what still runs.
@@ -84,19 +91,31 @@ async def _serving(server: Server) -> AsyncIterator[None]:
 
 
 def _watch_signals() -> asyncio.Event:
-    """An event that the first SIGTERM or SIGINT sets; from then on both do what they do by default."""
+    """An event that the first SIGTERM or SIGINT sets; a second one ends the process as it does by default.
+
+    Some supervisors send a signal to the process and to its group, so one that follows at once is the same.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 
-    def first() -> None:
-        stop.set()
+    def restore() -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
             signal.signal(number, signal.SIG_DFL)
 
+    def take() -> None:
+        if not stop.is_set():
+            stop.set()
+            loop.call_later(_SAME_SIGNAL_S, restore)
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, first)
+        loop.add_signal_handler(number, take)
     return stop
+
+
+def _end_with_parent() -> None:
+    """Runs in the worker's process before its program: SIGTERM, thus a drain, when this process is gone."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _worker_command() -> Sequence[str]:

@@ -22,6 +22,7 @@ from crosswind.control.v1 import tokens_pb2, tokens_pb2_grpc
 from crosswind_server.app import DEFAULT_TEAM, LOAD_SIGNER, make_sealer
 from crosswind_server.domain.errors import Refused
 from crosswind_server.domain.version import CURRENT, METADATA_KEY
+from crosswind_server.exits import CommandFailed
 from crosswind_server.home import SERVER_FILE, Home
 from crosswind_server.services import tokens
 from crosswind_server.services.callers import CallerKind, Role
@@ -33,10 +34,6 @@ from crosswind_server.store.group_commit import each
 from crosswind_server.store.unit_of_work import UnitOfWork
 
 _TIMEOUT_S = 20.0
-
-
-class CommandFailed(Exception):
-    """A command could not do what it was asked; the message says why and what to do."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
