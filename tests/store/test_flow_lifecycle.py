@@ -47,6 +47,11 @@ class StoreLikeTable(RuleBasedStateMachine):
 
     # What happens
 
+    @rule(times=st.integers(1, lifecycle.MAX_DELIVERIES))
+    def lose_answers(self, times: int) -> None:
+        for _ in range(times):
+            self.poll(listed=False)
+
     @rule(listed=st.booleans())
     def poll(self, listed: bool) -> None:
         live = [key for key, known in self.model.items() if known.state in lifecycle.LIVE]
@@ -100,9 +105,24 @@ class StoreLikeTable(RuleBasedStateMachine):
         self.flow.pass_lease()
         self._step_all(Event.EXPIRE)
 
-    @rule(number=st.integers(0, RUNS - 1))
-    def cancel(self, number: int) -> None:
-        run = self.runs[number]
+    @rule(started=st.booleans())
+    def trigger(self, started: bool) -> None:
+        """Most of what matters happens to attempts that run, so stories reach them quickly."""
+        self.runs.append(self.flow.trigger("d"))
+        self.poll(listed=True)
+        if started:
+            self.start_all()
+
+    @rule()
+    def start_all(self) -> None:
+        for key, known in list(self.model.items()):
+            if known.state is AttemptState.ASSIGNED:
+                self._step(key, Event.START)
+                self.flow.start(self.leases[key], self._worker())
+
+    @rule(data=st.data())
+    def cancel(self, data: st.DataObject) -> None:
+        run = data.draw(st.sampled_from(self.runs))
         try:
             self.flow.cancel(run)
         except Refused:
@@ -161,7 +181,10 @@ class StoreLikeTable(RuleBasedStateMachine):
         return self.worker
 
     def _any(self, data: st.DataObject) -> str:
-        return data.draw(st.sampled_from(sorted(self.model)))
+        """One of the attempts, rather one that lives."""
+        live = sorted(key for key, known in self.model.items() if known.state in lifecycle.LIVE)
+        chosen = live if live and data.draw(st.booleans()) else sorted(self.model)
+        return data.draw(st.sampled_from(chosen))
 
     def _step(self, key: str, event: Event, outcome_id: str | None = None) -> lifecycle.Step:
         step = lifecycle.transition(self.model[key], event, outcome_id=outcome_id)
