@@ -275,7 +275,7 @@ def test_dev_runs_a_server_and_a_worker_that_stop_together(tmp_path: Path) -> No
     (dags / "one.py").write_text(
         "from crosswind import DAG, task\nwith DAG('one'):\n    task(lambda: 1, task_id='t')()\n"
     )
-    command = [BIN / "crosswind-server", "dev", "dags", "--address", "127.0.0.1:0", "--slots", "2"]
+    command: list[str | Path] = [BIN / "crosswind-server", "dev", "dags", "--address", "127.0.0.1:0", "--slots", "2"]
     with Process("dev", command, folder=tmp_path) as dev:
         address = dev.wait_for(r"listening on (127\.0\.0\.1:\d+)").group(1)
         dev.wait_for("crosswind dags trigger")

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import grpc
 from google.protobuf import duration_pb2
-from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]  # it has no stubs
+from google.rpc import error_details_pb2, status_pb2
 
 from crosswind.control.v1 import (
     connections_pb2,
