@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Final
 
 from google.protobuf.message import DecodeError
-from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]  # ships no stubs
+from google.rpc import error_details_pb2, status_pb2
 
 ERROR_DOMAIN: Final = "crosswind"
 
