@@ -183,7 +183,8 @@ class StoreLikeTable(RuleBasedStateMachine):
     def _any(self, data: st.DataObject) -> str:
         """One of the attempts, rather one that lives."""
         live = sorted(key for key, known in self.model.items() if known.state in lifecycle.LIVE)
-        chosen = live if live and data.draw(st.booleans()) else sorted(self.model)
+        living: bool = data.draw(st.booleans())
+        chosen = live if live and living else sorted(self.model)
         return data.draw(st.sampled_from(chosen))
 
     def _step(self, key: str, event: Event, outcome_id: str | None = None) -> lifecycle.Step:

@@ -463,3 +463,12 @@ def test_results_are_plain_json_for_every_other_language(load):
     outcome = attempt(load, "def t(): return {'n': 10 ** 30, 'ü': [None, True, 1.5]}")
     assert json.loads(outcome.succeeded.result.data) == {"n": 10**30, "ü": [None, True, 1.5]}
     assert outcome.succeeded.result.data == '{"n":1000000000000000000000000000000,"ü":[null,true,1.5]}'.encode()
+
+
+def test_an_object_of_named_arguments_gives_each_of_them(load: Any) -> None:
+    function = "def t(a, b=2, *, c):\n    return [a, b, c]"
+    outcome = attempt(load, function, given("", {"c": 3, "b": 5}), given("a", 1, position=0), call="t(1, c=1)")
+    assert result(outcome) == [1, 5, 3]
+    refused = attempt(load, function, given("", [1]), call="t(1, c=1)")
+    assert refused.failed.failure.type == "crosswind.InputNotReadable"
+    assert "expand_kwargs" in refused.failed.failure.message

@@ -65,10 +65,7 @@ def _run(loaded: LoadedBundle, request: RunTaskRequest, runtime: TaskRuntime) ->
     if task is None:
         return _report(_entry_point_missing(loaded, given.entry_point))
     try:
-        arguments = [
-            Argument(value.name, value.position if value.HasField("position") else None, _read_input(value, runtime))
-            for value in given.inputs
-        ]
+        arguments = [argument for value in given.inputs for argument in _read_arguments(value, runtime)]
         current = _make_current(loaded, request, runtime)
     except UnreadableValue as error:
         return _report(system_failure("InputNotReadable", f"Task '{given.task_instance.task_id}': {error}"))
@@ -150,6 +147,23 @@ def _has_outputs(task: TaskFunction[..., Any], context: Context, loaded: LoadedB
     node = dag.tasks.get(context.task_id) if dag is not None else None
     settings = node.settings if node is not None and node.task is task else task.settings
     return bool(settings.get("multiple_outputs"))
+
+
+def _read_arguments(value: InputValue, runtime: TaskRuntime) -> Iterator[Argument]:
+    """The argument that an input gives; the many that an object of named arguments gives.
+
+    Raises:
+        UnreadableValue: see `_read_input`; or an input with neither name nor position is no object.
+    """
+    found = _read_input(value, runtime)
+    if value.name or value.HasField("position"):
+        yield Argument(value.name, value.position if value.HasField("position") else None, found)
+    elif isinstance(found, dict):
+        yield from (Argument(name, None, item) for name, item in found.items())
+    else:
+        raise UnreadableValue(
+            f"it is mapped by expand_kwargs() and was given a {type(found).__name__}; each item is a dict of arguments"
+        )
 
 
 def _read_input(value: InputValue, runtime: TaskRuntime) -> Any:

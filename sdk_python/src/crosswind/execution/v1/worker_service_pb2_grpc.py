@@ -192,6 +192,8 @@ class WorkerServiceServicer(object):
         * ABORTED / OUTCOME_CONFLICT: this attempt already ended otherwise. Drop the outcome.
         * FAILED_PRECONDITION / ATTEMPT_NOT_STARTED: start it first.
         * INVALID_ARGUMENT / VALUE_TOO_LARGE: finish it as failed with a `crosswind.ValueTooLarge`, under the same outcome id.
+        * UNIMPLEMENTED / NOT_SUPPORTED: this server cannot do what the outcome asks, such as to wait for an event. Finish it
+        as failed with a `crosswind.OutcomeNotSupported`, under the same outcome id.
         * NOT_FOUND / UNKNOWN_ATTEMPT: drop it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -108,6 +108,8 @@ class WorkerServiceStub:
     * ABORTED / OUTCOME_CONFLICT: this attempt already ended otherwise. Drop the outcome.
     * FAILED_PRECONDITION / ATTEMPT_NOT_STARTED: start it first.
     * INVALID_ARGUMENT / VALUE_TOO_LARGE: finish it as failed with a `crosswind.ValueTooLarge`, under the same outcome id.
+    * UNIMPLEMENTED / NOT_SUPPORTED: this server cannot do what the outcome asks, such as to wait for an event. Finish it
+      as failed with a `crosswind.OutcomeNotSupported`, under the same outcome id.
     * NOT_FOUND / UNKNOWN_ATTEMPT: drop it.
     """
     AppendLogs: _grpc.UnaryUnaryMultiCallable[_worker_service_pb2.AppendLogsRequest, _worker_service_pb2.AppendLogsResponse]
@@ -203,6 +205,8 @@ class WorkerServiceAsyncStub(WorkerServiceStub):
     * ABORTED / OUTCOME_CONFLICT: this attempt already ended otherwise. Drop the outcome.
     * FAILED_PRECONDITION / ATTEMPT_NOT_STARTED: start it first.
     * INVALID_ARGUMENT / VALUE_TOO_LARGE: finish it as failed with a `crosswind.ValueTooLarge`, under the same outcome id.
+    * UNIMPLEMENTED / NOT_SUPPORTED: this server cannot do what the outcome asks, such as to wait for an event. Finish it
+      as failed with a `crosswind.OutcomeNotSupported`, under the same outcome id.
     * NOT_FOUND / UNKNOWN_ATTEMPT: drop it.
     """
     AppendLogs: _aio.UnaryUnaryMultiCallable[_worker_service_pb2.AppendLogsRequest, _worker_service_pb2.AppendLogsResponse]  # type: ignore[assignment]
@@ -337,6 +341,8 @@ class WorkerServiceServicer(metaclass=_abc_1.ABCMeta):
         * ABORTED / OUTCOME_CONFLICT: this attempt already ended otherwise. Drop the outcome.
         * FAILED_PRECONDITION / ATTEMPT_NOT_STARTED: start it first.
         * INVALID_ARGUMENT / VALUE_TOO_LARGE: finish it as failed with a `crosswind.ValueTooLarge`, under the same outcome id.
+        * UNIMPLEMENTED / NOT_SUPPORTED: this server cannot do what the outcome asks, such as to wait for an event. Finish it
+          as failed with a `crosswind.OutcomeNotSupported`, under the same outcome id.
         * NOT_FOUND / UNKNOWN_ATTEMPT: drop it.
         """
 
