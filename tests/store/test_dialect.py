@@ -132,10 +132,10 @@ def test_one_statement_takes_any_number_of_rows_with_one_text(store: Store) -> N
     rows = [{"id": number, "n": 0} for number in range(20_000)]
     run(store, lambda uow: uow.dialect.insert_ignore(counter, rows, ["id"]))
     event.listen(store._driver.engine, "before_cursor_execute", note)
-    for count in (2, 128, 20_000):
+    for count in (2, 20_000):  # from the third time on SQLAlchemy is not asked, see `prepared`
         changed = [{"id": number, "n": count} for number in range(count)]
         run(store, lambda uow, changed=changed: uow.dialect.update_values(counter, ["id"], ["n"], changed))
-    assert len(texts) == 3
+    assert len(texts) == 2
     assert len(set(texts)) == 1
     assert set(values(store).values()) == {20_000}
 

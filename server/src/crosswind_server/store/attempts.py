@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any, Final
 
-from sqlalchemy import BindParameter, ColumnElement, Row, Select, bindparam, func, select, update
+from sqlalchemy import ColumnElement, Row, Select, func, select, update
 
 from crosswind_server.store import guards, task_instances
 from crosswind_server.store.dialect import RowValues
@@ -45,11 +45,10 @@ _IS_LIVE: Final = guards.is_one_of(_a.state, guards.LIVE)
 _IS_LEASED: Final = guards.is_one_of(_a.state, guards.LEASED)
 _IS_ASSIGNED: Final = guards.is_one_of(_a.state, guards.ASSIGNED)
 
-_ids: BindParameter[Any] = bindparam("ids", expanding=True)
 _WITH_INSTANCE: Final = select(*COLUMNS, *task_instances.COLUMNS).join(
     task_instance, task_instance.c.id == _a.task_instance_id
 )
-_BY_ID = _WITH_INSTANCE.where(_a.id.in_(_ids))
+_BY_ID = _WITH_INSTANCE.where(guards.is_among(_a.id, "ids"))
 
 
 def get_with_instances(uow: UnitOfWork, ids: Collection[str]) -> Sequence[Row[Any]]:
@@ -57,7 +56,7 @@ def get_with_instances(uow: UnitOfWork, ids: Collection[str]) -> Sequence[Row[An
     return uow.execute(_BY_ID, {"ids": list(ids)}).all() if ids else []
 
 
-_STANDING = select(_a.id, _a.lease, _a.state, _a.instance_id, _a.outcome_id).where(_a.id.in_(_ids))
+_STANDING = select(_a.id, _a.lease, _a.state, _a.instance_id, _a.outcome_id).where(guards.is_among(_a.id, "ids"))
 
 
 def get_standing(uow: UnitOfWork, ids: Collection[str]) -> Sequence[Row[Any]]:
@@ -124,7 +123,7 @@ _HELD = (
     )
     .join(task_instance, task_instance.c.id == _a.task_instance_id)
     .join(dag_run, dag_run.c.id == _a.run_key)
-    .where(_a.instance_id.in_(_ids), _IS_LIVE)
+    .where(guards.is_among(_a.instance_id, "ids"), _IS_LIVE)
 )
 
 

@@ -13,12 +13,13 @@ from sqlalchemy.engine.interfaces import Dialect as SQLAlchemyDialect
 from sqlalchemy.sql.base import Executable
 
 from crosswind_server.store import statements
+from crosswind_server.store.prepared import PreparedResult
 from crosswind_server.store.statements import FROM_HEX, RowValues
 
 __all__ = ["FROM_HEX", "Dialect", "RowValues"]
 
 S = TypeVar("S", bound=tuple[Any, ...])
-Execute = Callable[..., CursorResult[Any]]
+Execute = Callable[..., CursorResult[Any] | PreparedResult]
 
 
 class Dialect:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any, Final
 
-from sqlalchemy import BindParameter, Row, and_, bindparam, func, insert, literal, select
+from sqlalchemy import Row, and_, bindparam, func, insert, literal, select
 
 from crosswind_server.store import guards
 from crosswind_server.store.dialect import RowValues
@@ -28,12 +28,13 @@ COLUMNS: Final = (
 )
 """What the scheduling of a run needs, in the order of `services.board.Run`."""
 
-_ids: BindParameter[Any] = bindparam("ids", expanding=True)
-_BY_ID = select(*COLUMNS).where(dag_run.c.id.in_(_ids))
-_OF_ATTEMPTS = select(*COLUMNS).where(dag_run.c.id.in_(select(attempt.c.run_key).where(attempt.c.id.in_(_ids))))
+_BY_ID = select(*COLUMNS).where(guards.is_among(dag_run.c.id, "ids"))
+_OF_ATTEMPTS = select(*COLUMNS).where(
+    dag_run.c.id.in_(select(attempt.c.run_key).where(guards.is_among(attempt.c.id, "ids")))
+)
 
 _NEXT_REVISION: Final = {"revision": dag_run.c.revision + 1}
-_FREE = select(dag_run.c.id).where(dag_run.c.id.in_(_ids))
+_FREE = select(dag_run.c.id).where(guards.is_among(dag_run.c.id, "ids"))
 
 
 def lock(uow: UnitOfWork, ids: Collection[str]) -> Sequence[Row[Any]]:
@@ -146,7 +147,7 @@ _FACTS = select(
     dag_run.c.logical_time,
     dag_run.c.data_interval_start,
     dag_run.c.data_interval_end,
-).where(dag_run.c.id.in_(_ids))
+).where(guards.is_among(dag_run.c.id, "ids"))
 
 
 def facts(uow: UnitOfWork, ids: Collection[str]) -> Sequence[Row[Any]]:

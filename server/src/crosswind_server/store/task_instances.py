@@ -10,7 +10,7 @@ import functools
 from collections.abc import Collection, Sequence
 from typing import Any, Final
 
-from sqlalchemy import BindParameter, FromClause, Row, Select, and_, bindparam, func, select, update
+from sqlalchemy import FromClause, Row, Select, and_, bindparam, func, select, update
 
 from crosswind_server.store import guards
 from crosswind_server.store.dialect import RowValues
@@ -79,10 +79,9 @@ PROGRESS: Final = (
 )
 """What changes as a run goes on; assignment and start write the rest."""
 
-_ids: BindParameter[Any] = bindparam("ids", expanding=True)
-_BY_ID = select(*COLUMNS).where(_t.id.in_(_ids))
+_BY_ID = select(*COLUMNS).where(guards.is_among(_t.id, "ids"))
 _TASKS_OF_ONE_RUN = select(*COLUMNS).where(
-    _t.run_key == bindparam("run_key"), _t.task_index.in_(bindparam("indexes", expanding=True)), _t.map_index == -1
+    _t.run_key == bindparam("run_key"), guards.is_among(_t.task_index, "indexes"), _t.map_index == -1
 )
 
 

@@ -6,14 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, CursorResult
-from sqlalchemy.sql import visitors
 from sqlalchemy.sql.base import Executable
-from sqlalchemy.sql.elements import TextClause
-from sqlalchemy.sql.selectable import SelectBase
 
 from crosswind_server.store.dialect import Dialect
+from crosswind_server.store.prepared import PreparedResult, find_prepared, only_reads
 
 Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]]
+Result = CursorResult[Any] | PreparedResult
 
 
 class UnitOfWork:
@@ -29,6 +28,7 @@ class UnitOfWork:
     __slots__ = (
         "_connection",
         "_count_changes",
+        "_driver_connection",
         "_marked",
         "_topics",
         "_written",
@@ -47,6 +47,7 @@ class UnitOfWork:
         count_changes: Callable[[], int] | None = None,
     ) -> None:
         self._connection = connection
+        self._driver_connection: Any = connection.connection.driver_connection
         # SQLite counts changed rows itself, so triggers and RETURNING are no riddle there. Elsewhere statements count.
         self._count_changes = count_changes
         self._written = 0
@@ -58,12 +59,22 @@ class UnitOfWork:
         self.dialect = Dialect(connection.dialect, self.execute)
         self.mark()
 
-    def execute(self, statement: Executable, parameters: Parameters | None = None) -> CursorResult[Any]:
+    def execute(self, statement: Executable, parameters: Parameters | None = None) -> Result:
         """Execute one Core statement; a sequence of parameters executes it once for each of them."""
         self.statements += 1
-        result: CursorResult[Any] = self._connection.execute(statement, parameters)
+        prepared = find_prepared(statement, self._connection.dialect, _names(parameters))
+        result: Result
+        if prepared is None:
+            result = self._connection.execute(statement, parameters)
+            reads = self._count_changes is not None or only_reads(statement)
+        elif parameters is None or isinstance(parameters, Mapping):
+            result = prepared.execute(self._driver_connection, parameters or {})
+            reads = prepared.only_reads
+        else:
+            result = prepared.execute_many(self._driver_connection, parameters)
+            reads = prepared.only_reads
         # A guarded UPDATE that met no row wrote nothing: the refusal that follows needs no rollback.
-        if self._count_changes is None and not _only_reads(statement) and result.rowcount != 0:
+        if self._count_changes is None and not reads and result.rowcount != 0:
             self._written += 1
         return result
 
@@ -88,11 +99,7 @@ class UnitOfWork:
         return self._marked != (self._written if self._count_changes is None else self._count_changes())
 
 
-def _only_reads(statement: Executable) -> bool:
-    if isinstance(statement, TextClause):
-        return statement.text.lstrip()[:6].upper() == "SELECT"
-    return isinstance(statement, SelectBase) and not any(cte.element.is_dml for cte in _ctes(statement))
-
-
-def _ctes(statement: SelectBase) -> list[Any]:
-    return [element for element in visitors.iterate(statement) if element.__visit_name__ == "cte"]
+def _names(parameters: Parameters | None) -> tuple[str, ...]:
+    if not parameters:
+        return ()
+    return tuple(parameters if isinstance(parameters, Mapping) else parameters[0])

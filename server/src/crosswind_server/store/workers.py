@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import BindParameter, Row, bindparam, case, func, or_, select, update
+from sqlalchemy import Row, bindparam, case, func, or_, select, update
 
 from crosswind_server.store import guards
 from crosswind_server.store.dialect import RowValues
@@ -14,8 +14,7 @@ from crosswind_server.store.unit_of_work import UnitOfWork
 
 _w = worker.c
 _IS_LIVE = guards.is_one_of(_w.state, guards.LIVE_WORKERS)
-_ids: BindParameter[Any] = bindparam("ids", expanding=True)
-_BY_ID = select(worker).where(_w.instance_id.in_(_ids))
+_BY_ID = select(worker).where(guards.is_among(_w.instance_id, "ids"))
 
 
 def get(uow: UnitOfWork, instance_ids: Collection[str]) -> dict[str, Row[Any]]:

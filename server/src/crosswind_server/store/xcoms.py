@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from sqlalchemy import FromClause, Row, Select, and_, bindparam, delete, func, select
 
+from crosswind_server.store import guards
 from crosswind_server.store.schema import xcom, xcom_item
 from crosswind_server.store.unit_of_work import UnitOfWork
 
@@ -127,12 +128,8 @@ def find_nth(uow: UnitOfWork, run_key: str, task_id: str, key: str, *, position:
     return uow.execute(select(*INFO).where(named).order_by(_x.map_index).limit(1).offset(position)).one_or_none()
 
 
-_DATA = select(_x.id, _x.data).where(_x.id.in_(bindparam("ids", expanding=True)))
-_ITEMS = (
-    select(_i.xcom_id, _i.data)
-    .where(_i.xcom_id.in_(bindparam("ids", expanding=True)))
-    .order_by(_i.xcom_id, _i.item_index)
-)
+_DATA = select(_x.id, _x.data).where(guards.is_among(_x.id, "ids"))
+_ITEMS = select(_i.xcom_id, _i.data).where(guards.is_among(_i.xcom_id, "ids")).order_by(_i.xcom_id, _i.item_index)
 _RANGE = (
     select(_i.item_index, _i.data)
     .where(_i.xcom_id == bindparam("xcom_id"), _i.item_index >= bindparam("first"), _i.item_index < bindparam("end"))
