@@ -1,5 +1,6 @@
 """What Linux says about a process: CPU time and memory, from /proc."""
 
+import contextlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,21 +41,24 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
-def session_cpu_seconds(leader: int) -> float:
-    """CPU time of all processes of a session, those included that have ended and were waited for.
+def family_cpu_seconds(head: int) -> float:
+    """CPU time of a process and all below it, those included that have ended and were waited for.
 
     A process counts what its children used when it waits for them, so a worker's figure holds its tasks' too.
     """
-    total = 0
+    stats: dict[int, list[str]] = {}
     for entry in os.listdir("/proc"):
-        if not entry.isdigit():
-            continue
-        try:
-            fields = _stat(int(entry))
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if int(fields[3]) == leader:
-            total += sum(int(field) for field in fields[11:15])
+        if entry.isdigit():
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                stats[int(entry)] = _stat(int(entry))
+    children: dict[int, list[int]] = {}
+    for pid, fields in stats.items():
+        children.setdefault(int(fields[1]), []).append(pid)
+    total, waiting = 0, [head]
+    while waiting:
+        pid = waiting.pop()
+        total += sum(int(field) for field in stats[pid][11:15])
+        waiting += children.get(pid, ())
     return total / _TICKS
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crosswind.control.v1 import dag_runs_pb2, task_instances_pb2
-from tests.bench.readings import cpu_seconds, session_cpu_seconds
+from tests.bench.readings import cpu_seconds, family_cpu_seconds
 from tests.e2e.support.control import FINAL_RUN_STATES, Control, run_state
 from tests.e2e.support.servers import Pace, ServerProcess
 from tests.e2e.support.workers import PythonKind, WorkerProcess
@@ -98,7 +98,7 @@ class Site:
 
     def worker_cpu(self, worker: WorkerProcess) -> float:
         """CPU seconds of a worker, its zygotes and its tasks until now."""
-        return session_cpu_seconds(worker.pid)
+        return family_cpu_seconds(worker.pid)
 
 
 @contextlib.contextmanager
