@@ -33,6 +33,7 @@ CALL_SECONDS = 30.0
 PAGE_SIZE = 500
 BACKOFF_FIRST_SECONDS = 0.1
 BACKOFF_LONGEST_SECONDS = 2.0
+CHANGE_PATIENCE_SECONDS = 2.0
 MESSAGE_BYTES = 4 * 1024 * 1024
 
 RequestT = TypeVar("RequestT", bound=Message)
@@ -143,7 +144,7 @@ class ControlClient:
         request: RequestT,
         *,
         wait: float = 0.0,
-        patience: float = 0.0,
+        patience: float | None = None,
     ) -> ResponseT:
         """Makes one call.
 
@@ -152,13 +153,16 @@ class ControlClient:
             request: what is asked; its `request_id`, where it has one, makes it safe to repeat.
             wait: seconds that the request lets the server wait for something to say.
             patience: seconds for which a call is repeated, with a growing and random delay, while the server or its
-                database cannot be reached. 0: not at all.
+                database cannot be reached. None: not at all for a question; a moment for a change, which may have
+                happened although its answer was lost, and would happen twice if its caller had to ask anew.
 
         Raises:
             ServerUnreachable: nothing answers within `patience`.
             TokenRefused: the token does not allow the call.
             ControlError: the server refused the call for another reason.
         """
+        if patience is None:
+            patience = CHANGE_PATIENCE_SECONDS if "request_id" in request.DESCRIPTOR.fields_by_name else 0.0
         give_up = time.monotonic() + patience
         delay = BACKOFF_FIRST_SECONDS
         while True:
