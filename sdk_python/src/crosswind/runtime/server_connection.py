@@ -170,7 +170,8 @@ class ServerConnection:
         return answer
 
     async def wait_for_retry(self, failures: int) -> None:
-        """Waits before a call is repeated: full jitter between the server's bounds, or until another got through.
+        """Waits before a call is repeated: full jitter between the server's bounds; while the server is down, at the
+        longest until another call got through.
 
         Args:
             failures: how often it failed in a row, from 1.
@@ -180,6 +181,10 @@ class ServerConnection:
         # No less than a little, or a refusing server would be called in a busy loop.
         delay = max(0.02, random.uniform(0, min(longest, first * 2 ** min(failures, 30))))
         recovered = self._recovered
+        if recovered.is_set():
+            # The server answers, and did not like this call: that others get through says nothing about it.
+            await asyncio.sleep(delay)
+            return
         try:
             async with asyncio.timeout(delay):
                 await recovered.wait()
