@@ -150,7 +150,7 @@ dag_run = Table(
     Column("run_type", String(20), nullable=False),
     Column("state", String(20), nullable=False),
     Column("dag_version_id", String(64), nullable=False),
-    # Bundle version that tasks run when the run's own is offered no more; set when the version policy applied. [SCHED-3]
+    # DAG version whose code runs: the run's own, until the version policy applied. [SCHED-3]
     Column("code_version_id", String(64), nullable=False),
     Column("conf_message", LargeBinary),
     _time("logical_time", nullable=True),
