@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from google.protobuf.duration_pb2 import Duration
-from sqlalchemy import event, select, update
+from sqlalchemy import select, update
 
 from crosswind.manifest.v1 import dag_pb2, retry_pb2, task_pb2
 from crosswind.value.v1.value_pb2 import Item, Items, Payload
@@ -33,6 +33,7 @@ from crosswind_server.services.workers import Heard, Heartbeat, Registered, Regi
 from crosswind_server.store.engine import Store
 from crosswind_server.store.group_commit import each
 from crosswind_server.store.schema import attempt, continuation, dag, dag_run, task_instance, worker
+from crosswind_server.store.unit_of_work import UnitOfWork
 from crosswind_server.timing import Timing
 
 TEAM = "default"
@@ -380,16 +381,17 @@ def refused(call: Callable[[], object]) -> str:
 
 
 @contextmanager
-def counted(store: Store) -> Iterator[list[str]]:
-    """The statements that the store executes meanwhile."""
-    statements: list[str] = []
+def counted() -> Iterator[list[str]]:
+    """The statements that are executed meanwhile, in any store."""
+    executed: list[str] = []
+    execute = UnitOfWork.execute
 
-    def count(_conn: object, _cursor: object, statement: str, *_rest: object) -> None:
-        statements.append(statement)
+    def count(uow: UnitOfWork, statement: Any, parameters: Any = None) -> Any:
+        executed.append(str(statement))
+        return execute(uow, statement, parameters)
 
-    engine = store._driver.engine
-    event.listen(engine, "before_cursor_execute", count)
+    UnitOfWork.execute = count  # type: ignore[method-assign]  # a spy, for as long as it counts
     try:
-        yield statements
+        yield executed
     finally:
-        event.remove(engine, "before_cursor_execute", count)
+        UnitOfWork.execute = execute  # type: ignore[method-assign]  # as it was

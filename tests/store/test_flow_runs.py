@@ -295,9 +295,9 @@ def test_finishing_costs_the_out_degree_whatever_the_size_of_the_dag(flow: Flow)
         lease = flow.poll(worker, max_leases=1).leases[0]
         assert lease.task_id == "t0"
         flow.start(lease, worker)
-        with counted(flow.store) as statements:
+        with counted() as statements:
             flow.finish(lease, result=1)
         costs[size] = len(statements)
         assert flow.states(run)["t1"] == "queued"
     assert costs[10] == costs[1_000]
-    assert costs[10] <= 8
+    assert 5 <= costs[10] <= 8
