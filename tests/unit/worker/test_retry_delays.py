@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import random
 
 import pytest
 
-from crosswind.runtime import server_connection
+from crosswind.client.errors import CallError
 from crosswind.runtime.server_connection import ServerConnection
 
 
@@ -18,8 +19,8 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     async def sleep(delay: float) -> None:
         seen.append(delay)
 
-    monkeypatch.setattr(server_connection.random, "uniform", lambda low, high: high)
-    monkeypatch.setattr(server_connection.asyncio, "sleep", sleep)
+    monkeypatch.setattr(random, "uniform", lambda low, high: high)
+    monkeypatch.setattr(asyncio, "sleep", sleep)
     return seen
 
 
@@ -34,7 +35,7 @@ async def test_a_server_that_answers_with_errors_is_asked_less_and_less(waits: l
 
 async def test_a_server_that_comes_back_is_asked_soon(waits: list[float]) -> None:
     connection = ServerConnection("127.0.0.1:1")
-    connection._note_down(server_connection.CallError(14, "", "refused"))
+    connection._note_down(CallError(14, "", "refused"))
     waiting = asyncio.create_task(connection.wait_for_retry(30))
     asyncio.get_running_loop().call_soon(connection._note_up)
     async with asyncio.timeout(5):
