@@ -65,6 +65,7 @@ def refusal(rpc: Any, request: Any, metadata: Any) -> tuple[str, str, str]:
 
 
 def test_a_call_is_refused_for_its_token_or_its_version(server: ServerProcess, control: Control) -> None:
+    """[VER-1]"""
     stub: Any = variables_pb2_grpc.VariableServiceStub(control.channel)
     request = variables_pb2.ListVariablesRequest()
     good, version = control.metadata

@@ -110,6 +110,7 @@ def withdraw(flow: Flow, worker: Worker, version: str) -> None:
 
 
 def test_a_stranded_run_goes_on_with_the_newest_version(flow: Flow):
+    """[SCHED-3]"""
     worker = flow.register()
     flow.publish(dag_of("d", task("a"), task("b", "a"), task("old", "a")), to=worker, version="v1")
     run = flow.trigger("d")
@@ -153,6 +154,7 @@ def test_a_dag_may_say_that_its_stranded_runs_fail(flow: Flow):
 
 
 def test_a_run_waits_while_no_worker_offers_the_bundle_at_all(flow: Flow):
+    """[SCHED-3]"""
     worker = flow.register()
     flow.publish(dag_of("d", task("a")), to=worker, version="v1")
     run = flow.trigger("d")

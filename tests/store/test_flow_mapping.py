@@ -153,6 +153,7 @@ def test_many_instances_are_made_in_pieces(flow: Flow):
 
 
 def test_a_wide_cascade_is_worked_off_in_pieces(flow: Flow):
+    """[SCHED-1]"""
     worker = flow.register()
     wide = [task(f"t{n}", "top") for n in range(1_100)]
     flow.publish(dag_of("d", task("top"), *wide, task("end", *(each.task_id for each in wide))), to=worker)

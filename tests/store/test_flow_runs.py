@@ -11,6 +11,7 @@ from tests.store.flow import Flow, arguments, counted, dag_of, failed, json_payl
 
 
 def test_a_chain_goes_on_by_itself(flow: Flow):
+    """[SCHED-1]"""
     worker = flow.register()
     flow.publish(dag_of("chain", task("a"), reading(task("b"), "a"), reading(task("c"), "b")), to=worker)
     run = flow.trigger("chain")
@@ -286,6 +287,7 @@ def test_greater_priority_goes_first_and_queues_are_kept_apart(flow: Flow):
 
 
 def test_finishing_costs_the_out_degree_whatever_the_size_of_the_dag(flow: Flow):
+    """[SCHED-2]"""
     costs = {}
     for size in (10, 1_000):
         worker = flow.register(f"w{size}", slots=1)

@@ -153,6 +153,7 @@ async def test_nothing_expires_before_the_server_has_listened_for_a_lease_durati
 
 
 async def test_the_timekeeper_sleeps_until_the_earliest_due_time(flow: Flow):
+    """[SCHED-2]"""
     flow.store._committer.available_since = time.monotonic() - 1_000
     assert await flow.heart.timekeeper.tick() == flow.heart.timing.longest_sleep
     worker = flow.register()
