@@ -381,16 +381,16 @@ def refused(call: Callable[[], object]) -> str:
 
 
 @contextmanager
-def counted() -> Iterator[list[str]]:
+def counted() -> Iterator[list[object]]:
     """The statements that are executed meanwhile, in any store."""
-    executed: list[str] = []
+    executed: list[object] = []
     execute = UnitOfWork.execute
 
     def count(uow: UnitOfWork, statement: Any, parameters: Any = None) -> Any:
-        executed.append(str(statement))
+        executed.append(statement)
         return execute(uow, statement, parameters)
 
-    UnitOfWork.execute = count  # type: ignore[method-assign]  # a spy, for as long as it counts
+    UnitOfWork.execute = count  # type: ignore[method-assign,assignment]  # a spy, for as long as it counts
     try:
         yield executed
     finally:
