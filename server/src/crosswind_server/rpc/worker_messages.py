@@ -316,7 +316,16 @@ def read_finish(request: worker_service_pb2.FinishAttemptRequest) -> FinishAttem
         values=tuple(values),
         failure=_read_failure(outcome.failed.failure) if kind == "failed" else None,
         wake=_read_wake(outcome),
+        log_end=request.log_chunks[0].first_sequence if only_ends_log(request) else None,
     )
+
+
+def only_ends_log(request: worker_service_pb2.FinishAttemptRequest) -> bool:
+    """Whether the chunks that ride along say no more than that the log is complete, as those of a silent task."""
+    if len(request.log_chunks) != 1:
+        return False
+    (chunk,) = request.log_chunks
+    return chunk.last and not (chunk.record_count or chunk.data or chunk.dropped)
 
 
 def _read_failure(failure: Failure) -> FailureFacts:

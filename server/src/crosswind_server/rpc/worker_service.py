@@ -132,6 +132,7 @@ class WorkerServicer(worker_service_pb2_grpc.WorkerServiceServicer):
                 caller=who,
                 instance_id=request.instance_id,
                 offer=convert.read_offer(request.offer),
+                observed_change=request.observed_change,
                 withdrawn=tuple((each.bundle, each.bundle_version) for each in request.withdrawn),
             ),
         )
@@ -201,7 +202,7 @@ class WorkerServicer(worker_service_pb2_grpc.WorkerServiceServicer):
         """Ends an attempt; the rest of its log rides along and is stored in the same transaction."""
         who = caller()
         command = convert.read_finish(request)
-        if not request.log_chunks:
+        if not request.log_chunks or command.log_end is not None:
             finished = await self._store.write(self._finish, command)
             return messages.FinishAttemptResponse(
                 recorded_as_cancelled=finished.recorded_as_cancelled, next_log_sequence=finished.next_log_sequence

@@ -66,6 +66,7 @@ class FinishAttempt:
         values: the XComs that it wrote, by key.
         failure: of a failed one.
         wake: of a deferred or rescheduled one.
+        log_end: how many records its log has, where all were sent before.
     """
 
     attempt_id: str
@@ -75,6 +76,7 @@ class FinishAttempt:
     values: tuple[tuple[str, StoredValue], ...] = ()
     failure: FailureFacts | None = None
     wake: Wake | None = None
+    log_end: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,7 +249,13 @@ class Attempts:
         if wake.timeout_us is not None and (due is None or uow.now + wake.timeout_us < due):
             due = uow.now + wake.timeout_us
             resumption = wake.resumption_timed_out
-        return Ending(outcome_id=command.outcome_id, failure=command.failure, wake_at_us=due, resumption=resumption)
+        return Ending(
+            outcome_id=command.outcome_id,
+            failure=command.failure,
+            wake_at_us=due,
+            resumption=resumption,
+            log_end=command.log_end,
+        )
 
 
 _STARTED: Final = ("state", "start_time", "first_start_time")

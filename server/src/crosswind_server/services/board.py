@@ -109,6 +109,7 @@ class AttemptRecord:
     outcome_id: str | None
     requeue: bool
     log_next_sequence: int
+    log_closed: bool
 
 
 @dataclass(slots=True)

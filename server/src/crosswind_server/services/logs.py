@@ -108,7 +108,8 @@ class _Appender:
         self._uow = uow
         self._states = states
         self._grace_us = grace_us
-        self._empty = rows.list_empty_chunks(uow, list(states))
+        # Only a log that dropped records can end with a chunk that holds none.
+        self._empty = rows.list_empty_chunks(uow, [each for each, state in states.items() if state.dropped])
         self._chunks: dict[tuple[str, int], ChunkRow] = {}
         self._changed: set[str] = set()
 

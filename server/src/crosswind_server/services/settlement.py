@@ -20,6 +20,7 @@ from crosswind_server.domain.retry import Counters, RetryPolicy, Settlement, aft
 from crosswind_server.domain.states import TERMINAL_TASK_STATES, AttemptState, TaskState
 from crosswind_server.services import progress
 from crosswind_server.services.board import AttemptRecord, Board, Instance
+from crosswind_server.services.logs import topic as log_topic
 from crosswind_server.services.plans import PlanCache
 from crosswind_server.store import attempts
 from crosswind_server.store.unit_of_work import UnitOfWork
@@ -54,12 +55,14 @@ class Ending:
         failure: of a failed attempt.
         wake_at_us: when a deferred or rescheduled task is due.
         resumption: serialized, for the next attempt of a deferred task.
+        log_end: how many records its log has, where no more will come and all were sent before. [BYTES-1]
     """
 
     outcome_id: str | None = None
     failure: FailureFacts | None = None
     wake_at_us: int | None = None
     resumption: bytes | None = None
+    log_end: int | None = None
 
 
 class Settler:
@@ -87,6 +90,9 @@ class Settler:
         record.outcome_id = step.attempt.outcome_id
         record.requeue = step.attempt.clear_requested
         record.end_time = board.uow.now if ended else None
+        if ending.log_end == record.log_next_sequence and not record.log_closed:
+            record.log_closed = True
+            board.uow.hint(log_topic(record.id))
         self._attempts.append(
             {
                 "id": record.id,
@@ -95,6 +101,7 @@ class Settler:
                 "outcome_id": record.outcome_id,
                 "requeue": record.requeue,
                 "end_time": record.end_time,
+                "log_closed": record.log_closed,
                 "failure_message": failure.message if failure is not None else None,
             }
         )

@@ -38,6 +38,7 @@ COLUMNS: Final = (
     _a.outcome_id,
     _a.requeue,
     _a.log_next_sequence,
+    _a.log_closed,
 )
 """All of an attempt that scheduling needs, in the order of `services.board.AttemptRecord`."""
 

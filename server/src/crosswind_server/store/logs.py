@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import select, update
 
+from crosswind_server.store.guards import is_among
 from crosswind_server.store.schema import attempt, log_chunk
 from crosswind_server.store.unit_of_work import UnitOfWork
 
@@ -37,20 +38,22 @@ class ChunkRow:
     dropped: int
 
 
+_STATES = select(
+    attempt.c.id,
+    attempt.c.lease,
+    attempt.c.instance_id,
+    attempt.c.team,
+    attempt.c.end_time,
+    attempt.c.log_next_sequence,
+    attempt.c.log_dropped,
+    attempt.c.log_closed,
+).where(is_among(attempt.c.id, "ids"))
+
+
 def lock_log_states(uow: UnitOfWork, attempt_ids: Collection[str]) -> Sequence[LogState]:
     """Read how far the logs of attempts have come, and keep others from appending until this transaction ends."""
     if not attempt_ids:
         return ()
-    query = select(
-        attempt.c.id,
-        attempt.c.lease,
-        attempt.c.instance_id,
-        attempt.c.team,
-        attempt.c.end_time,
-        attempt.c.log_next_sequence,
-        attempt.c.log_dropped,
-        attempt.c.log_closed,
-    ).where(attempt.c.id.in_(list(attempt_ids)))
     return [
         LogState(
             attempt_id=row.id,
@@ -62,24 +65,27 @@ def lock_log_states(uow: UnitOfWork, attempt_ids: Collection[str]) -> Sequence[L
             dropped=row.log_dropped,
             closed=row.log_closed,
         )
-        for row in uow.execute(uow.dialect.lock_rows(query, attempt))
+        for row in uow.execute(uow.dialect.lock_rows(_STATES, attempt), {"ids": list(attempt_ids)})
     ]
+
+
+_EMPTY = (
+    select(log_chunk.c.attempt_id, log_chunk.c.first_sequence, log_chunk.c.dropped)
+    .join(attempt, attempt.c.id == log_chunk.c.attempt_id)
+    .where(
+        is_among(log_chunk.c.attempt_id, "ids"),
+        log_chunk.c.first_sequence == attempt.c.log_next_sequence,
+        log_chunk.c.record_count == 0,
+    )
+)
 
 
 def list_empty_chunks(uow: UnitOfWork, attempt_ids: Collection[str]) -> dict[tuple[str, int], int]:
     """Find the chunks without records that stand at the end of logs: their dropped counts, by attempt and sequence."""
     if not attempt_ids:
         return {}
-    query = (
-        select(log_chunk.c.attempt_id, log_chunk.c.first_sequence, log_chunk.c.dropped)
-        .join(attempt, attempt.c.id == log_chunk.c.attempt_id)
-        .where(
-            log_chunk.c.attempt_id.in_(list(attempt_ids)),
-            log_chunk.c.first_sequence == attempt.c.log_next_sequence,
-            log_chunk.c.record_count == 0,
-        )
-    )
-    return {(row.attempt_id, row.first_sequence): row.dropped for row in uow.execute(query)}
+    found = uow.execute(_EMPTY, {"ids": list(attempt_ids)})
+    return {(row.attempt_id, row.first_sequence): row.dropped for row in found}
 
 
 def put_chunks(uow: UnitOfWork, rows: Sequence[ChunkRow]) -> None:

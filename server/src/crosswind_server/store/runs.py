@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Row, and_, bindparam, func, insert, literal, select
+from sqlalchemy import Row, Select, Update, and_, bindparam, func, insert, literal, select, update
 
 from crosswind_server.store import guards
 from crosswind_server.store.dialect import RowValues
@@ -34,7 +35,7 @@ _OF_ATTEMPTS = select(*COLUMNS).where(
 )
 
 _NEXT_REVISION: Final = {"revision": dag_run.c.revision + 1}
-_FREE = select(dag_run.c.id).where(guards.is_among(dag_run.c.id, "ids"))
+_FREE = select(dag_run.c.id).where(guards.is_among(dag_run.c.id, "ids")).correlate(None)
 
 
 def lock(uow: UnitOfWork, ids: Collection[str]) -> Sequence[Row[Any]]:
@@ -66,14 +67,18 @@ def change(uow: UnitOfWork, rows: Sequence[RowValues]) -> None:
     uow.dialect.update_values(dag_run, ["id"], columns, rows, set_all=_NEXT_REVISION)
 
 
+@functools.lru_cache(maxsize=4)
+def _touching(free: Select[Any]) -> Update:
+    return update(dag_run).where(dag_run.c.id.in_(free)).values(_NEXT_REVISION)
+
+
 def touch_unlocked(uow: UnitOfWork, ids: Collection[str]) -> None:
     """Raise the revisions of runs whose task instances were assigned.
 
     An assignment does not lock the run, so it must not wait for one: a run that somebody else has locked is about to
     get a new revision anyway.
     """
-    rows = uow.execute(uow.dialect.claim_rows(_FREE, dag_run), {"ids": list(ids)}).all()
-    change(uow, [{"id": row.id} for row in rows])
+    uow.execute(_touching(uow.dialect.claim_rows(_FREE, dag_run)), {"ids": list(ids)})
 
 
 def lock_stranded(uow: UnitOfWork, team: str, bundles: Collection[str]) -> Sequence[Row[Any]]:
