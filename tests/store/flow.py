@@ -139,6 +139,7 @@ class Flow:
         offers: Sequence[str] = (),
         withdrawn: Sequence[tuple[str, str]] = (),
         more: bool = False,
+        observed_change: bool = False,
     ) -> OfferResult:
         """A worker offers a version of a bundle."""
         offer = Offer(
@@ -155,7 +156,13 @@ class Flow:
             ),
             more=more,
         )
-        command = PublishBundle(caller=to.caller, instance_id=to.instance_id, offer=offer, withdrawn=tuple(withdrawn))
+        command = PublishBundle(
+            caller=to.caller,
+            instance_id=to.instance_id,
+            offer=offer,
+            observed_change=observed_change,
+            withdrawn=tuple(withdrawn),
+        )
         return self.store.write_blocking(self.heart.publish, command)
 
     def register(

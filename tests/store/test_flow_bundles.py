@@ -44,6 +44,39 @@ def test_a_version_seen_first_becomes_current_and_a_known_one_never_again(flow: 
     assert refused(lambda: set_current("v9")) == "BUNDLE_VERSION_NOT_FOUND"
 
 
+def test_a_known_version_becomes_current_where_its_worker_saw_the_change(flow: Flow):
+    worker = flow.register()
+    first, second = dag_of("d", task("a")), dag_of("d", task("b"))
+    flow.publish(first, dag_of("gone", task("a")), to=worker, version="v1")
+    flow.publish(second, to=worker, version="v2")
+    old = flow.trigger("d")
+    bare = PublishBundle(
+        caller=worker.caller,
+        instance_id=worker.instance_id,
+        offer=Offer(bundle="flows", version="v1"),
+        observed_change=True,
+    )
+    result = flow.store.write_blocking(flow.heart.publish, bare)
+    assert (result.known, result.current, result.refused) == (True, True, ())
+    assert active(flow) == {"d": True, "gone": True}
+    assert (flow.states(old), flow.states(flow.trigger("d"))) == ({"b": "queued"}, {"a": "queued"})
+    # Who only starts with one does not bring it back.
+    flow.register("other", offers=[Offer(bundle="flows", version="v2")])
+    assert current(flow) == "v1"
+
+
+def test_a_version_whose_dag_is_another_bundles_by_now_does_not_come_back(flow: Flow):
+    worker = flow.register()
+    flow.publish(dag_of("d", task("a")), dag_of("moved", task("a")), to=worker, version="v1")
+    flow.publish(dag_of("d", task("b")), to=worker, version="v2")
+    flow.publish(dag_of("moved", task("a")), to=worker, bundle="elsewhere")
+    back = flow.publish(dag_of("d", task("a")), to=worker, version="v1", observed_change=True)
+    assert (back.known, back.current) == (True, False)
+    ((dag_id, reason),) = ((each_dag.dag_id, each_dag.reason.name) for each_dag in back.refused)
+    assert (dag_id, reason) == ("moved", "DAG_OWNED_BY_OTHER_BUNDLE")
+    assert current(flow) == "v2"
+
+
 def test_a_version_comes_in_parts(flow: Flow):
     worker = flow.register()
     assert flow.publish(dag_of("d", task("a")), to=worker, version="v1", more=True).known
@@ -103,6 +136,17 @@ def test_an_unchanged_dag_runs_in_the_newest_version_that_a_worker_offers(flow: 
     flow.publish(made, dag_of("e", task("a")), to=worker, version="v2")
     (lease,) = flow.take(worker)
     assert lease.bundle_version == "v2"
+
+
+def test_an_unchanged_dag_runs_in_the_current_version_though_it_is_not_the_newest(flow: Flow):
+    worker = flow.register()
+    made = dag_of("d", task("a"))
+    flow.publish(made, to=worker, version="v1")
+    flow.publish(made, dag_of("e", task("a")), to=worker, version="v2")
+    flow.publish(made, to=worker, version="v1", observed_change=True)
+    flow.trigger("d")
+    (lease,) = flow.take(worker)
+    assert lease.bundle_version == "v1"
 
 
 def withdraw(flow: Flow, worker: Worker, version: str) -> None:

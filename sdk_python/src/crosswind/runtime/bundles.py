@@ -53,6 +53,8 @@ class _Watched:
     source: BundleSource
     signature: int | None = None
     """Of the files that the current version, or the failed attempt at one, was made of."""
+    seen: str | None = None
+    """The version that its files were at the last look that could tell."""
     current: _Version | None = None
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     deaths: int = 0
@@ -71,11 +73,17 @@ class WatchedBundles:
         self._import_timeout = import_timeout
         self._versions: dict[tuple[str, str], _Version] = {}
         self._changed = asyncio.Event()
+        self._observed: dict[str, str] = {}
         self._background: set[asyncio.Task[None]] = set()
 
     def manifests(self) -> list[bundle_pb2.Manifest]:
         """See `Offerings.manifests`."""
         return [version.zygote.manifest for version in self._versions.values() if not version.closing]
+
+    def take_observed(self) -> dict[str, str]:
+        """See `Offerings.take_observed`."""
+        observed, self._observed = self._observed, {}
+        return observed
 
     async def find_executor(self, bundle: str, version: str) -> Executor:
         """See `Offerings.find_executor`. Waits for a zygote that is being started again."""
@@ -149,11 +157,13 @@ class WatchedBundles:
         watched.signature = signature
         try:
             version = await asyncio.to_thread(bundle_digest, source.path)
+            changed = watched.seen not in (None, version)
+            watched.seen = version
             if watched.current is not None and watched.current.version == version:
                 return
             known = self._versions.get((source.name, version))
             if known is not None and not known.closing:
-                self._take(watched, known)
+                self._take(watched, known, observed=changed)
                 return
             zygote = await ZygoteProcess.spawn(
                 source.path,
@@ -170,11 +180,13 @@ class WatchedBundles:
         self._versions[found.name, found.version] = found
         if replaced is not None:
             self._spawn(replaced.zygote.close())
-        self._take(watched, found)
+        self._take(watched, found, observed=changed)
         self._spawn(self._await_end(watched, found))
         self._report(source, zygote.manifest)
 
-    def _take(self, watched: _Watched, found: _Version) -> None:
+    def _take(self, watched: _Watched, found: _Version, *, observed: bool) -> None:
+        if observed:
+            self._observed[found.name] = found.version
         # The newest stands last.
         self._versions[found.name, found.version] = self._versions.pop((found.name, found.version))
         found.retired = False

@@ -122,6 +122,10 @@ class _InlineOfferings:
         """See `Offerings.manifests`."""
         return [self._manifest]
 
+    def take_observed(self) -> dict[str, str]:
+        """See `Offerings.take_observed`. The code stays what it is."""
+        return {}
+
     async def find_executor(self, bundle: str, version: str) -> Executor:
         """See `Offerings.find_executor`."""
         if (bundle, version) != (self._manifest.bundle, self._manifest.bundle_version):

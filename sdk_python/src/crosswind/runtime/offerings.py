@@ -17,6 +17,12 @@ class Offerings(Protocol):
     def manifests(self) -> list[bundle_pb2.Manifest]:
         """Of every version that is offered; of one bundle the newest last."""
 
+    def take_observed(self) -> dict[str, str]:
+        """The version of each bundle to which its source was seen to change since this was last asked. [WORKER-1]
+
+        What a worker starts with is no change.
+        """
+
     async def find_executor(self, bundle: str, version: str) -> Executor:
         """What runs tasks of a version.
 

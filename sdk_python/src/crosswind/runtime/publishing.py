@@ -44,6 +44,7 @@ class Publisher:
         self._register_again = register_again
         self._known: set[tuple[str, str]] = set()  # that the server has been told since the last registration
         self._refused: set[tuple[str, str]] = set()
+        self._observed: dict[str, str] = {}  # changes of which the server has not been told
         self._told: set[tuple[str, str]] = set()
         self._wanted = asyncio.Event()
         self.published = asyncio.Event()
@@ -81,9 +82,10 @@ class Publisher:
 
     async def _publish(self) -> None:
         manifests = {(found.bundle, found.bundle_version): found for found in self._offerings.manifests()}
+        self._observed |= self._offerings.take_observed()
         withdrawn = {key for key in self._known if key not in manifests}
         for key, manifest in manifests.items():
-            if key not in self._known and key not in self._refused:
+            if self._observed.get(key[0]) == key[1] or (key not in self._known and key not in self._refused):
                 gone = {other for other in withdrawn if other[0] == key[0]}
                 await self._offer(manifest, gone)
                 withdrawn -= gone
@@ -97,19 +99,28 @@ class Publisher:
                 return
 
     async def _offer(self, manifest: bundle_pb2.Manifest, withdrawn: set[tuple[str, str]]) -> None:
+        key = (manifest.bundle, manifest.bundle_version)
         limit = self._calls.connection.limits.max_message_bytes - _ENVELOPE_BYTES
+        observed = self._observed.get(manifest.bundle) == manifest.bundle_version
+        parts = [_bare(manifest)] if key in self._known else list(split_manifest(manifest, limit))
         result: service.OfferResult | None = None
-        for part in split_manifest(manifest, limit):
-            result = await self._send(part, withdrawn)
+        for part in parts:
+            result = await self._send(part, withdrawn, observed=observed)
             if result is None:
-                self._refused.add((manifest.bundle, manifest.bundle_version))
-                return
+                break
             withdrawn = set()
-        assert result is not None
-        self._known.add((manifest.bundle, manifest.bundle_version))
+        if observed and self._observed.get(manifest.bundle) == manifest.bundle_version:
+            del self._observed[manifest.bundle]
+        if result is None:
+            self._refused.add(key)
+            return
+        self._known.add(key)
+        self._refused.discard(key)
         for refused in result.refused:
             _log.error("Bundle %s: the server refuses the DAG %s: %s", manifest.bundle, refused.dag_id, refused.message)
-        if not result.current:
+        if observed and result.current:
+            _log.info("Bundle %s: new runs begin with version %s.", manifest.bundle, manifest.bundle_version[:8])
+        elif not result.current:
             _log.warning(
                 "Bundle %s: version %s is on offer, but the server knew it before and keeps another one current, with "
                 "which new runs begin.",
@@ -117,10 +128,13 @@ class Publisher:
                 manifest.bundle_version[:8],
             )
 
-    async def _send(self, offer: service.BundleOffer, withdrawn: set[tuple[str, str]]) -> service.OfferResult | None:
+    async def _send(
+        self, offer: service.BundleOffer, withdrawn: set[tuple[str, str]], *, observed: bool = False
+    ) -> service.OfferResult | None:
         request = service.PublishBundleRequest(
             instance_id=self._instance_id,
             offer=offer,
+            observed_change=observed,
             withdrawn=[service.BundleOffer(bundle=name, bundle_version=version) for name, version in sorted(withdrawn)],
         )
         try:

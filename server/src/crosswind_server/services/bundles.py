@@ -73,11 +73,12 @@ class OfferResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishBundle:
-    """A worker offers a version, and takes others back."""
+    """A worker offers a version, and takes others back. `observed_change`: it saw the source change to the version."""
 
     caller: Caller
     instance_id: str
     offer: Offer
+    observed_change: bool = False
     withdrawn: tuple[tuple[str, str], ...] = ()
 
 
@@ -94,7 +95,9 @@ class Bundles:
             Refused: BUNDLE_NOT_OWNED, WORKER_UNKNOWN, WORKER_SUPERSEDED or INVALID_ARGUMENT.
         """
         presence.require_live(uow, command.caller.team, command.instance_id)
-        result = self.take_offer(uow, command.caller, command.instance_id, command.offer)
+        result = self.take_offer(
+            uow, command.caller, command.instance_id, command.offer, observed_change=command.observed_change
+        )
         team = command.caller.team
         bundles.withdraw(uow, command.instance_id, command.withdrawn)
         changed = {command.offer.bundle, *(name for name, _ in command.withdrawn)}
@@ -102,8 +105,12 @@ class Bundles:
         uow.hint(f"work:{team}")
         return result
 
-    def take_offer(self, uow: UnitOfWork, caller: Caller, instance_id: str, offer: Offer) -> OfferResult:
-        """Store what is new in an offer, and register it for the worker once its last part came.
+    def take_offer(
+        self, uow: UnitOfWork, caller: Caller, instance_id: str, offer: Offer, *, observed_change: bool = False
+    ) -> OfferResult:
+        """Store what is new in an offer, and register it for the worker once its last part came. [WORKER-1]
+
+        A version becomes current when it is new, or when its worker saw the source change to it.
 
         Raises:
             Refused: BUNDLE_NOT_OWNED or INVALID_ARGUMENT.
@@ -124,6 +131,8 @@ class Bundles:
             if complete:
                 bundles.complete_version(uow, team, offer.bundle, offer.version)
                 self._make_current(uow, team, offer.bundle, offer.version)
+        elif observed_change:
+            refused = self._take_up_again(uow, team, offer)
         if complete:
             bundles.offer(uow, instance_id, team, [(offer.bundle, offer.version)])
         row = bundles.lock(uow, team, offer.bundle)
@@ -149,12 +158,23 @@ class Bundles:
                 f"Bundle '{bundle}' has no version '{version}'; list its versions.",
                 metadata={"bundle": bundle, "bundle_version": version},
             )
-        held = {each.dag_id for each in dags.versions_in(uow, team, bundle, version)}
-        for other in dags.get(uow, team, held):
-            if other.bundle != bundle and other.active:
-                raise _owned_by_other(other.dag_id, other.bundle)
+        for dag_id, other in self._owned_elsewhere(uow, team, bundle, version):
+            raise _owned_by_other(dag_id, other)
         self._make_current(uow, team, bundle, version)
         version_policy.apply(uow, self._plans, team=team, bundles=[bundle])
+
+    def _take_up_again(self, uow: UnitOfWork, team: str, offer: Offer) -> tuple[RefusedDag, ...]:
+        """Make a known version current, unless one of its DAGs is another bundle's by now: answers those."""
+        whys = [_owned_by_other(*each) for each in self._owned_elsewhere(uow, team, offer.bundle, offer.version)]
+        if not whys:
+            self._make_current(uow, team, offer.bundle, offer.version)
+        return tuple(RefusedDag(dag_id=why.metadata["dag_id"], reason=why.reason, message=why.message) for why in whys)
+
+    @staticmethod
+    def _owned_elsewhere(uow: UnitOfWork, team: str, bundle: str, version: str) -> list[tuple[str, str]]:
+        """The DAGs of a version that are active in other bundles, with these."""
+        held = {each.dag_id for each in dags.versions_in(uow, team, bundle, version)}
+        return [(row.dag_id, row.bundle) for row in dags.get(uow, team, held) if row.bundle != bundle and row.active]
 
     def _check_owner(self, uow: UnitOfWork, caller: Caller, bundle: str) -> None:
         if not caller.may_publish(bundle):

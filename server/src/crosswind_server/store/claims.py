@@ -68,13 +68,19 @@ _WANTED = (
             bundle_version.c.version == bundle_offer.c.version,
         ),
     )
+    .join(bundle, and_(bundle.c.team == bundle_offer.c.team, bundle.c.name == bundle_offer.c.bundle))
     .where(worker_bundle.c.instance_id == bindparam("instance_id"), _queued_for_it, ~_paused_dag)
-    .order_by(bundle_version.c.created_time)
+    .order_by(
+        # An unchanged DAG is in several versions: one that came back by an edit is older than that which it replaced.
+        case((bundle.c.current_version == bundle_offer.c.version, literal_column("1")), else_=literal_column("0")),
+        bundle_version.c.created_time,
+    )
 )
 
 
 def wanted_offers(uow: UnitOfWork, instance_id: str, queues: Collection[str]) -> dict[str, list[tuple[str, str]]]:
-    """Which of a worker's offers somebody waits for: the bundles and versions by offer key, the newest last.
+    """Which of a worker's offers somebody waits for: the bundles and versions by offer key: the newest last, or the
+    bundle's current one.
 
     Costs a probe of the claim's index for each offer.
     """

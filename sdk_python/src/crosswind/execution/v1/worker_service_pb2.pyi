@@ -169,14 +169,16 @@ class RefusedDag(_message.Message):
     def __init__(self, dag_id: _Optional[str] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ...) -> None: ...
 
 class PublishBundleRequest(_message.Message):
-    __slots__ = ("instance_id", "offer", "withdrawn")
+    __slots__ = ("instance_id", "offer", "withdrawn", "observed_change")
     INSTANCE_ID_FIELD_NUMBER: _ClassVar[int]
     OFFER_FIELD_NUMBER: _ClassVar[int]
     WITHDRAWN_FIELD_NUMBER: _ClassVar[int]
+    OBSERVED_CHANGE_FIELD_NUMBER: _ClassVar[int]
     instance_id: str
     offer: BundleOffer
     withdrawn: _containers.RepeatedCompositeFieldContainer[BundleOffer]
-    def __init__(self, instance_id: _Optional[str] = ..., offer: _Optional[_Union[BundleOffer, _Mapping]] = ..., withdrawn: _Optional[_Iterable[_Union[BundleOffer, _Mapping]]] = ...) -> None: ...
+    observed_change: bool
+    def __init__(self, instance_id: _Optional[str] = ..., offer: _Optional[_Union[BundleOffer, _Mapping]] = ..., withdrawn: _Optional[_Iterable[_Union[BundleOffer, _Mapping]]] = ..., observed_change: bool = ...) -> None: ...
 
 class PublishBundleResponse(_message.Message):
     __slots__ = ("result",)

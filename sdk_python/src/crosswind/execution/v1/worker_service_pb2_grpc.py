@@ -126,8 +126,9 @@ class WorkerServiceServicer(object):
     def PublishBundle(self, request, context):
         """Offers a version of a bundle with its manifest, or a part of it.
 
-        A version that the server has never seen becomes the bundle's current one; a known one is only offered again. A DAG
-        that is refused does not stop the others: the answer says which and why.
+        A version that the server has never seen becomes the bundle's current one, and so does a known one with
+        `observed_change`, unless another bundle has one of its DAGs by now; any other known one is only offered again. A
+        DAG that is refused does not stop the others: the answer says which and why.
 
         Errors:
         * PERMISSION_DENIED / BUNDLE_NOT_OWNED: another owner publishes the bundle, or the token does not name it. Show it.

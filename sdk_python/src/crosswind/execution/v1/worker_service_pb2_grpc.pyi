@@ -58,8 +58,9 @@ class WorkerServiceStub:
     PublishBundle: _grpc.UnaryUnaryMultiCallable[_worker_service_pb2.PublishBundleRequest, _worker_service_pb2.PublishBundleResponse]
     """Offers a version of a bundle with its manifest, or a part of it.
 
-    A version that the server has never seen becomes the bundle's current one; a known one is only offered again. A DAG
-    that is refused does not stop the others: the answer says which and why.
+    A version that the server has never seen becomes the bundle's current one, and so does a known one with
+    `observed_change`, unless another bundle has one of its DAGs by now; any other known one is only offered again. A
+    DAG that is refused does not stop the others: the answer says which and why.
 
     Errors:
     * PERMISSION_DENIED / BUNDLE_NOT_OWNED: another owner publishes the bundle, or the token does not name it. Show it.
@@ -155,8 +156,9 @@ class WorkerServiceAsyncStub(WorkerServiceStub):
     PublishBundle: _aio.UnaryUnaryMultiCallable[_worker_service_pb2.PublishBundleRequest, _worker_service_pb2.PublishBundleResponse]  # type: ignore[assignment]
     """Offers a version of a bundle with its manifest, or a part of it.
 
-    A version that the server has never seen becomes the bundle's current one; a known one is only offered again. A DAG
-    that is refused does not stop the others: the answer says which and why.
+    A version that the server has never seen becomes the bundle's current one, and so does a known one with
+    `observed_change`, unless another bundle has one of its DAGs by now; any other known one is only offered again. A
+    DAG that is refused does not stop the others: the answer says which and why.
 
     Errors:
     * PERMISSION_DENIED / BUNDLE_NOT_OWNED: another owner publishes the bundle, or the token does not name it. Show it.
@@ -267,8 +269,9 @@ class WorkerServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_worker_service_pb2.PublishBundleResponse, _abc.Awaitable[_worker_service_pb2.PublishBundleResponse]]:
         """Offers a version of a bundle with its manifest, or a part of it.
 
-        A version that the server has never seen becomes the bundle's current one; a known one is only offered again. A DAG
-        that is refused does not stop the others: the answer says which and why.
+        A version that the server has never seen becomes the bundle's current one, and so does a known one with
+        `observed_change`, unless another bundle has one of its DAGs by now; any other known one is only offered again. A
+        DAG that is refused does not stop the others: the answer says which and why.
 
         Errors:
         * PERMISSION_DENIED / BUNDLE_NOT_OWNED: another owner publishes the bundle, or the token does not name it. Show it.
