@@ -87,11 +87,11 @@ def perform(role, arguments):
     context = get_current_context()
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(STAGE)
-        stream = connection.makefile("rw")
+        stream = connection.makefile("r")
 
         def say(message):
-            stream.write(json.dumps(message) + "\\n")
-            stream.flush()
+            # Not through a buffer: one that a signal interrupts may send its content again.
+            connection.sendall(json.dumps(message).encode() + b"\\n")
 
         who = {{"dag": context.dag_id, "role": role, "try": context.try_number}}
         say({{**who, "pid": os.getpid(), "value": arguments}})
