@@ -117,7 +117,7 @@ def test_server_on_a_port_in_use_names_it(tmp_path, sqlite_url):
         taken.listen()
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         server = ServerProcess(sqlite_url, tmp_path / "server")
-        server.address = address
+        server.listening = address
         server.launch()
         assert server.wait() not in (0, -9)
         assert address in sentence_of(server.log)

@@ -1,7 +1,5 @@
 """The server as a process: how it starts, listens, stops, and what it says when it cannot."""
 
-import datetime
-import ipaddress
 import json
 import sqlite3
 import threading
@@ -12,16 +10,12 @@ from typing import Any
 
 import grpc
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from google.protobuf.duration_pb2 import Duration
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from crosswind.control.v1 import dag_runs_pb2, server_pb2, server_pb2_grpc, variables_pb2
 from crosswind_server.app import serve_in_thread
-from tests.e2e.support.control import Control, metadata_of, open_channel, reason_of
+from tests.e2e.support.control import Control, open_channel, reason_of
 from tests.e2e.support.processes import BIN, PATIENCE, Process, ProcessFailed, run, wait_until_gone
 from tests.e2e.support.protocol_worker import ProtocolWorker, independent_tasks, manifest_of
 from tests.e2e.support.servers import ServerProcess, child_pids
@@ -120,6 +114,8 @@ def test_a_second_signal_ends_it_before_its_grace_is_over(server: ServerProcess)
         (["--address", "nowhere"], "127.0.0.1:8090"),
         (["--address", "0.0.0.0:0"], "--tls-cert"),
         (["--address", "127.0.0.1:0", "--tls-cert", "c.pem", "--tls-key", "k.pem"], "c.pem"),
+        (["--address", "127.0.0.1:0", "--tls-cert", __file__, "--tls-key", __file__], "private key in PEM"),
+        (["--address", "0.0.0.0:0", "--tls-cert", "c.pem"], "tls_key"),
         (["--lease-duration", "1", "--heartbeat-interval", "1"], "twice as long"),
         (["--encryption-key-file", "nokey"], "nokey"),
         (["--home", "/proc/nothing"], "--home"),
@@ -188,27 +184,6 @@ def test_migrate_and_tokens_work_without_a_server(tmp_path: Path, database_url: 
         with pytest.raises(Exception, match="revoked"):
             worker.register()
         worker.close()
-
-
-def test_tls_serves_an_address_that_others_reach(server: ServerProcess, tmp_path: Path) -> None:
-    certificate, key = write_certificate(tmp_path)
-    server.environment |= {"CROSSWIND_TLS_CERT": str(certificate), "CROSSWIND_TLS_KEY": str(key)}
-    server.address = "0.0.0.0:0"
-    since = server.mark()
-    server.launch()
-    port = server.wait_for(r"listening on 0\.0\.0\.0:(\d+)", since=since).group(1)
-    credentials = grpc.ssl_channel_credentials(certificate.read_bytes())
-    with grpc.secure_channel(f"127.0.0.1:{port}", credentials) as channel:
-        token = server.access_token_file.read_text().strip()
-        info = server_pb2_grpc.ServerServiceStub(channel).GetServerInfo(
-            server_pb2.GetServerInfoRequest(), metadata=tuple(metadata_of(token)), timeout=PATIENCE
-        )
-        assert info.subject == "local"
-    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel, pytest.raises(grpc.RpcError) as refused:
-        health_of(channel).Check(health_pb2.HealthCheckRequest(), timeout=5)
-    assert refused.value.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
-    facts = json.loads((server.home / "server.json").read_text())
-    assert facts["tls_certificate_file"] == str(certificate)
 
 
 def test_an_idle_connection_survives_pings_that_gRPC_would_end(server: ServerProcess) -> None:
@@ -312,27 +287,3 @@ def test_health_follows_the_database(tmp_path: Path) -> None:
         control.close()
         server.terminate()
         assert server.wait() == 0
-
-
-def write_certificate(folder: Path) -> tuple[Path, Path]:
-    """A certificate of this machine that signs itself."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.oid.NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.UTC)
-    names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(hours=1))
-        .add_extension(names, critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    certificate_file, key_file = folder / "certificate.pem", folder / "key.pem"
-    certificate_file.write_bytes(certificate.public_bytes(Encoding.PEM))
-    key_file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    return certificate_file, key_file

@@ -25,6 +25,7 @@ from crosswind_server.domain.errors import Refused
 from crosswind_server.domain.ids import uuid7
 from crosswind_server.domain.version import METADATA_KEY
 from crosswind_server.home import Home, HomeUnusable, parse_key, read_keys
+from crosswind_server.listening import certified_name, dialable, split_address
 from crosswind_server.rpc.server import RpcServer
 from crosswind_server.rpc.servicers import registers
 from crosswind_server.rpc.worker_service import WorkerServicer
@@ -116,7 +117,10 @@ class Server:
             if self._home is not None:
                 self._home.write(self._home.access_token_file, self.access_token + "\n")
                 self._home.write(self._home.enrolment_token_file, self.enrolment_token + "\n")
-                self._home.announce(self.address, tls_certificate=settings.tls_cert)
+                local = dialable(self.address)
+                certificate = listening.tls_certificate
+                name = certified_name(certificate, split_address(local)[0]) if certificate is not None else ""
+                self._home.announce(local, tls_certificate=settings.tls_cert, tls_server_name=name)
                 stack.callback(self._home.withdraw)
             self.services = services
             self._stack = stack.pop_all()

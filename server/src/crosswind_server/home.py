@@ -68,8 +68,14 @@ class Home:
         """Write a file that its owner only may read, whole or not at all. Raises `HomeUnusable`."""
         self._write_aside(path, text.encode()).replace(path)
 
-    def announce(self, address: str, *, tls_certificate: Path | None) -> None:
-        """Write server.json, here and where commands of this user look from any folder. Raises `HomeUnusable`."""
+    def announce(self, address: str, *, tls_certificate: Path | None, tls_server_name: str = "") -> None:
+        """Write server.json, here and where commands of this user look from any folder. Raises `HomeUnusable`.
+
+        Args:
+            address: that this machine dials.
+            tls_certificate: PEM file with the certificate that is served; None for no TLS.
+            tls_server_name: a name that it holds, where that is not the address's host.
+        """
         facts = {
             "address": address,
             "process_id": os.getpid(),
@@ -78,6 +84,8 @@ class Home:
         }
         if tls_certificate is not None:
             facts["tls_certificate_file"] = str(tls_certificate.absolute())
+        if tls_server_name:
+            facts["tls_server_name"] = tls_server_name
         text = json.dumps(facts, indent=2) + "\n"
         self.write(self.folder / SERVER_FILE, text)
         pointer = user_pointer()

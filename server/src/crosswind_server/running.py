@@ -17,6 +17,7 @@ import structlog
 from crosswind_server import server_log
 from crosswind_server.app import Server
 from crosswind_server.home import Home, HomeUnusable
+from crosswind_server.listening import dialable
 from crosswind_server.settings import ServerSettings
 
 _WORKER_STOP_S = 30.0
@@ -52,8 +53,8 @@ async def run_dev(settings: ServerSettings, dags: Path, *, slots: int | None) ->
     server = Server(settings, home=Home(settings.home))
     async with _serving(server):
         home = Home(settings.home)
-        flags = ["--server", server.address, "--token-file", str(home.enrolment_token_file), "--dags", str(dags)]
-        flags += ["--state-dir", str(home.folder / "worker")]
+        flags = ["--server", dialable(server.address), "--token-file", str(home.enrolment_token_file)]
+        flags += ["--dags", str(dags), "--state-dir", str(home.folder / "worker")]
         if slots is not None:
             flags += ["--slots", str(slots)]
         # In a session of its own, so that Ctrl-C reaches it once and through us; and it never outlives us.

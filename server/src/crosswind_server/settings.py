@@ -6,6 +6,7 @@ Here belong names, types, defaults and what people read about them. What a durat
 from __future__ import annotations
 
 import os
+import ssl
 import tomllib
 from pathlib import Path
 from typing import Any, Final, Literal, Self
@@ -44,9 +45,6 @@ class ServerSettings(BaseSettings):
     )
     tls_cert: Path | None = Field(None, description="PEM file with the certificate chain to serve TLS with.")
     tls_key: Path | None = Field(None, description="PEM file with the private key of --tls-cert.")
-    insecure: bool = Field(
-        False, description="Serve an address off loopback without TLS, such as behind a proxy that terminates it."
-    )
     encryption_key_file: Path | None = Field(
         None,
         description="File with the keys that seal secrets, one base64 line each, the current one first."
@@ -130,12 +128,13 @@ class ServerSettings(BaseSettings):
         return Timing(**{name: getattr(self, name) for name in Timing.__slots__})
 
     def listening(self) -> Listening:
-        """Where to listen. Raises `SettingsInvalid`: a TLS file cannot be read."""
+        """Where to listen. Raises `SettingsInvalid`: a TLS file cannot be read, or is not what it is to be."""
+        if self.tls_cert is not None and self.tls_key is not None:
+            _check_pair(self.tls_cert, self.tls_key)
         return Listening(
             address=self.address,
             tls_certificate=_read(self.tls_cert, "tls_cert"),
             tls_key=_read(self.tls_key, "tls_key"),
-            insecure=self.insecure,
             min_ping_interval=self.min_ping_interval,
             keepalive=self.server_keepalive,
         )
@@ -204,3 +203,16 @@ def _read(path: Path | None, name: str) -> bytes | None:
     except OSError as error:
         flag = "--" + name.replace("_", "-")
         raise SettingsInvalid(f"The file {path} of {flag} cannot be read: {error.strerror}.") from None
+
+
+def _check_pair(certificate: Path, key: Path) -> None:
+    # Both are read before, so that a file that cannot be is told from one that holds something else.
+    _read(certificate, "tls_cert")
+    _read(key, "tls_key")
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(certificate, key, password="")
+    except (ssl.SSLError, ValueError):
+        raise SettingsInvalid(
+            f"The files {certificate} of --tls-cert and {key} of --tls-key are not a certificate and its private key in"
+            " PEM, the key without a passphrase."
+        ) from None

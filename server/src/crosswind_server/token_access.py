@@ -18,6 +18,7 @@ import grpc
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from crosswind.client.tls import read_tls
 from crosswind.control.v1 import tokens_pb2, tokens_pb2_grpc
 from crosswind_server.app import DEFAULT_TEAM, LOAD_SIGNER, make_sealer
 from crosswind_server.domain.errors import Refused
@@ -125,7 +126,8 @@ class _Remote(TokenAccess):
             self._token = Path(facts["access_token_file"]).read_text().strip()
             self._address = str(facts["address"])
             certificate = facts.get("tls_certificate_file")
-            self._roots = Path(certificate).read_bytes() if certificate else None
+            name = str(facts.get("tls_server_name", ""))
+            self._tls = read_tls(Path(certificate), server_name=name) if certificate else None
         except (OSError, ValueError, KeyError, TypeError):
             raise CommandFailed(
                 f"{in_use} The command would ask that server, but {server_file} does not say how to reach it; give"
@@ -178,9 +180,10 @@ class _Remote(TokenAccess):
             raise CommandFailed(f"The server at {self._address} answers: {error.details()}") from None
 
     def _channel(self) -> grpc.Channel:
-        if self._roots is None:
+        if self._tls is None:
             return grpc.insecure_channel(self._address)
-        return grpc.secure_channel(self._address, grpc.ssl_channel_credentials(self._roots))
+        credentials = grpc.ssl_channel_credentials(self._tls.root_certificates)
+        return grpc.secure_channel(self._address, credentials, options=self._tls.options)
 
 
 def _info(message: tokens_pb2.TokenInfo, team: str) -> TokenInfo:

@@ -37,6 +37,7 @@ class ServerProcess(Process):
         database_url: its database.
         folder: its working directory; its home is `.crosswind` in there.
         pace: its durations.
+        address: where it listens; of a wildcard, tests dial loopback.
         wrap: a command to run it with, such as that of a `SmallDisk`.
     """
 
@@ -47,20 +48,22 @@ class ServerProcess(Process):
         *,
         pace: Pace | None = None,
         name: str = "server",
+        address: str = "127.0.0.1:0",
         environment: Mapping[str, str] | None = None,
         wrap: list[str | Path] | None = None,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.database_url = database_url
         self.home = folder / ".crosswind"
-        self.address = "127.0.0.1:0"
+        self.listening = address
+        self.address = ""
         settings = {**(pace or Pace()).environment(), **(environment or {})}
         super().__init__(name, [], folder=folder, environment=settings)
         self._wrap = wrap or []
 
     def launch(self) -> Self:
         """Start it without waiting; `command` names its address."""
-        program = [BIN / "crosswind-server", "start", "--db", self.database_url, "--address", self.address]
+        program = [BIN / "crosswind-server", "start", "--db", self.database_url, "--address", self.listening]
         self.command = [str(part) for part in [*self._wrap, *program]]
         super().start()
         return self
@@ -69,7 +72,9 @@ class ServerProcess(Process):
         """Start it and return when it takes calls."""
         since = self.mark()
         self.launch()
-        self.address = self.wait_for(r"listening on (127\.0\.0\.1:\d+)", since=since).group(1)
+        host, port = self.wait_for(r"listening on ([\d.]+):(\d+)", since=since).groups()
+        self.listening = f"{host}:{port}"
+        self.address = f"127.0.0.1:{port}"
         return self
 
     @property

@@ -29,7 +29,7 @@ def somewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "somewhere"
     folder.mkdir()
     monkeypatch.chdir(folder)
-    for variable in ("CROSSWIND_SERVER", "CROSSWIND_TOKEN_FILE"):
+    for variable in ("CROSSWIND_SERVER", "CROSSWIND_TOKEN_FILE", "CROSSWIND_ACCESS_TOKEN_FILE"):
         monkeypatch.delenv(variable, raising=False)
     for variable in ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "HOME"):
         monkeypatch.setenv(variable, str(tmp_path / "home"))

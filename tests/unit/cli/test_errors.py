@@ -105,7 +105,9 @@ def test_environment_goes_before_settings_file(server, crosswind, somewhere, mon
     (somewhere / "secret").write_text("from-environment")
     (somewhere / "crosswind.toml").write_text('[client]\nserver = "127.0.0.1:1"\ntoken_file = "other"\n')
     monkeypatch.setenv("CROSSWIND_SERVER", server.address)
-    monkeypatch.setenv("CROSSWIND_TOKEN_FILE", str(somewhere / "secret"))
+    monkeypatch.setenv("CROSSWIND_ACCESS_TOKEN_FILE", str(somewhere / "secret"))
+    # That is the one of the workers on the same machine.
+    monkeypatch.setenv("CROSSWIND_TOKEN_FILE", str(somewhere / "enrolment-token"))
     assert crosswind("dags", "list").code == 0
     assert server.metadata[0]["authorization"] == "Bearer from-environment"
 
@@ -140,10 +142,16 @@ def test_tls_is_spoken_where_it_is_asked_for(server, ask, tmp_path):
     # The canned server speaks none, so a client that begins a handshake does not reach it.
     server.answer("DagService/ListDags", dags_pb2.ListDagsResponse())
     assert ask("dags", "list").code == 0
-    assert ask("dags", "list", "--tls").code == 3
+    refused = ask("dags", "list", "--tls")
+    assert refused.code == 3
+    assert refused.err == f"The server at {server.address} does not speak TLS: leave out --tls and --tls-ca.\n"
     missing = ask("dags", "list", "--tls-ca", str(tmp_path / "none.pem"))
     assert (missing.code, len(missing.err.splitlines())) == (2, 1)
     assert "none.pem" in missing.err
+    (tmp_path / "empty.pem").write_text("nothing")
+    empty = ask("dags", "list", "--tls-ca", str(tmp_path / "empty.pem"))
+    assert (empty.code, len(empty.err.splitlines())) == (2, 1)
+    assert "holds no certificates" in empty.err
 
 
 def test_defect_is_one_sentence_and_its_traceback_is_at_hand(ask, monkeypatch):

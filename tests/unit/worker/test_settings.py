@@ -85,6 +85,18 @@ def test_the_note_of_a_running_server_gives_address_and_token(place):
     assert found.token_file == place.parent / ".crosswind" / "enrolment"
 
 
+def test_the_note_of_a_server_with_tls_gives_its_certificate(place):
+    tls = {"tls_certificate_file": "/home/server/certificate.pem", "tls_server_name": "crosswind.example"}
+    write_note(place / ".crosswind", address="127.0.0.1:2222", **tls)
+    found = read(place)
+    assert (found.tls, str(found.tls_ca)) == (True, tls["tls_certificate_file"])
+    assert found.tls_server_name == "crosswind.example"
+    stated = read(place, "--tls-ca", "/mine.pem")
+    assert (str(stated.tls_ca), stated.tls_server_name) == ("/mine.pem", "")
+    assert read(place, "--tls").tls_ca is None
+    assert not read(place, "--server", "elsewhere:1").tls
+
+
 def test_a_note_gives_no_token_to_another_server(place):
     write_note(place / ".crosswind", address="127.0.0.1:2222", enrolment_token_file="/secret")
     assert read(place, "--server", "elsewhere:1").token_file is None

@@ -9,8 +9,11 @@ from typing import Any
 from crosswind.cli.failures import CommandError, ExitCode, usage_error
 from crosswind.client.control_client import ControlClient
 from crosswind.client.discovery import DEFAULT_ADDRESS, ConfigError, find_server, load_config
+from crosswind.client.tls import Tls, read_tls
 
 CLIENT_SETTINGS: dict[str, type] = {"server": str, "token_file": str, "tls": bool, "tls_ca": str}
+# A machine may run workers too, and their tokens are others: CROSSWIND_TOKEN_FILE names an enrolment token.
+TOKEN_VARIABLE = "CROSSWIND_ACCESS_TOKEN_FILE"
 TRUE_WORDS = ("1", "true", "yes", "on")
 NO_SERVER = (
     "No Crosswind server was found: `crosswind-server start` starts one, --server and --token-file name another."
@@ -41,19 +44,21 @@ def connect(stated: ServerOptions) -> ControlClient:
         location = find_server(flag=address)
     except ConfigError as error:
         raise usage_error(str(error)) from None
-    token_file = stated.token_file or _file("token_file", settings) or location.access_token_file
+    token_file = stated.token_file or _file("token_file", settings, TOKEN_VARIABLE) or location.access_token_file
     if token_file is None:
         nothing_named = location.address == DEFAULT_ADDRESS and not address
         raise CommandError(
             NO_SERVER if nothing_named else NO_TOKEN.format(address=location.address), exit_code=ExitCode.UNREACHABLE
         )
-    roots: bytes | None = None
     tls_ca = stated.tls_ca or _file("tls_ca", settings)
+    tls: Tls | None = None
     if tls_ca is not None:
-        roots = _read_certificates(tls_ca)
+        tls = _read_tls(tls_ca, "--tls-ca")
     elif stated.tls or os.environ.get("CROSSWIND_TLS", settings.get("tls", "")).lower() in TRUE_WORDS:
-        roots = b""
-    return ControlClient(location.address, token=read_token(token_file), root_certificates=roots)
+        tls = Tls()
+    elif location.tls_certificate_file is not None:
+        tls = _read_tls(location.tls_certificate_file, "the server", server_name=location.tls_server_name)
+    return ControlClient(location.address, token=read_token(token_file), tls=tls)
 
 
 def client_settings(config: dict[str, Any], path: Path | None) -> dict[str, str]:
@@ -104,13 +109,15 @@ def read_token(path: Path) -> str:
     return token
 
 
-def _file(name: str, settings: Mapping[str, str]) -> Path | None:
-    text = os.environ.get(f"CROSSWIND_{name.upper()}") or settings.get(name)
+def _file(name: str, settings: Mapping[str, str], variable: str = "") -> Path | None:
+    text = os.environ.get(variable or f"CROSSWIND_{name.upper()}") or settings.get(name)
     return Path(text) if text else None
 
 
-def _read_certificates(path: Path) -> bytes:
+def _read_tls(path: Path, owner: str, *, server_name: str = "") -> Tls:
     try:
-        return path.expanduser().read_bytes()
+        return read_tls(path, server_name=server_name)
     except OSError as error:
-        raise usage_error(f"The certificates {path} of --tls-ca cannot be read: {error.strerror}.") from None
+        raise usage_error(f"The certificates {path} of {owner} cannot be read: {error.strerror}.") from None
+    except ValueError as error:
+        raise usage_error(f"The file {path} of {owner} {error}: name another with --tls-ca.") from None

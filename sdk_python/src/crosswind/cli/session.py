@@ -32,7 +32,7 @@ TokenFileOption = Annotated[
     Path | None,
     typer.Option(
         "--token-file",
-        help="File with an access token. Also CROSSWIND_TOKEN_FILE or `token_file` in crosswind.toml; "
+        help="File with an access token. Also CROSSWIND_ACCESS_TOKEN_FILE or `token_file` in crosswind.toml; "
         "otherwise the one that a server on this machine wrote.",
         rich_help_panel="Every command",
     ),

@@ -14,6 +14,7 @@ import grpc
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
+from crosswind.client.tls import Tls, explain_handshake
 from crosswind.control.v1 import (
     bundles_pb2_grpc,
     connections_pb2_grpc,
@@ -94,26 +95,27 @@ class ControlClient:
     Args:
         address: `host:port`.
         token: an access token. Empty: calls are sent without, and refused.
-        root_certificates: PEM text of the authorities to trust; empty for the system's. None: no TLS.
+        tls: whom to trust. None: no TLS.
     """
 
-    def __init__(self, address: str, *, token: str, root_certificates: bytes | None = None) -> None:
+    def __init__(self, address: str, *, token: str, tls: Tls | None = None) -> None:
         self.address = address
+        self._speaks_tls = tls is not None
         self._metadata: tuple[tuple[str, str], ...] = (("crosswind-api-version", API_VERSION),)
         if token:
             self._metadata += (("authorization", f"Bearer {token}"),)
-        options = [
+        options: list[tuple[str, str | int]] = [
             ("grpc.max_receive_message_length", MESSAGE_BYTES),
             ("grpc.max_send_message_length", MESSAGE_BYTES),
             ("grpc.initial_reconnect_backoff_ms", int(BACKOFF_FIRST_SECONDS * 1000)),
             ("grpc.min_reconnect_backoff_ms", int(BACKOFF_FIRST_SECONDS * 1000)),
             ("grpc.max_reconnect_backoff_ms", int(BACKOFF_LONGEST_SECONDS * 1000)),
         ]
-        if root_certificates is None:
+        if tls is None:
             self._channel = grpc.insecure_channel(address, options=options)
         else:
-            credentials = grpc.ssl_channel_credentials(root_certificates or None)
-            self._channel = grpc.secure_channel(address, credentials, options=options)
+            credentials = grpc.ssl_channel_credentials(tls.root_certificates or None)
+            self._channel = grpc.secure_channel(address, credentials, options=[*options, *tls.options])
         self.bundles = bundles_pb2_grpc.BundleCatalogServiceStub(self._channel)
         self.connections = connections_pb2_grpc.ConnectionServiceStub(self._channel)
         self.dag_runs = dag_runs_pb2_grpc.DagRunServiceStub(self._channel)
@@ -171,9 +173,18 @@ class ControlClient:
             except grpc.RpcError as problem:
                 error = describe_error(problem, self.address)
                 if error.code is not grpc.StatusCode.UNAVAILABLE or time.monotonic() >= give_up:
-                    raise error from None
+                    raise self._explain_handshake(error, problem) from None
             time.sleep(random.uniform(0, delay))  # full jitter, so that many clients do not return at once
             delay = min(2 * delay, BACKOFF_LONGEST_SECONDS)
+
+    def _explain_handshake(self, error: ControlError, problem: grpc.RpcError) -> ControlError:
+        if error.code is not grpc.StatusCode.UNAVAILABLE or error.reason:
+            return error
+        details = cast(grpc.Call, problem).details() or ""
+        clause = explain_handshake(self.address, details, tls=self._speaks_tls)
+        if clause is None:
+            return error
+        return ServerUnreachable(f"The server at {self.address} {clause}.", code=error.code)
 
     def list_rows(
         self,

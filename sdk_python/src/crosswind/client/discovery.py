@@ -1,6 +1,6 @@
 """How a command finds its server without being told: settings files and the note that a server leaves while it runs.
 
-Here belongs the search for the address and the token files. Reading a command's other settings belongs to that command.
+Here belongs the search for the address, the token files and the certificate. A command's other settings are its own.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import json
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,6 +32,8 @@ class ServerLocation:
         access_token_file: holds a person's token. None: not known.
         enrolment_token_file: holds the token that a worker registers with. None: not known.
         process_id: of a server on this machine. None: not known.
+        tls_certificate_file: what a server on this machine serves TLS with, and thus what to trust. None: not known.
+        tls_server_name: what that certificate names, where it is not the address's host.
     """
 
     address: str
@@ -39,6 +41,8 @@ class ServerLocation:
     access_token_file: Path | None = None
     enrolment_token_file: Path | None = None
     process_id: int | None = None
+    tls_certificate_file: Path | None = None
+    tls_server_name: str = ""
 
 
 def find_server(
@@ -63,15 +67,9 @@ def find_server(
     for value, source in stated:
         if value:
             address = with_port(value)
-            # The note's tokens are of use only where the note is about the same server.
+            # The rest of the note is of use only where the note is about the same server.
             if note is not None and note.address == address:
-                return ServerLocation(
-                    address=address,
-                    source=source,
-                    access_token_file=note.access_token_file,
-                    enrolment_token_file=note.enrolment_token_file,
-                    process_id=note.process_id,
-                )
+                return replace(note, source=source)
             return ServerLocation(address=address, source=source)
     return note or ServerLocation(address=DEFAULT_ADDRESS, source="the default")
 
@@ -132,6 +130,8 @@ def _find_note(here: Path, environ: Mapping[str, str]) -> ServerLocation | None:
             access_token_file=_file(note, "access_token_file", path),
             enrolment_token_file=_file(note, "enrolment_token_file", path),
             process_id=note["process_id"] if isinstance(note.get("process_id"), int) else None,
+            tls_certificate_file=_file(note, "tls_certificate_file", path),
+            tls_server_name=str(note.get("tls_server_name", "")),
         )
     return None
 

@@ -11,6 +11,7 @@ import random
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Generic, TypeVar
 
 import grpc
@@ -27,6 +28,7 @@ from crosswind.client.errors import (
     UNKNOWN,
     CallError,
 )
+from crosswind.client.tls import Tls, explain_handshake
 from crosswind.execution.v1 import worker_service_pb2
 
 API_VERSION: Final = "2026-12-01"
@@ -63,10 +65,10 @@ class ServerConnection:
 
     Args:
         address: `host:port`.
-        root_certificates: PEM text of the authorities to trust; empty for the system's. None: no TLS.
+        tls: whom to trust. None: no TLS.
     """
 
-    def __init__(self, address: str, *, root_certificates: bytes | None = None) -> None:
+    def __init__(self, address: str, *, tls: Tls | None = None) -> None:
         self.address = address
         self.limits = worker_service_pb2.Limits(
             max_message_bytes=4 * 1024 * 1024, max_inline_value_bytes=1024 * 1024, max_log_chunk_bytes=256 * 1024
@@ -79,7 +81,7 @@ class ServerConnection:
             backoff_max=Duration(seconds=15),
             log_flush_interval=Duration(nanos=500_000_000),
         )
-        self._root_certificates = root_certificates
+        self._tls = tls
         self._keepalive = 0.0
         self._methods: dict[str, grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]] = {}
         self._channel = self._open()
@@ -155,7 +157,8 @@ class ServerConnection:
         except grpc.aio.AioRpcError as error:
             problem = _to_call_error(error)
             if is_unreachable(problem):
-                self._note_down(problem)
+                # Whether both sides speak TLS shows at the first call; later ones have other causes.
+                self._note_down(problem, await self._explain_handshake(problem) if self._is_up is None else None)
             raise problem from None
         except grpc.aio.UsageError as error:
             raise CallError(UNAVAILABLE, "", f"the connection was closed: {error}") from None
@@ -198,7 +201,7 @@ class ServerConnection:
         await asyncio.gather(self._channel.close(grace=None), *self._closing)
 
     def _open(self) -> grpc.aio.Channel:
-        options: list[tuple[str, int]] = [
+        options: list[tuple[str, str | int]] = [
             ("grpc.max_receive_message_length", _RECEIVE_BYTES),
             ("grpc.max_send_message_length", -1),
             # When to try again is decided here, not in the library; it is to be ready by then.
@@ -212,19 +215,27 @@ class ServerConnection:
                 ("grpc.keepalive_time_ms", int(self._keepalive * 1000)),
                 ("grpc.keepalive_timeout_ms", int(max(5.0, self._keepalive) * 1000)),
             ]
-        if self._root_certificates is None:
+        if self._tls is None:
             return grpc.aio.insecure_channel(self.address, options=options)
-        credentials = grpc.ssl_channel_credentials(self._root_certificates or None)
-        return grpc.aio.secure_channel(self.address, credentials, options=options)
+        credentials = grpc.ssl_channel_credentials(self._tls.root_certificates or None)
+        return grpc.aio.secure_channel(self.address, credentials, options=[*options, *self._tls.options])
 
-    def _note_down(self, error: CallError) -> None:
+    async def _explain_handshake(self, error: CallError) -> str | None:
+        if error.reason:
+            return None
+        explain = partial(explain_handshake, self.address, error.message, tls=self._tls is not None)
+        return await asyncio.to_thread(explain)
+
+    def _note_down(self, error: CallError, explanation: str | None = None) -> None:
         if self._is_up is not False:
             self._is_up = False
             self._recovered = asyncio.Event()
+            self._down_since = time.monotonic()
             # gRPC names every attempt and address; the last part is what happened.
             cause = error.message.rsplit(": ", 1)[-1].lower() if not error.reason else error.message
-            what = "is stopping" if error.reason == "SERVER_STOPPING" else f"cannot be reached: {cause}"
-            self._down_since = time.monotonic()
+            what = explanation or (
+                "is stopping" if error.reason == "SERVER_STOPPING" else f"cannot be reached: {cause}"
+            )
             _log.warning("The server at %s %s; trying again until it answers.", self.address, what.rstrip("."))
 
     def _note_up(self) -> None:

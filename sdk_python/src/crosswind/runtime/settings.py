@@ -48,6 +48,7 @@ class WorkerSettings:
         import_timeout: how long importing a bundle may take, in seconds.
         tls: whether to speak TLS.
         tls_ca: certificates of the authorities to trust. None: the system's.
+        tls_server_name: what the server's certificate is to name. Empty: the host that is dialled.
         fsync: force outcomes onto the disk before they are sent.
     """
 
@@ -66,6 +67,7 @@ class WorkerSettings:
     import_timeout: float
     tls: bool
     tls_ca: Path | None
+    tls_server_name: str
     fsync: bool
 
 
@@ -136,6 +138,10 @@ def read_settings(
     if not stated_server and isinstance(table.get("server"), str):
         server = find_server(flag=table["server"], environ=environ, working_directory=here)
     token_file: Path | None = values["token_file"] or server.enrolment_token_file
+    tls, tls_ca, tls_server_name = values["tls"], values["tls_ca"], ""
+    if not tls and tls_ca is None and server.tls_certificate_file is not None:
+        # A server on this machine; its own certificate is the authority then.
+        tls_ca, tls_server_name = server.tls_certificate_file, server.tls_server_name
     sources = _read_sources(values["dags"], values["bundle"], here)
     return WorkerSettings(
         server=server,
@@ -151,8 +157,9 @@ def read_settings(
         log_level=values["log_level"],
         drain_timeout=values["drain_timeout"] or None,
         import_timeout=values["import_timeout"],
-        tls=values["tls"] or values["tls_ca"] is not None,
-        tls_ca=values["tls_ca"],
+        tls=tls or tls_ca is not None,
+        tls_ca=tls_ca,
+        tls_server_name=tls_server_name,
         fsync=values["fsync"],
     )
 

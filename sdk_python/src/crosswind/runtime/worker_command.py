@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from crosswind import __version__
+from crosswind.client.tls import Tls, read_tls
 from crosswind.runtime.bundles import WatchedBundles
 from crosswind.runtime.registration import WorkerIdentity, WorkerRefused
 from crosswind.runtime.server_connection import ServerConnection
@@ -48,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise SettingsError(
                 "There is nothing to run: name a folder of DAG files with --dags, or a DAG file with --bundle."
             )
-        certificates = _read_certificates(settings)
+        tls = _read_tls(settings)
     except SettingsError as error:
         print(f"crosswind-worker: {error}", file=sys.stderr)
         return EXIT_SETTINGS
@@ -59,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"crosswind-worker: {error}", file=sys.stderr)
         return EXIT_REFUSED
     try:
-        asyncio.run(_run(settings, folder, certificates))
+        asyncio.run(_run(settings, folder, tls))
     except WorkerRefused as error:
         print(f"crosswind-worker: {error}", file=sys.stderr)
         return EXIT_REFUSED
@@ -69,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-async def _run(settings: WorkerSettings, folder: StateFolder | None, certificates: bytes | None) -> None:
+async def _run(settings: WorkerSettings, folder: StateFolder | None, tls: Tls | None) -> None:
     name = settings.name or (folder.path.name if folder is not None else f"{default_name_prefix()}-{os.getpid()}")
     if settings.name == "" and settings.state_dir is not None and folder is not None:
         # A given folder may be named anything; the name in it is made up once.
@@ -78,10 +79,10 @@ async def _run(settings: WorkerSettings, folder: StateFolder | None, certificate
         folder.note(InstanceNote(name=name, server=settings.server.address))
     address = settings.server.address
     _log.info("crosswind-worker %s, %s, server %s (from %s).", __version__, name, address, settings.server.source)
-    if certificates is None and not address.startswith(_LOOPBACK):
+    if tls is None and not address.startswith(_LOOPBACK):
         _log.warning("The connection to %s is not encrypted: whoever listens sees the token (--tls-ca).", address)
     worker = Worker(
-        ServerConnection(address, root_certificates=certificates),
+        ServerConnection(address, tls=tls),
         WorkerIdentity(
             name=name,
             slots=settings.slots,
@@ -185,15 +186,15 @@ class _JsonFormatter(logging.Formatter):
         return json.dumps(entry, ensure_ascii=False)
 
 
-def _read_certificates(settings: WorkerSettings) -> bytes | None:
+def _read_tls(settings: WorkerSettings) -> Tls | None:
     if not settings.tls:
         return None
-    if settings.tls_ca is None:
-        return b""
     try:
-        return settings.tls_ca.read_bytes()
+        return read_tls(settings.tls_ca, server_name=settings.tls_server_name)
     except OSError as error:
         raise SettingsError(f"--tls-ca {settings.tls_ca} cannot be read: {error.strerror}.") from error
+    except ValueError as error:
+        raise SettingsError(f"--tls-ca {settings.tls_ca} {error}: name another file.") from error
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from crosswind.runtime.executor import ExecutorGone, TaskHost
 from crosswind.runtime.task_process import TaskProcess
 
 # What only the worker is to know.
-_WITHHELD: Final = frozenset(("CROSSWIND_TOKEN_FILE", "CROSSWIND_TOKEN"))
+_WITHHELD: Final = frozenset(("CROSSWIND_TOKEN_FILE", "CROSSWIND_TOKEN", "CROSSWIND_ACCESS_TOKEN_FILE"))
 
 
 class ZygoteBroken(Exception):

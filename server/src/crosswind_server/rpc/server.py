@@ -58,7 +58,7 @@ class RpcServer:
             StartRefused: the address is taken, does not exist, or may not be served without TLS.
         """
         host, port = split_address(listening.address)
-        if listening.tls_certificate is None and not listening.insecure and not is_loopback(host):
+        if listening.tls_certificate is None and not is_loopback(host):
             raise StartRefused(
                 f"The address {listening.address} can be reached from other machines, and tokens would travel readable;"
                 " give --tls-cert and --tls-key, or listen on 127.0.0.1."
