@@ -14,7 +14,7 @@ def pytest_runtest_makereport(item, call):
     """Show the ends of all processes' logs with a test that failed."""
     report = yield
     used = getattr(item, "funcargs", {})
-    for cluster in (used.get("cluster"), used.get("each_cluster")):
+    for cluster in (used.get("cluster"), used.get("each_cluster"), *used.get("clusters", ())):
         if report.failed and cluster is not None:
             report.sections.append(("logs of its processes", cluster.logs()))
     return report
@@ -24,6 +24,15 @@ def pytest_runtest_makereport(item, call):
 def worker_kind(request: pytest.FixtureRequest) -> WorkerKind:
     """The language of the workers under test."""
     return KINDS[request.param]()
+
+
+@pytest.fixture
+def clusters() -> Iterator[list[Cluster]]:
+    """Where a test puts a cluster that it makes itself, on a database of its own: it is closed with the test."""
+    made: list[Cluster] = []
+    yield made
+    for cluster in made:
+        cluster.close()
 
 
 @pytest.fixture

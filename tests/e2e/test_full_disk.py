@@ -38,30 +38,32 @@ class Disk:
         self._disk.free(self._process.pid)
 
 
-def test_sqlite_on_a_full_disk(worker_kind, tmp_path):
+def test_sqlite_on_a_full_disk(worker_kind, clusters, tmp_path):
     disk = SmallDisk(tmp_path / "disk", size_bytes=24 * MEBIBYTE)
     database = disk.folder / "crosswind.db"
-    with contextlib.closing(Cluster(worker_kind, f"sqlite:///{database}", tmp_path)) as cluster:
-        server = cluster.start_server(wrap=disk.command())
-        _run_through_a_full_disk(cluster, Disk(disk, server))
-        checked = run(disk.inside(server.pid, sys.executable, "-c", _CHECK, database), folder=tmp_path)
-        assert (checked.stdout, checked.stderr) == ("[('ok',)] []\n", "")
+    cluster = Cluster(worker_kind, f"sqlite:///{database}", tmp_path)
+    clusters.append(cluster)
+    server = cluster.start_server(wrap=disk.command())
+    _run_through_a_full_disk(cluster, Disk(disk, server))
+    checked = run(disk.inside(server.pid, sys.executable, "-c", _CHECK, database), folder=tmp_path)
+    assert (checked.stdout, checked.stderr) == ("[('ok',)] []\n", "")
 
 
-def test_postgresql_on_a_full_disk(worker_kind, tmp_path):
+def test_postgresql_on_a_full_disk(worker_kind, clusters, tmp_path):
     disk = SmallDisk(tmp_path / "disk", size_bytes=160 * MEBIBYTE)
     program = disk.command(sys.executable, "-m", "tests.e2e.support.small_disk", disk.folder)
     root = str(Path(__file__).parents[2])
     with Process("postgres", program, folder=tmp_path, environment={"PYTHONPATH": root}) as process:
         url = process.wait_for(r"url (\S+)", seconds=60).group(1)
-        with contextlib.closing(Cluster(worker_kind, url, tmp_path)) as cluster:
-            cluster.start_server()
-            _run_through_a_full_disk(cluster, Disk(disk, process))
-            with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
-                for (table,) in connection.execute(
-                    "SELECT quote_ident(tablename) FROM pg_tables WHERE schemaname = 'public'"
-                ).fetchall():
-                    connection.execute(f"SELECT count(*) FROM {table}")
+        cluster = Cluster(worker_kind, url, tmp_path)
+        clusters.append(cluster)
+        cluster.start_server()
+        _run_through_a_full_disk(cluster, Disk(disk, process))
+        with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+            for (table,) in connection.execute(
+                "SELECT quote_ident(tablename) FROM pg_tables WHERE schemaname = 'public'"
+            ).fetchall():
+                connection.execute(f"SELECT count(*) FROM {table}")
 
 
 def _run_through_a_full_disk(cluster: Cluster, disk: Disk) -> None:

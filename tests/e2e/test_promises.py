@@ -1,6 +1,5 @@
 """The two promises: database connections do not grow with tasks, and a worker needs one port and nothing else."""
 
-import contextlib
 import json
 import os
 import socket
@@ -120,13 +119,14 @@ def test_worker_that_reaches_one_port_and_nothing_else_runs_a_pipeline(each_clus
         assert worker.wait() == 0
 
 
-def test_flights_pipeline_runs_where_only_the_server_can_be_reached(sqlite_url, tmp_path):
+def test_flights_pipeline_runs_where_only_the_server_can_be_reached(clusters, sqlite_url, tmp_path):
     work = tmp_path / "work"
-    with contextlib.ExitStack() as stack:
-        cluster = stack.enter_context(contextlib.closing(Cluster(PythonKind(), sqlite_url, tmp_path)))
-        network = stack.enter_context(OnePort(cluster.server.address))
-        inside = {"address": network.address, "wrap": network.command(), "pass_fds": network.pass_fds}
-        worker = cluster.worker(dags=FLIGHTS, **inside)
+    cluster = Cluster(PythonKind(), sqlite_url, tmp_path)
+    clusters.append(cluster)
+    with OnePort(cluster.server.address) as network:
+        worker = cluster.worker(
+            address=network.address, wrap=network.command(), pass_fds=network.pass_fds, dags=FLIGHTS
+        )
         worker.start()
         network.connect()
         worker.wait_on_offer()
