@@ -189,6 +189,7 @@ class Flow:
             api_version="2026-12-01",
             slots=slots,
             host="host",
+            address="127.0.0.1:1",
             process_id=1,
             previous_instance_id=previous.instance_id if previous else None,
             held_attempt_ids=tuple(held),

@@ -113,7 +113,8 @@ def test_source_errors_and_refusals_are_kept_with_the_version(flow: Flow):
     command = PublishBundle(caller=worker.caller, instance_id=worker.instance_id, offer=offer)
     flow.store.write_blocking(flow.heart.publish, command)
     rows = flow.store.read_blocking(lambda uow: uow.execute(select(source_error)).all())
-    assert {(row.source, row.line) for row in rows} == {("broken.py", 3), ("DAG bad", 0)}
+    told = {(row.dag_id, row.source, row.line, row.reason) for row in rows}
+    assert told == {("", "broken.py", 3, None), ("bad", "", 0, "DAG_INVALID")}
 
 
 def test_only_a_worker_that_offers_the_version_gets_the_task(flow: Flow):

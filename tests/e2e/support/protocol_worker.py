@@ -106,9 +106,13 @@ class ProtocolWorker:
         answer: worker_service_pb2.StartAttemptResponse = self._call(self._stub.StartAttempt, request)
         return answer
 
-    def heartbeat(self, attempts: Iterable[lease_pb2.AttemptRef] = ()) -> worker_service_pb2.HeartbeatResponse:
+    def heartbeat(
+        self, attempts: Iterable[lease_pb2.AttemptRef] = (), *, usage: worker_service_pb2.WorkerUsage | None = None
+    ) -> worker_service_pb2.HeartbeatResponse:
         """Send a heartbeat."""
-        request = worker_service_pb2.HeartbeatRequest(instance_id=self.instance_id, attempts=list(attempts))
+        request = worker_service_pb2.HeartbeatRequest(
+            instance_id=self.instance_id, attempts=list(attempts), usage=usage
+        )
         answer: worker_service_pb2.HeartbeatResponse = self._call(self._stub.Heartbeat, request)
         return answer
 

@@ -161,7 +161,7 @@ def instance_message(
         pool_slots=told.pool_slots if told is not None else 0,
         priority=row.priority,
         queued_time=timestamp(row.queued_time),
-        start_time=timestamp(row.start_time),
+        start_time=timestamp(listed.start_us),
         end_time=timestamp(row.end_time),
         not_before_time=timestamp(row.not_before),
         worker=row.worker_name or "",

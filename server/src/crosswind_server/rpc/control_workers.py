@@ -5,20 +5,16 @@ from __future__ import annotations
 import json
 
 from crosswind.control.v1 import bundles_pb2, bundles_pb2_grpc, workers_pb2, workers_pb2_grpc
-from crosswind.execution.v1.errors_pb2 import ERROR_REASON_DAG_INVALID
-from crosswind.execution.v1.worker_service_pb2 import WORKER_ROLE_TASKS
 from crosswind.manifest.v1.bundle_pb2 import Sdk
 from crosswind_server.rpc.authentication import caller
 from crosswind_server.rpc.calls import ServicerContext
 from crosswind_server.rpc.enums import wanted, worker_state
 from crosswind_server.rpc.messages import change, invalid, read_page, required, timestamp
+from crosswind_server.rpc.worker_messages import role_messages
 from crosswind_server.services import bundle_listing, worker_listing
 from crosswind_server.services.bundle_listing import ListedBundle, ListedVersion
 from crosswind_server.services.dependencies import Services, UnitOfWork
 from crosswind_server.services.worker_listing import ListedWorker
-
-_REFUSED_DAG = "DAG "
-"""How the source of a problem begins that is about a refused DAG."""
 
 
 class WorkerAdminServicer(workers_pb2_grpc.WorkerAdminServiceServicer):
@@ -142,7 +138,7 @@ def worker_message(listed: ListedWorker) -> workers_pb2.Worker:
         sdk_version=row.sdk_version,
         api_version=row.api_version,
         runtimes=json.loads(row.runtimes_json),
-        roles=[WORKER_ROLE_TASKS],
+        roles=role_messages(json.loads(row.roles_json)),
         queues=json.loads(row.queues_json),
         slots=row.slots,
         used_slots=listed.used_slots,
@@ -154,7 +150,11 @@ def worker_message(listed: ListedWorker) -> workers_pb2.Worker:
         register_time=timestamp(row.registered_time),
         last_heartbeat_time=timestamp(row.last_heartbeat_time),
         host=row.host,
+        address=row.address,
         process_id=row.process_id,
+        memory_bytes=row.memory_bytes,
+        load=row.load_percent / 100,
+        pending_outcomes=row.pending_outcomes,
     )
 
 
@@ -166,24 +166,13 @@ def bundle_message(listed: ListedBundle) -> bundles_pb2.Bundle:
         current_version=version_message(listed.current) if listed.current is not None else None,
         version_count=listed.version_count,
         create_time=timestamp(listed.created_us),
+        update_time=timestamp(listed.updated_us),
     )
 
 
 def version_message(listed: ListedVersion) -> bundles_pb2.BundleVersion:
     """A version of a bundle as people see it."""
     row = listed.row
-    problems = []
-    for problem in listed.problems:
-        about_dag = problem.source.startswith(_REFUSED_DAG)
-        problems.append(
-            bundles_pb2.BundleProblem(
-                dag_id=problem.source.removeprefix(_REFUSED_DAG) if about_dag else "",
-                source="" if about_dag else problem.source,
-                line=problem.line,
-                reason=ERROR_REASON_DAG_INVALID if about_dag else None,
-                message=problem.message,
-            )
-        )
     return bundles_pb2.BundleVersion(
         bundle=row.bundle,
         bundle_version=row.version,
@@ -195,7 +184,17 @@ def version_message(listed: ListedVersion) -> bundles_pb2.BundleVersion:
             for dag_id, version_id in listed.dags
         ],
         offered_entry_points=listed.entry_points,
-        problems=problems,
+        problems=[
+            bundles_pb2.BundleProblem(
+                dag_id=problem.dag_id,
+                source=problem.source,
+                line=problem.line,
+                reason=f"ERROR_REASON_{problem.reason}" if problem.reason is not None else None,
+                message=problem.message,
+            )
+            for problem in listed.problems
+        ],
+        published_by=row.published_by,
         workers=listed.workers,
         create_time=timestamp(row.created_time),
     )

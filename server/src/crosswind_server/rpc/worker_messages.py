@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final, cast
+from urllib.parse import unquote
 from uuid import UUID
 
 from google.protobuf.duration_pb2 import Duration
@@ -29,11 +30,13 @@ from crosswind_server.services.directives import Directive, DirectiveKind
 from crosswind_server.services.logs import LogChunk, check_chunks
 from crosswind_server.services.polling import Lease
 from crosswind_server.services.settlement import FailureFacts
-from crosswind_server.services.workers import Verdict
+from crosswind_server.services.workers import Usage, Verdict
 from crosswind_server.timing import Limits, Timing
 
 _M = worker_service_pb2
 _LONGEST_MESSAGE: Final = 16 * 1024
+_HIGHEST_LOAD: Final = 1_000_000.0
+_ROLES: Final = frozenset(_M.WorkerRole.values()) - {_M.WORKER_ROLE_UNSPECIFIED}
 
 VERDICTS: Final = {
     Verdict.CONTINUE: _M.HeartbeatResponse.VERDICT_CONTINUE,
@@ -55,6 +58,33 @@ def read_ref(ref: lease_pb2.AttemptRef) -> tuple[str, bytes]:
     if not ref.attempt_id or len(ref.lease) != 16:
         raise invalid("attempt", "`attempt` names an attempt by its id and the 16 bytes of its lease.")
     return ref.attempt_id, ref.lease
+
+
+def read_peer(peer: str) -> str:
+    """The network address in what gRPC says of the other side, such as `ipv4:10.0.0.1:1234`."""
+    _, _, address = unquote(peer).partition(":")
+    return address
+
+
+def read_roles(roles: Sequence[worker_service_pb2.WorkerRole]) -> tuple[str, ...]:
+    """What a worker does, by name; without a word it runs tasks."""
+    names = {_M.WorkerRole.Name(role).removeprefix("WORKER_ROLE_").lower() for role in roles if role in _ROLES}
+    return tuple(sorted(names)) or ("tasks",)
+
+
+def role_messages(names: Sequence[str]) -> list[worker_service_pb2.WorkerRole]:
+    """What a worker does."""
+    return [cast("worker_service_pb2.WorkerRole", _M.WorkerRole.Value(f"WORKER_ROLE_{name.upper()}")) for name in names]
+
+
+def read_usage(usage: worker_service_pb2.WorkerUsage) -> Usage:
+    """What a worker uses. It is for people, so that nothing in it is worth refusing a heartbeat."""
+    return Usage(
+        used_slots=max(0, usage.used_slots),
+        memory_bytes=max(0, usage.memory_bytes),
+        load_percent=round(min(usage.load, _HIGHEST_LOAD) * 100) if usage.load > 0 else 0,
+        pending_outcomes=max(0, usage.pending_outcomes),
+    )
 
 
 def span(microseconds_: int) -> Duration:

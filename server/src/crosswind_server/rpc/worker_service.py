@@ -90,6 +90,8 @@ class WorkerServicer(worker_service_pb2_grpc.WorkerServiceServicer):
                 slots=request.slots,
                 labels=dict(request.labels),
                 host=request.host,
+                address=convert.read_peer(context.peer()),
+                roles=convert.read_roles(request.roles),
                 process_id=request.process_id,
                 offers=tuple(convert.read_offer(offer) for offer in request.bundles),
             ),
@@ -171,7 +173,7 @@ class WorkerServicer(worker_service_pb2_grpc.WorkerServiceServicer):
                 caller=who,
                 instance_id=request.instance_id,
                 attempts=tuple((ref.attempt_id, ref.lease) for ref in request.attempts),
-                used_slots=request.usage.used_slots,
+                usage=convert.read_usage(request.usage),
             ),
         )
         told = list(heard.directives)

@@ -31,6 +31,7 @@ class ListedBundle:
     owner: str
     version_count: int
     created_us: int
+    updated_us: int
     current: ListedVersion | None
 
 
@@ -78,6 +79,7 @@ def _bundles(uow: UnitOfWork, team: str, found: Sequence[tuple[Any, int]]) -> Se
             owner=row.owner,
             version_count=count,
             created_us=row.created_time,
+            updated_us=row.updated_time,
             current=versions.get((row.name, row.current_version)),
         )
         for row, count in found

@@ -82,6 +82,15 @@ class PublishBundle:
     withdrawn: tuple[tuple[str, str], ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferingWorker:
+    """The worker instance that offers."""
+
+    caller: Caller
+    instance_id: str
+    name: str
+
+
 class Bundles:
     """Publishing, in a transaction that somebody else commits."""
 
@@ -94,10 +103,9 @@ class Bundles:
         Raises:
             Refused: BUNDLE_NOT_OWNED, WORKER_UNKNOWN, WORKER_SUPERSEDED or INVALID_ARGUMENT.
         """
-        presence.require_live(uow, command.caller.team, command.instance_id)
-        result = self.take_offer(
-            uow, command.caller, command.instance_id, command.offer, observed_change=command.observed_change
-        )
+        worker = presence.require_live(uow, command.caller.team, command.instance_id)
+        offering = OfferingWorker(caller=command.caller, instance_id=command.instance_id, name=worker.name)
+        result = self.take_offer(uow, offering, command.offer, observed_change=command.observed_change)
         team = command.caller.team
         bundles.withdraw(uow, command.instance_id, command.withdrawn)
         changed = {command.offer.bundle, *(name for name, _ in command.withdrawn)}
@@ -106,7 +114,7 @@ class Bundles:
         return result
 
     def take_offer(
-        self, uow: UnitOfWork, caller: Caller, instance_id: str, offer: Offer, *, observed_change: bool = False
+        self, uow: UnitOfWork, worker: OfferingWorker, offer: Offer, *, observed_change: bool = False
     ) -> OfferResult:
         """Store what is new in an offer, and register it for the worker once its last part came. [WORKER-1]
 
@@ -116,8 +124,8 @@ class Bundles:
             Refused: BUNDLE_NOT_OWNED or INVALID_ARGUMENT.
         """
         manifests.check_bundle_name(offer.bundle, offer.version)
-        self._check_owner(uow, caller, offer.bundle)
-        team = caller.team
+        self._check_owner(uow, worker.caller, offer.bundle)
+        team = worker.caller.team
         version = bundles.get_version(uow, team, offer.bundle, offer.version)
         refused: tuple[RefusedDag, ...] = ()
         complete = version is not None and version.complete
@@ -125,7 +133,7 @@ class Bundles:
             if offer.manifest is None:
                 return OfferResult(bundle=offer.bundle, version=offer.version, known=False, current=False)
             if version is None:
-                self._add_version(uow, team, offer, offer.manifest)
+                self._add_version(uow, worker, offer, offer.manifest)
             refused = self._add_manifest(uow, team, offer, offer.manifest)
             complete = not offer.more
             if complete:
@@ -134,7 +142,7 @@ class Bundles:
         elif observed_change:
             refused = self._take_up_again(uow, team, offer)
         if complete:
-            bundles.offer(uow, instance_id, team, [(offer.bundle, offer.version)])
+            bundles.offer(uow, worker.instance_id, team, [(offer.bundle, offer.version)])
         row = bundles.lock(uow, team, offer.bundle)
         current = row is not None and row.current_version == offer.version
         return OfferResult(bundle=offer.bundle, version=offer.version, known=True, current=current, refused=refused)
@@ -197,13 +205,14 @@ class Bundles:
             )
 
     @staticmethod
-    def _add_version(uow: UnitOfWork, team: str, offer: Offer, manifest: Manifest) -> None:
+    def _add_version(uow: UnitOfWork, worker: OfferingWorker, offer: Offer, manifest: Manifest) -> None:
         bundles.add_version(
             uow,
             {
-                "team": team,
+                "team": worker.caller.team,
                 "bundle": offer.bundle,
                 "version": offer.version,
+                "published_by": worker.name,
                 "api_version": manifest.api_version,
                 "language": manifest.language,
                 "language_version": manifest.language_version,
@@ -235,8 +244,10 @@ class Bundles:
         keys += [reference.offer_key for reference in references]
         keys += [reference.pinned_key(offer.version) for reference in references]
         bundles.add_offers(uow, team, offer.bundle, offer.version, keys)
-        problems = [(each.source, each.line, each.message) for each in manifest.source_errors]
-        problems += [(f"DAG {each.dag_id[:400]}", 0, each.message) for each in refused]
+        problems: dict[tuple[str, str], tuple[int, str | None, str]] = {
+            ("", each.source[:500]): (each.line, None, each.message) for each in manifest.source_errors
+        }
+        problems |= {(each.dag_id[:250], ""): (0, each.reason.value, each.message) for each in refused}
         bundles.add_source_errors(
             uow,
             [
@@ -244,11 +255,13 @@ class Bundles:
                     "team": team,
                     "bundle": offer.bundle,
                     "version": offer.version,
-                    "source": source[:500],
+                    "dag_id": dag_id,
+                    "source": source,
                     "line": line,
+                    "reason": reason,
                     "message": message,
                 }
-                for source, line, message in {source: (source, line, text) for source, line, text in problems}.values()
+                for (dag_id, source), (line, reason, message) in problems.items()
             ],
         )
         return tuple(refused)

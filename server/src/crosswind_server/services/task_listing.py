@@ -34,6 +34,7 @@ class ListedInstance:
     own_bundle: str
     waiting: Waiting | None
     mapped_counts: Mapping[str, int]
+    start_us: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +148,7 @@ def _find(uow: UnitOfWork, run: Any, task_id: str, map_index: int) -> Any:
 def _complete(uow: UnitOfWork, plans: PlanCache, run: Any, found: Sequence[Any]) -> InstancePage:
     plan = plans.get(uow, run.dag_version_id)
     summaries = [row.id for row in found if row.map_index < 0 and row.instances_total > 0]
-    counts = rows.count_mapped(uow, summaries)
+    mapped = rows.sum_up_mapped(uow, summaries)
     waiting = explain_waiting(uow, plan, run, found)
     messages = dag_listing.get_messages(uow, run.team, [run.dag_version_id])
     return InstancePage(
@@ -160,7 +161,8 @@ def _complete(uow: UnitOfWork, plans: PlanCache, run: Any, found: Sequence[Any])
                 upstream_task_ids=_upstream(plan, row),
                 own_bundle=run.bundle or "",
                 waiting=waiting.get(row.id),
-                mapped_counts=counts.get(row.id, {}),
+                mapped_counts=mapped[row.id].counts if row.id in mapped else {},
+                start_us=mapped[row.id].start_time if row.id in mapped else row.start_time,
             )
             for row in found
         ],

@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Row
 
@@ -21,7 +21,7 @@ from crosswind_server.domain.lifecycle import Event, Reply
 from crosswind_server.domain.registration import Admission, Incumbent
 from crosswind_server.domain.states import AttemptState, WorkerState
 from crosswind_server.services import directives, presence, tokens, version_policy
-from crosswind_server.services.bundles import Bundles, Offer, OfferResult
+from crosswind_server.services.bundles import Bundles, Offer, OfferingWorker, OfferResult
 from crosswind_server.services.callers import Caller
 from crosswind_server.services.directives import Directive
 from crosswind_server.services.plans import PlanCache
@@ -41,6 +41,8 @@ class RegisterWorker:
         caller: of an enrolment token, or of the worker token of this or the previous instance.
         previous_instance_id: the instance whose state folder it holds, proven by that one's token; else None.
         held_attempt_ids: of the previous instance, whose outcomes it will send.
+        address: where the server saw it call from.
+        roles: what it does.
     """
 
     caller: Caller
@@ -52,11 +54,13 @@ class RegisterWorker:
     api_version: str
     slots: int
     host: str
+    address: str
     process_id: int
     previous_instance_id: str | None = None
     held_attempt_ids: tuple[str, ...] = ()
     runtimes: tuple[str, ...] = ()
     queues: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ("tasks",)
     labels: Mapping[str, str]
     offers: tuple[Offer, ...] = ()
 
@@ -84,13 +88,26 @@ _VERDICTS = {state.value: _BY_REPLY[Reply(lifecycle.TABLE[state, Event.HEARTBEAT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What a worker uses, as it says; for people. `load_percent`: of its machine over one minute, in hundredths."""
+
+    used_slots: int = 0
+    memory_bytes: int = 0
+    load_percent: int = 0
+    pending_outcomes: int = 0
+
+
+UNSAID: Final = Usage()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Heartbeat:
     """A worker instance lives, and so do its attempts: pairs of id and lease."""
 
     caller: Caller
     instance_id: str
     attempts: tuple[tuple[str, bytes], ...]
-    used_slots: int = 0
+    usage: Usage = UNSAID
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,9 +167,8 @@ class Workers:
         self._replace(uow, command, [row.instance_id for row in older])
         if admission is Admission.RESUME:
             bundles.withdraw(uow, command.instance_id)
-        results = tuple(
-            self._bundles.take_offer(uow, command.caller, command.instance_id, offer) for offer in command.offers
-        )
+        offering = OfferingWorker(caller=command.caller, instance_id=command.instance_id, name=command.name)
+        results = tuple(self._bundles.take_offer(uow, offering, offer) for offer in command.offers)
         version_policy.apply(uow, self._plans, team=team, bundles=changed)
         uow.hint(f"work:{team}")
         token = None
@@ -166,7 +182,17 @@ class Workers:
         heard = {
             row.instance_id: row
             for row in workers.hear(
-                uow, [{"instance_id": key, "used_slots": command.used_slots} for key, command in newest.items()]
+                uow,
+                [
+                    {
+                        "instance_id": instance_id,
+                        "used_slots": command.usage.used_slots,
+                        "memory_bytes": command.usage.memory_bytes,
+                        "load_percent": command.usage.load_percent,
+                        "pending_outcomes": command.usage.pending_outcomes,
+                    }
+                    for instance_id, command in newest.items()
+                ],
             )
         }
         silent = workers.get(uow, [instance_id for instance_id in newest if instance_id not in heard])
@@ -271,9 +297,14 @@ class Workers:
             "runtimes_json": json.dumps(sorted(set(command.runtimes))),
             "queues_json": json.dumps(sorted(set(command.queues)) or ["default"]),
             "labels_json": json.dumps(dict(sorted(command.labels.items()))),
+            "roles_json": json.dumps(sorted(set(command.roles))),
             "slots": command.slots,
             "used_slots": 0,
+            "memory_bytes": 0,
+            "load_percent": 0,
+            "pending_outcomes": 0,
             "host": command.host[:250],
+            "address": command.address[:100],
             "process_id": command.process_id,
             "paused": paused,
             "poll_number": 0,

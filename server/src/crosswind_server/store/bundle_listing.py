@@ -92,7 +92,7 @@ def problems(uow: UnitOfWork, team: str, names: Collection[str]) -> Mapping[Key,
     """Read what was wrong with the versions of some bundles."""
     query = select(source_error).where(source_error.c.team == team, source_error.c.bundle.in_(list(names)))
     found: dict[Key, list[Row[Any]]] = {}
-    for row in uow.execute(query.order_by(source_error.c.source)) if names else ():
+    for row in uow.execute(query.order_by(source_error.c.source, source_error.c.dag_id)) if names else ():
         found.setdefault((row.bundle, row.version), []).append(row)
     return found
 

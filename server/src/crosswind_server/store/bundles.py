@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import Row, and_, delete, exists, select, update
+from sqlalchemy import Row, and_, delete, exists, or_, select, update
 
 from crosswind_server.store.dialect import RowValues
 from crosswind_server.store.schema import bundle, bundle_offer, bundle_version, source_error, worker_bundle
@@ -20,13 +20,16 @@ def lock(uow: UnitOfWork, team: str, name: str) -> Row[Any] | None:
 
 def add(uow: UnitOfWork, team: str, name: str, owner: str) -> None:
     """Add a bundle, unless another server just did."""
-    row = {"team": team, "name": name, "owner": owner, "created_time": uow.now}
+    row = {"team": team, "name": name, "owner": owner, "created_time": uow.now, "updated_time": uow.now}
     uow.dialect.insert_ignore(bundle, [row], ["team", "name"])
 
 
 def set_current(uow: UnitOfWork, team: str, name: str, version: str) -> None:
     """Choose the version with which new runs begin."""
-    uow.execute(update(bundle).values(current_version=version).where(bundle.c.team == team, bundle.c.name == name))
+    b = bundle.c
+    another = or_(b.current_version.is_(None), b.current_version != version)
+    chosen = update(bundle).values(current_version=version, updated_time=uow.now)
+    uow.execute(chosen.where(b.team == team, b.name == name, another))
 
 
 def get_version(uow: UnitOfWork, team: str, name: str, version: str) -> Row[Any] | None:
@@ -57,8 +60,8 @@ def add_offers(uow: UnitOfWork, team: str, name: str, version: str, offer_keys: 
 
 
 def add_source_errors(uow: UnitOfWork, rows: Sequence[RowValues]) -> None:
-    """Add what could not be read or was refused; the first of a source stays."""
-    uow.dialect.insert_ignore(source_error, rows, ["team", "bundle", "version", "source"])
+    """Add what could not be read or was refused; the first of a source or DAG stays."""
+    uow.dialect.insert_ignore(source_error, rows, ["team", "bundle", "version", "dag_id", "source"])
 
 
 def clear_source_errors(uow: UnitOfWork, team: str, name: str, version: str) -> None:

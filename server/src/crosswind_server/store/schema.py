@@ -68,6 +68,8 @@ bundle = Table(
     Column("owner", String(250), nullable=False),
     Column("current_version", String(128)),
     _time("created_time"),
+    # When its current version changed last.
+    _time("updated_time"),
 )
 
 bundle_version = Table(
@@ -80,6 +82,8 @@ bundle_version = Table(
     Column("language", String(50), nullable=False),
     Column("language_version", String(50), nullable=False),
     Column("sdk_version", String(50), nullable=False),
+    # Name of the worker that brought it first.
+    Column("published_by", String(100), nullable=False),
     # False until the last part of its manifest came.
     _flag("complete"),
     _time("created_time"),
@@ -103,8 +107,11 @@ source_error = Table(
     Column("team", String(100), primary_key=True),
     Column("bundle", String(250), primary_key=True),
     Column("version", String(128), primary_key=True),
+    # A DAG that was refused, and why; else empty and NULL, and the source is one that could not be read.
+    Column("dag_id", String(250), primary_key=True),
     Column("source", String(500), primary_key=True),
     Column("line", Integer, nullable=False),
+    Column("reason", String(50)),
     Column("message", Text, nullable=False),
 )
 
@@ -407,9 +414,17 @@ worker = Table(
     Column("runtimes_json", Text, nullable=False),
     Column("queues_json", Text, nullable=False),
     Column("labels_json", Text, nullable=False),
+    Column("roles_json", Text, nullable=False),
     Column("slots", Integer, nullable=False),
+    # What it uses, as its last heartbeat said.
     _count("used_slots"),
+    Column("memory_bytes", BigInteger, nullable=False, server_default=text("0")),
+    # Load of its machine over one minute, in hundredths.
+    _count("load_percent"),
+    _count("pending_outcomes"),
     Column("host", String(250), nullable=False),
+    # Where it registered from, as the server saw it.
+    Column("address", String(100), nullable=False),
     Column("process_id", BigInteger, nullable=False),
     _flag("paused"),
     Column("poll_number", BigInteger, nullable=False, server_default=text("0")),

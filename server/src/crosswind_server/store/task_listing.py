@@ -69,20 +69,39 @@ def get_instance(uow: UnitOfWork, run_key: str, task_id: str, map_index: int) ->
     return uow.execute(query).one_or_none()
 
 
-def count_mapped(uow: UnitOfWork, parent_ids: Collection[str]) -> Mapping[str, Mapping[str, int]]:
-    """Count the instances of mapped tasks by state, for each summary."""
+@dataclass(frozen=True, slots=True)
+class MappedInstances:
+    """The instances of a mapped task together: how many by state, and when the first of them started."""
+
+    counts: Mapping[str, int]
+    start_time: int | None
+
+
+def sum_up_mapped(uow: UnitOfWork, parent_ids: Collection[str]) -> Mapping[str, MappedInstances]:
+    """Sum up the instances of mapped tasks, for each summary."""
     if not parent_ids:
         return {}
     table = task_instance.c
     query = (
-        select(table.parent_id, table.state, func.count().label("number"))
+        select(
+            table.parent_id,
+            table.state,
+            func.count().label("number"),
+            func.min(table.first_start_time).label("start_time"),
+        )
         .where(table.parent_id.in_(list(parent_ids)), table.map_index >= 0)
         .group_by(table.parent_id, table.state)
     )
-    found: dict[str, dict[str, int]] = {}
+    found: dict[str, list[Row[Any]]] = {}
     for row in uow.execute(query):
-        found.setdefault(row.parent_id, {})[row.state] = row.number
-    return found
+        found.setdefault(row.parent_id, []).append(row)
+    return {
+        parent_id: MappedInstances(
+            {row.state: row.number for row in rows},
+            min((row.start_time for row in rows if row.start_time is not None), default=None),
+        )
+        for parent_id, rows in found.items()
+    }
 
 
 def summary_states(uow: UnitOfWork, run_key: str, task_indexes: Collection[int]) -> Mapping[int, tuple[str, str]]:

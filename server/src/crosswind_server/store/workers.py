@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Row, bindparam, case, func, or_, select, update
 
@@ -60,16 +60,19 @@ _MAY_GO_ON = or_(_IS_LIVE, _w.state == "lost")
 _REVIVED = case((_w.state == "lost", "active"), else_=_w.state)
 _ALL = tuple(column.name for column in _w)
 
+USAGE: Final = ("used_slots", "memory_bytes", "load_percent", "pending_outcomes")
+"""What an instance uses, as it says with each sign of life."""
+
 
 def hear(uow: UnitOfWork, rows: Sequence[RowValues]) -> Sequence[Row[Any]]:
-    """Take signs of life of instances: rows with `instance_id` and `used_slots`; a lost one is active again.
+    """Take signs of life of instances: rows with `instance_id` and `USAGE`; a lost one is active again.
 
     Answers the rows of those that may go on, in one statement.
     """
     return uow.dialect.update_values(
         worker,
         ["instance_id"],
-        ["used_slots"],
+        USAGE,
         rows,
         where=_MAY_GO_ON,
         set_all={"last_heartbeat_time": uow.now, "state": _REVIVED, "end_time": None},
