@@ -54,14 +54,19 @@ def many_lines(text, where):
     sys.stdout.flush()
 
 
-def fail_twice(text):
+class Failed(BaseException):
+    """Passes the puppet, which answers to an `Exception`."""
+
+
+def fail_in_task(text):
     try:
         raise KeyError(text)
     except KeyError as error:
-        raise ValueError(f"it was {text}") from error
+        raise Failed(f"it was {text}") from error
 
 
-ORDERS |= {"burn": burn, "flood": flood, "look_around": look_around, "many_lines": many_lines, "fail_twice": fail_twice}
+ORDERS |= {"burn": burn, "flood": flood, "look_around": look_around}
+ORDERS |= {"many_lines": many_lines, "fail_in_task": fail_in_task}
 '''
 
 
