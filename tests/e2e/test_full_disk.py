@@ -1,17 +1,21 @@
 """A full disk under the database: a clear error, nothing corrupt, and everything goes on when there is room again."""
 
 import contextlib
+import re
 import sys
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 import grpc
 import psycopg
+import pytest
 
 from crosswind.control.v1 import variables_pb2
 from tests.e2e.support.cluster import Cluster, chain
 from tests.e2e.support.control import Control
 from tests.e2e.support.processes import Process, run
+from tests.e2e.support.servers import ServerProcess
 from tests.e2e.support.small_disk import SmallDisk
 
 MEBIBYTE = 1 << 20
@@ -34,8 +38,11 @@ class Disk:
         self._disk.fill(self._process.pid)
 
     def free(self) -> None:
-        """Make room."""
+        """Make room, and see to it that the database runs."""
         self._disk.free(self._process.pid)
+        if not isinstance(self._process, ServerProcess):
+            self._process.say("ensure")
+            self._process.wait_for("^running$")
 
 
 def test_sqlite_on_a_full_disk(worker_kind, clusters, tmp_path):
@@ -49,7 +56,8 @@ def test_sqlite_on_a_full_disk(worker_kind, clusters, tmp_path):
     assert (checked.stdout, checked.stderr) == ("[('ok',)] []\n", "")
 
 
-def test_postgresql_on_a_full_disk(worker_kind, clusters, tmp_path):
+@pytest.mark.parametrize("full", ["tables", "log"])
+def test_postgresql_on_a_full_disk(worker_kind, clusters, tmp_path, full):
     disk = SmallDisk(tmp_path / "disk", size_bytes=160 * MEBIBYTE)
     program = disk.command(sys.executable, "-m", "tests.e2e.support.small_disk", disk.folder)
     root = str(Path(__file__).parents[2])
@@ -57,8 +65,11 @@ def test_postgresql_on_a_full_disk(worker_kind, clusters, tmp_path):
         url = process.wait_for(r"url (\S+)", seconds=60).group(1)
         cluster = Cluster(worker_kind, url, tmp_path)
         clusters.append(cluster)
+        cluster.processes.append(process)
         cluster.start_server()
-        _run_through_a_full_disk(cluster, Disk(disk, process))
+        _run_through_a_full_disk(cluster, Disk(disk, process), and_then=lambda: full == "log" and break_log(url))
+        if full == "log":
+            process.wait_for("PANIC")
         with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
             for (table,) in connection.execute(
                 "SELECT quote_ident(tablename) FROM pg_tables WHERE schemaname = 'public'"
@@ -66,17 +77,27 @@ def test_postgresql_on_a_full_disk(worker_kind, clusters, tmp_path):
                 connection.execute(f"SELECT count(*) FROM {table}")
 
 
-def _run_through_a_full_disk(cluster: Cluster, disk: Disk) -> None:
+def break_log(url: str) -> None:
+    """Make PostgreSQL go on to a new file of its write-ahead log, for which there is no room: it ends in a panic."""
+    with contextlib.suppress(psycopg.OperationalError):
+        with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+            for _ in range(100):
+                connection.execute("SELECT pg_logical_emit_message(false, 'test', repeat('x', 1000000))")
+        raise AssertionError("The log did not fill.")
+
+
+def _run_through_a_full_disk(cluster: Cluster, disk: Disk, *, and_then: Callable[[], object] = lambda: None) -> None:
     control = cluster.control
     cluster.write(chain())
     worker = cluster.start_worker()
     dag_run = control.trigger("chain")
     puppet = cluster.stage.enter("first")
     disk.fill()
+    and_then()
     code, reason, sentence = write_until_refused(control)
     assert (code, reason) == (grpc.StatusCode.UNAVAILABLE, "DATABASE_UNAVAILABLE")
-    assert "full" in sentence or "space" in sentence
-    cluster.server.wait_for(r"(?i)full|no space")
+    assert re.search(r"full|space|cannot be reached|shut down|starting up|recovery", sentence), sentence
+    cluster.server.wait_for(r"(?i)full|no space|cannot be reached|shut down|starting up|recovery|terminating")
     assert "Traceback" not in cluster.server.log
     # The task ends while nothing can be written, and leases would have run out.
     since = worker.mark()

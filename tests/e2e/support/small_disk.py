@@ -1,7 +1,7 @@
 """A disk so small that a test can fill it: a tmpfs in namespaces of its own, for which nobody needs to be root.
 
-Run as a program it is a PostgreSQL whose data lies on the disk that it was started on: it says its URL, and obeys one
-word a line: `start` (if it has stopped), `stop`.
+Run as a program it is a PostgreSQL whose data lies on the disk that it was started on. It says its URL, and on the line
+`ensure` it does what an operator does after making room: it starts PostgreSQL where a full disk for its log ended it.
 """
 
 import contextlib
@@ -81,15 +81,28 @@ def _serve(arguments: Sequence[str]) -> None:
     print(f"url {server.create_database()}", flush=True)
     for line in sys.stdin:
         match line.strip():
-            case "start":
-                with contextlib.suppress(Exception):
-                    server.stop(immediate=True)
-                server.start()
-                print("started", flush=True)
-            case "stop":
+            case "ensure":
+                if _refuses_connections(server.url):
+                    with contextlib.suppress(Exception):
+                        server.stop(immediate=True)
+                    server.start()
+                print(*server.log.read_text(errors="replace").splitlines()[-20:], sep="\n")
+                print("running", flush=True)
+            case _:
                 break
     server.stop(immediate=True)
     server.remove()
+
+
+def _refuses_connections(url: str) -> bool:
+    import psycopg
+
+    try:
+        psycopg.connect(url.replace("+psycopg", "")).close()
+    except psycopg.OperationalError as error:
+        # One that recovers answers that it starts up, and needs no help.
+        return "refused" in str(error)
+    return False
 
 
 if __name__ == "__main__":
