@@ -324,6 +324,27 @@ def test_a_task_says_what_it_waits_for(server: ServerProcess, control: Control, 
     assert reason()[0] == "NO_WORKER"
 
 
+def test_no_run_of_a_paused_dag_is_begun_by_people_nor_by_tasks(
+    server: ServerProcess, control: Control, worker: ProtocolWorker
+) -> None:
+    worker.register(slots=1, manifests=[manifest_of("b", "v1", pipeline("flow"))])
+    control.trigger("flow")
+    lease, _ = start_next(worker)
+    task = Task(server, worker, lease.attempt)
+
+    def pause(paused: bool) -> None:
+        request = dags_pb2.UpdateDagRequest(dag_id="flow", paused=paused, request_id=request_id())
+        control.call(control.dags.UpdateDag, request)
+
+    pause(True)
+    trigger = dag_runs_pb2.TriggerDagRunRequest(dag_id="flow", run_id="r", request_id=request_id())
+    _, reason, sentence = control.refused(control.runs.TriggerDagRun, trigger)
+    assert (reason, "crosswind dags unpause flow" in sentence) == ("DAG_PAUSED", True)
+    assert task.refused("TriggerDagRun", dag_id="flow", run_id="r", request_id=request_id()) == "DAG_PAUSED"
+    pause(False)
+    assert task("TriggerDagRun", dag_id="flow", run_id="r", request_id=request_id()).run_id == "r"
+
+
 @EACH_DATABASE
 def test_logs_are_read_while_they_come_and_to_their_end(
     server: ServerProcess, control: Control, worker: ProtocolWorker

@@ -126,10 +126,11 @@ def pause_dag(uow: UnitOfWork, team: str, dag_id: str, *, paused: bool | None) -
 def check_not_paused(uow: UnitOfWork, team: str, dag_id: str) -> None:
     """Check that a DAG takes runs. Raises `Refused`: DAG_PAUSED."""
     row = dags.lock(uow, team, dag_id)
-    if row is not None and row.paused:
+    # One that its bundle no longer has is refused as that.
+    if row is not None and row.active and row.paused:
         raise Refused(
             Reason.DAG_PAUSED,
-            f"The DAG '{dag_id}' is paused; unpause it first.",
+            f"The DAG '{dag_id}' is paused; unpause it first, with `crosswind dags unpause {dag_id}`.",
             metadata={"dag_id": dag_id},
         )
 

@@ -75,9 +75,9 @@ def _explain(
             ]
             return Waiting(WaitingReason.UPSTREAM, f"Waits for {_names(pending, 'task')} to end.")
         case TaskState.UP_FOR_RETRY | TaskState.UP_FOR_RESCHEDULE | TaskState.DEFERRED:
-            what = {TaskState.UP_FOR_RETRY: "The next try", TaskState.DEFERRED: "The task goes on"}
+            what = {TaskState.UP_FOR_RETRY: "The next try begins", TaskState.DEFERRED: "The task goes on"}
             words = what.get(TaskState(row.state), "The task is asked again")
-            when = f"not before {time_text(row.not_before)}" if row.not_before is not None else "when its event comes"
+            when = f"not before {_moment(row.not_before)}" if row.not_before is not None else "when its event comes"
             return Waiting(WaitingReason.NOT_BEFORE, f"{words} {when}.")
         case TaskState.AWAITING_INPUT:
             return Waiting(WaitingReason.INPUT, "A person has not answered yet.")
@@ -95,7 +95,7 @@ def _explain_queued(row: Any, *, run: Any, now: int, paused: bool, workers: Sequ
         text = f"The DAG '{run.dag_id}' is paused; unpause it."
         return Waiting(WaitingReason.PAUSED, text)
     if row.not_before is not None and row.not_before > now:
-        return Waiting(WaitingReason.NOT_BEFORE, f"Not before {time_text(row.not_before)}.")
+        return Waiting(WaitingReason.NOT_BEFORE, f"Not before {_moment(row.not_before)}.")
     active = [worker for worker in workers if worker.state == "active"]
     if not active:
         return Waiting(WaitingReason.NO_WORKER, f"No live worker offers {_wanted(row, run)}; start one.")
@@ -105,12 +105,21 @@ def _explain_queued(row: Any, *, run: Any, now: int, paused: bool, workers: Sequ
         return Waiting(WaitingReason.QUEUE, text)
     going = [worker for worker in serving if not worker.paused]
     if not going:
-        return Waiting(WaitingReason.PAUSED, f"{_names([w.name for w in serving], 'worker')} is paused; let it go on.")
+        names = _names([worker.name for worker in serving], "worker")
+        return Waiting(WaitingReason.PAUSED, f"Every worker that could take it is paused: {names}; let one go on.")
     if all(worker.slots < row.slots for worker in going):
         text = f"The task takes {row.slots} slots, and no worker has as many; start one with more --slots."
         return Waiting(WaitingReason.SLOTS, text)
+    free = [worker.name for worker in going if worker.slots - worker.used_slots >= row.slots]
+    if free:
+        return Waiting(WaitingReason.SLOTS, f"Is ready; {_names(free, 'worker')} can take it in a moment.")
     shown = ", ".join(f"'{w.name}' {w.used_slots} of {w.slots}" for w in going[:_NAMED_AT_MOST])
     return Waiting(WaitingReason.SLOTS, f"Waits for a free slot; taken are: {shown}.")
+
+
+def _moment(time_us: int) -> str:
+    # People do not ask for less than a second.
+    return f"{time_text(time_us)[:19]}Z"
 
 
 def _wanted(row: Any, run: Any) -> str:
