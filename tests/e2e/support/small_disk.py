@@ -86,7 +86,7 @@ def _serve(arguments: Sequence[str]) -> None:
                     with contextlib.suppress(Exception):
                         server.stop(immediate=True)
                     server.start()
-                print(*server.log.read_text(errors="replace").splitlines()[-20:], sep="\n")
+                print(*server.log.read_text(errors="replace").splitlines()[-200:], sep="\n")
                 print("running", flush=True)
             case _:
                 break
