@@ -174,8 +174,7 @@ def decode_json(data: bytes) -> object:
         raise UnreadableValue(f"The value is said to be JSON, but is not: {error}") from error
 
 
-def _dumps(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+_dumps: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
 def _encode_json_items(values: list[Any] | tuple[Any, ...], *, what: str) -> tuple[bytes, ...]:

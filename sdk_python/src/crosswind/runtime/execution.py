@@ -7,10 +7,11 @@ answer goes is not known here.
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
 import logging
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -35,6 +36,16 @@ from crosswind.runtime.failures import format_for_log, make_failure, system_fail
 
 _MAX_XCOMS: Final = 1000
 _log = logging.getLogger("crosswind.task")
+
+
+_signature_of: Final = functools.cache(inspect.signature)
+
+
+def prepare(loaded: LoadedBundle) -> None:
+    """Does once what each attempt would do again, for those whose processes are forked afterwards."""
+    for task in loaded.entry_points.values():
+        with suppress(TypeError, ValueError):  # the attempt that needs it says what is wrong
+            _signature_of(task.function)
 
 
 def run_attempt(
@@ -80,7 +91,7 @@ def _call(
     function = task.function
     try:
         args, kwargs = call_arguments(
-            inspect.signature(function), arguments, context_name=task.definition.context_name, context=context
+            _signature_of(function), arguments, context_name=task.definition.context_name, context=context
         )
     except TypeError as error:
         failure = make_failure(TypeError(f"Task '{context.task_id}': {error}"))

@@ -12,6 +12,7 @@ import socket
 import sys
 import threading
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import NoReturn
 
 from crosswind.author.bundle import LoadedBundle
@@ -21,16 +22,34 @@ from crosswind.client.errors import INVALID_ARGUMENT, CallError
 from crosswind.client.frames import FrameChannel, FrameError
 from crosswind.client.task_client import TaskClient
 from crosswind.execution.v1 import outcome_pb2
-from crosswind.runtime import task_logging
+from crosswind.runtime import execution, task_logging
 from crosswind.runtime.cancellation import Interruption
-from crosswind.runtime.execution import run_attempt
 
 
-def run_child(loaded: LoadedBundle, frames: int, out: int, error: int) -> NoReturn:
+@dataclass(frozen=True)
+class Prepared:
+    """What children share: made once by `prepare` in the process that they are forked from."""
+
+    loaded: LoadedBundle
+    log_handler: task_logging.TaskLogHandler
+
+
+def prepare(loaded: LoadedBundle) -> Prepared:
+    """Does for all children what need not be done in each: every page that a child writes to is copied for it."""
+    execution.prepare(loaded)
+    for stream in (sys.stdout, sys.stderr):
+        # A line is in the log when it was printed, not when a buffer is full or the process ends; and not in
+        # pieces, as PYTHONUNBUFFERED has it.
+        if isinstance(stream, io.TextIOWrapper):  # a DAG file may have replaced it
+            stream.reconfigure(line_buffering=True, write_through=False)
+    return Prepared(loaded, task_logging.install())
+
+
+def run_child(prepared: Prepared, frames: int, out: int, error: int) -> NoReturn:
     """Runs one task and ends the process.
 
     Args:
-        loaded: the bundle's code.
+        prepared: with the bundle's code.
         frames: descriptor of the socket to the worker.
         out: descriptor of what is to be standard output.
         error: descriptor of what is to be standard error.
@@ -44,7 +63,7 @@ def run_child(loaded: LoadedBundle, frames: int, out: int, error: int) -> NoRetu
     try:
         request = channel.receive_request()
         if request is not None:
-            response = _run(loaded, channel, request.payload)
+            response = _run(prepared, channel, request.payload)
             interruption.stop()
             try:
                 channel.respond(request.stream_id, response.SerializeToString())
@@ -59,12 +78,12 @@ def run_child(loaded: LoadedBundle, frames: int, out: int, error: int) -> NoRetu
         _end(code)
 
 
-def _run(loaded: LoadedBundle, channel: FrameChannel, payload: bytes) -> bundle_service_pb2.RunTaskResponse:
+def _run(prepared: Prepared, channel: FrameChannel, payload: bytes) -> bundle_service_pb2.RunTaskResponse:
     request = bundle_service_pb2.RunTaskRequest.FromString(payload)
-    task_logging.install(channel)
+    prepared.log_handler.connect(channel)
     _reseed()
     try:
-        return run_attempt(loaded, request, TaskClient(channel, request), channel)
+        return execution.run_attempt(prepared.loaded, request, TaskClient(channel, request), channel)
     except TaskCancelled:
         return bundle_service_pb2.RunTaskResponse(
             outcome=outcome_pb2.Outcome(cancelled=outcome_pb2.Cancelled(how="exited"))
@@ -76,11 +95,6 @@ def _redirect(out: int, error: int) -> None:
     for source, target in ((null, 0), (out, 1), (error, 2)):
         os.dup2(source, target)
         os.close(source)
-    for stream in (sys.stdout, sys.stderr):
-        # A line is in the log when it was printed, not when a buffer is full or the process ends; and not in
-        # pieces, as PYTHONUNBUFFERED has it.
-        if isinstance(stream, io.TextIOWrapper):  # a DAG file may have replaced it
-            stream.reconfigure(line_buffering=True, write_through=False)
 
 
 def _reseed() -> None:

@@ -25,14 +25,24 @@ _LEVELS: Final = (
 
 
 class TaskLogHandler(logging.Handler):
-    """Sends each record to the worker at once, so that it is there even if the process is killed next."""
+    """Sends each record to the worker at once, so that it is there even if the process is killed next.
 
-    def __init__(self, channel: Channel) -> None:
+    Args:
+        channel: to the worker. None: records are dropped until `connect`.
+    """
+
+    def __init__(self, channel: Channel | None = None) -> None:
         super().__init__()
+        self._channel = channel
+
+    def connect(self, channel: Channel) -> None:
+        """Sends from here on."""
         self._channel = channel
 
     def emit(self, record: logging.LogRecord) -> None:
         """Sends a record; one that cannot be written is reported as `logging` reports such things."""
+        if self._channel is None:
+            return
         try:
             request = bundle_service_pb2.WriteLogsRequest()
             fill_record(request.records.add(), record, self.format(record))
@@ -60,13 +70,15 @@ def fill_record(message: logs_pb2.LogRecord, record: logging.LogRecord, text: st
         message.attributes_json = json.dumps(extras, default=str, sort_keys=True)
 
 
-def install(channel: Channel) -> None:
-    """Makes the root logger send what it gets to the worker, from INFO on unless the bundle's code chose a level."""
+def install() -> TaskLogHandler:
+    """Makes the root logger give what it gets to a new handler, from INFO on unless the bundle's code chose a level."""
     root = logging.getLogger()
     for handler in list(root.handlers):
         # What a DAG file configured for a terminal would come a second time, as raw output.
         if isinstance(handler, logging.StreamHandler) and handler.stream in (sys.stderr, sys.stdout):
             root.removeHandler(handler)
-    root.addHandler(TaskLogHandler(channel))
+    handler = TaskLogHandler()
+    root.addHandler(handler)
     if root.level in (logging.NOTSET, logging.WARNING):
         root.setLevel(logging.INFO)
+    return handler

@@ -45,12 +45,13 @@ def main(arguments: Sequence[str]) -> NoReturn:
     _flush()
     _tell_manifest(control, manifest)
     del manifest
-    from crosswind.runtime.task_child import run_child
+    from crosswind.runtime.task_child import prepare, run_child
 
+    prepared = prepare(loaded)
     # What is there now is shared by all children; a collection that looked at it would copy its pages in each.
     gc.collect()
     gc.freeze()
-    Zygote(control, lambda descriptors: run_child(loaded, *descriptors)).serve()
+    Zygote(control, lambda descriptors: run_child(prepared, *descriptors)).serve()
     os._exit(0)
 
 
