@@ -12,6 +12,7 @@ from typer.exceptions import TyperException
 from crosswind.cli import bundles, connections, dags, runs, server, tasks, tokens, variables, workers
 from crosswind.cli.failures import CommandError, ExitCode, exit_code_of
 from crosswind.cli.output import Output, note, print_json, print_line
+from crosswind.cli.presets import read_connections, read_variables
 from crosswind.client.control_client import API_VERSION, ControlError
 
 app = typer.Typer(
@@ -39,12 +40,43 @@ def run_file(
     dag: Annotated[str, typer.Argument(metavar="[DAG]", help="Which DAG, where the file has several.")] = "",
     conf: dags.ConfOption = "",
     debug: Annotated[bool, typer.Option("--pdb", help="Open the debugger where a task fails.")] = False,
+    variable: Annotated[
+        list[str] | None,
+        typer.Option("--variable", metavar="KEY=VALUE", help="What Variable.get(KEY) finds; may be repeated."),
+    ] = None,
+    variables_file: Annotated[
+        Path | None,
+        typer.Option("--variables-file", help="Variables as a JSON object, also secret ones; - is standard input."),
+    ] = None,
+    connection: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--connection",
+            metavar="ID=URI",
+            help="What Connection.get(ID) finds: KIND://LOGIN@HOST:PORT/SCHEMA without a password; may be repeated.",
+        ),
+    ] = None,
+    connections_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--connections-file", help="URIs by id as a JSON object, also with passwords; - is standard input."
+        ),
+    ] = None,
     output: Annotated[Output, typer.Option("--output", "-o", help="How to print the answer.")] = Output.TABLE,
 ) -> None:
     """Runs a DAG file here and now, its tasks in this process, so that breakpoint() works. Exits 0 if it succeeds."""
     from crosswind.cli.inline import run_inline  # here: the other commands need neither the worker nor authors' code
 
-    raise typer.Exit(run_inline(file, dag, conf=conf, debug=debug, output=output))
+    code = run_inline(
+        file,
+        dag,
+        conf=conf,
+        debug=debug,
+        output=output,
+        variables=read_variables(variable or (), variables_file),
+        connections=read_connections(connection or (), connections_file),
+    )
+    raise typer.Exit(code)
 
 
 @app.command("version")

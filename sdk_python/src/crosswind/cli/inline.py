@@ -9,7 +9,8 @@ import pdb
 import re
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +18,33 @@ from crosswind.author.bundle import LoadedBundle, load_bundle
 from crosswind.cli.dags import encode_conf
 from crosswind.cli.failures import CommandError, ExitCode, usage_error
 from crosswind.cli.output import Output, note, print_json, print_line
+from crosswind.cli.presets import set_presets
 from crosswind.cli.progress import LineView, elapsed_text, list_task_summaries, watch_run
 from crosswind.cli.references import run_name
 from crosswind.cli.rows import decode_payload, enum_word, to_object
 from crosswind.client.control_client import ControlClient, ControlError, new_request_id
+from crosswind.control.v1.connections_pb2 import Connection
 from crosswind.control.v1.dag_runs_pb2 import DagRun, TriggerDagRunRequest
+from crosswind.control.v1.dags_pb2 import UpdateDagRequest
 from crosswind.control.v1.states_pb2 import RUN_STATE_SUCCEEDED, RunState
 from crosswind.control.v1.xcoms_pb2 import GetXComRequest
+from crosswind.manifest.v1.dag_pb2 import Dag
 from crosswind.runtime.inline import InlineWorker
 
 NO_SERVER = "`crosswind run` needs the server, which runs in this process: pip install crosswind-server"
 SHOWN_CHARACTERS = 2000
 
 
-def run_inline(file: Path, dag: str, *, conf: str, debug: bool, output: Output) -> int:
+def run_inline(
+    file: Path,
+    dag: str,
+    *,
+    conf: str,
+    debug: bool,
+    output: Output,
+    variables: Mapping[str, str] | None = None,
+    connections: Sequence[Connection] = (),
+) -> int:
     """Runs a DAG of a file in this process.
 
     Args:
@@ -39,17 +53,21 @@ def run_inline(file: Path, dag: str, *, conf: str, debug: bool, output: Output) 
         conf: parameters of the run, see `encode_conf`; may be empty.
         debug: open the debugger where a task fails.
         output: how the answer is printed.
+        variables: what `Variable.get` finds, by key.
+        connections: what `Connection.get` finds.
 
     Returns:
         0 when the run succeeded, 1 when it did not.
 
     Raises:
         CommandError: the file, the DAG or the parameters cannot be used.
-        ControlError: the run could not be watched to its end.
+        KeyboardInterrupt: Ctrl-C ended the task that ran.
+        ControlError: a variable or connection was refused, or the run could not be watched to its end.
     """
     payload = encode_conf(conf) if conf else None
     loaded = _load(file)
     dag_id = _choose_dag(loaded, file, dag)
+    needs = _read_needs(loaded, dag_id)
     try:
         from crosswind_server import server_log
         from crosswind_server.app import serve_in_thread
@@ -63,8 +81,18 @@ def run_inline(file: Path, dag: str, *, conf: str, debug: bool, output: Output) 
     with (
         serve_in_thread() as server,
         ControlClient(server.address, token=server.access_token) as client,
-        InlineWorker(address=server.address, token=server.enrolment_token, loaded=loaded, name="here") as worker,
+        InlineWorker(
+            address=server.address,
+            token=server.enrolment_token,
+            loaded=loaded,
+            name="here",
+            slots=needs.slots,
+            queues=needs.queues,
+        ) as worker,
     ):
+        set_presets(client, variables or {}, connections)
+        # A DAG may begin paused; who runs its file wants to see it run.
+        client.call(client.dags.UpdateDag, UpdateDagRequest(dag_id=dag_id, paused=False, request_id=new_request_id()))
         request = TriggerDagRunRequest(dag_id=dag_id, conf=payload, request_id=new_request_id())
         watch = _Watch(client, client.call(client.dag_runs.TriggerDagRun, request).dag_run, worker)
         debugger = _debugger() if debug else contextlib.nullcontext()
@@ -75,6 +103,14 @@ def run_inline(file: Path, dag: str, *, conf: str, debug: bool, output: Output) 
         run = watch.result()
         _print_result(client, run, output=output)
     return ExitCode.DONE if run.state == RUN_STATE_SUCCEEDED else ExitCode.FAILED
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Needs:
+    """What the tasks of a DAG need of their worker."""
+
+    slots: int
+    queues: tuple[str, ...]
 
 
 class _Watch:
@@ -160,6 +196,27 @@ def _choose_dag(loaded: LoadedBundle, file: Path, dag: str) -> str:
     if len(loaded.dags) > 1:
         raise usage_error(f"{file} has several DAGs: say which of {names}.")
     return next(iter(loaded.dags))
+
+
+def _read_needs(loaded: LoadedBundle, dag_id: str) -> _Needs:
+    """What the one worker of this process must offer, so that no task waits for another.
+
+    Raises:
+        CommandError: a task is another bundle's, whose workers are not here.
+    """
+    tasks = Dag.FromString(loaded.messages[dag_id]).tasks
+    for task in tasks:
+        reference = task.reference
+        if task.HasField("reference") and (
+            reference.bundle != loaded.name or reference.entry_point not in loaded.offered
+        ):
+            raise CommandError(
+                f"Task {task.task_id} of {dag_id} is `{reference.entry_point}` of the bundle {reference.bundle}, which "
+                f"`crosswind run` does not have: run the DAG on a server (`crosswind-server dev`) to which a worker of "
+                f"that bundle is connected."
+            )
+    queues = {task.queue or "default" for task in tasks} | {"default"}
+    return _Needs(slots=max((task.slots for task in tasks), default=1) or 1, queues=tuple(sorted(queues)))
 
 
 def _print_result(client: ControlClient, run: DagRun, *, output: Output) -> None:

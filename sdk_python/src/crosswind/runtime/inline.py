@@ -11,7 +11,7 @@ import ctypes
 import queue
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
@@ -167,13 +167,25 @@ class InlineWorker:
         token: an enrolment token.
         loaded: the bundle.
         name: of the worker. Empty: one is made up.
+        slots: that it has. Tasks run one after the other all the same; it is for those that take several.
+        queues: that it serves. Empty: `default`.
     """
 
-    def __init__(self, *, address: str, token: str, loaded: LoadedBundle, name: str = "") -> None:
+    def __init__(
+        self,
+        *,
+        address: str,
+        token: str,
+        loaded: LoadedBundle,
+        name: str = "",
+        slots: int = 1,
+        queues: Sequence[str] = (),
+    ) -> None:
         self._address = address
         self._identity = WorkerIdentity(
             name=name or f"{socket.gethostname()[:60]}-inline-{threading.get_native_id()}",
-            slots=1,
+            slots=slots,
+            queues=queues,
             enrolment_token=token,
         )
         self._loaded = loaded
