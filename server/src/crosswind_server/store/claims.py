@@ -43,11 +43,14 @@ _paused_dag = (
     )
     .exists()
 )
+# A value and no EXISTS, which PostgreSQL would turn into a join with all that is queued.
 _queued_for_it = (
-    select(1)
+    select(_t.id)
     .where(_IS_QUEUED, _t.team == bundle_offer.c.team, _t.offer_key == bundle_offer.c.offer_key)
     .where(guards.is_among(_t.queue, "queues"))
-    .exists()
+    .limit(1)
+    .scalar_subquery()
+    .is_not(None)
 )
 _WANTED = (
     select(bundle_offer.c.offer_key, bundle_offer.c.bundle, bundle_offer.c.version)
@@ -128,7 +131,7 @@ _CLAIMED = (
     )
     .join(dag_run, dag_run.c.id == _t.run_key)
     .outerjoin(attempt, attempt.c.id == _t.attempt_id)
-    .where(guards.is_among(_t.id, "ids"), _IS_QUEUED)
+    .where(guards.is_among(_t.id, "ids"), guards.checked(_IS_QUEUED))
     .order_by(_t.priority.desc(), _t.queued_time, _t.id)
 )
 
@@ -160,12 +163,13 @@ def assign(uow: UnitOfWork, rows: Sequence[RowValues]) -> None:
     uow.dialect.update_values(task_instance, ["id"], _ASSIGNMENT, rows, where=_IS_QUEUED)
 
 
+_IS_OUTDATED = or_(bundle.c.current_version.is_(None), bundle.c.current_version != worker_bundle.c.version)
 _RETIRABLE = (
     select(worker_bundle.c.instance_id, worker_bundle.c.bundle, worker_bundle.c.version)
     .join(bundle, and_(bundle.c.team == worker_bundle.c.team, bundle.c.name == worker_bundle.c.bundle))
     .where(
         guards.is_among(worker_bundle.c.instance_id, "ids"),
-        or_(bundle.c.current_version.is_(None), bundle.c.current_version != worker_bundle.c.version),
+        _IS_OUTDATED,
         ~select(1)
         .select_from(attempt)
         .where(
@@ -199,6 +203,20 @@ _RETIRABLE = (
 )
 
 
+_OUTDATED = (
+    select(worker_bundle.c.instance_id)
+    .join(bundle, and_(bundle.c.team == worker_bundle.c.team, bundle.c.name == worker_bundle.c.bundle))
+    .where(guards.is_among(worker_bundle.c.instance_id, "ids"), _IS_OUTDATED)
+    .limit(1)
+)
+
+
 def retirable(uow: UnitOfWork, instance_ids: Collection[str]) -> Sequence[Row[Any]]:
     """Versions that workers offer although they are not current and no active run needs them."""
-    return uow.execute(_RETIRABLE, {"ids": list(instance_ids)}).all() if instance_ids else []
+    if not instance_ids:
+        return []
+    named = {"ids": list(instance_ids)}
+    # Nearly always there are none, which costs two lookups; else all active runs are looked at.
+    if uow.execute(_OUTDATED, named).first() is None:
+        return []
+    return uow.execute(_RETIRABLE, named).all()

@@ -83,6 +83,7 @@ class Dialect:
 
         A row of the table is updated when all `key_columns` equal those of an element of `rows` and `where`, if
         given, holds; `set_columns` are taken from that element, and `set_all` is the same value or expression for all.
+        Rows are found by the first of `key_columns`, so that is to be the primary key; the others are only checked.
         Answers the `returning` columns of the rows that were updated, in no particular order, else nothing.
         No two elements may have the same key.
         """

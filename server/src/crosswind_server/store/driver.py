@@ -31,6 +31,11 @@ _CONNECT_TIMEOUT_S = 5
 _SESSION_ENDED = frozenset({"57P01", "57P02", "57P03", "57P05", "25P03"})
 
 
+_BY_KEY = ["enable_seqscan=off", "enable_hashjoin=off", "enable_mergejoin=off", "plan_cache_mode=force_generic_plan"]
+"""The writer looks up a few rows by their keys. Left alone, PostgreSQL scans whole tables for that: it thinks them
+small until it has analysed them, and it prefers one walk over all live rows to a lookup of each."""
+
+
 class Fault(Enum):
     """What a failure of the database means for the transaction that met it."""
 
@@ -304,9 +309,10 @@ class PostgresDriver(Driver):
     def connect(self, *, writing: bool) -> Connection:
         connection = super().connect(writing=writing)
         # A server that hangs in mid-transaction must not keep rows locked from the others for ever.
-        self._raw(connection).execute(
-            "SET idle_in_transaction_session_timeout='60s'; SET lock_timeout='30s'", prepare=False
-        )
+        settings = ["idle_in_transaction_session_timeout='60s'", "lock_timeout='30s'", "jit=off"]
+        if writing:
+            settings += _BY_KEY
+        self._raw(connection).execute("; ".join(f"SET {setting}" for setting in settings), prepare=False)
         connection.rollback()
         return connection
 

@@ -10,7 +10,7 @@ import json
 from collections.abc import Collection
 from typing import Any, Final
 
-from sqlalchemy import Boolean, ColumnElement, Text, bindparam, literal_column
+from sqlalchemy import Boolean, ColumnElement, Text, bindparam, case, literal_column
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.ext.compiler import compiles
@@ -45,6 +45,15 @@ def is_one_of(column: ColumnElement[Any], states: tuple[str, ...]) -> ColumnElem
     if len(states) == 1:
         return column == literal_column(f"'{states[0]}'")
     return column.in_([literal_column(f"'{state}'") for state in states])
+
+
+def checked(guard: ColumnElement[bool]) -> ColumnElement[bool]:
+    """The same guard for rows that are found by their key: no index is searched by it.
+
+    Where an index holds only the rows that the guard lets through, PostgreSQL thinks it small and would walk through
+    all of it for each key.
+    """
+    return case((guard, literal_column("1")), else_=literal_column("0")) == literal_column("1")
 
 
 def is_among(column: ColumnElement[Any], parameter: str) -> ColumnElement[bool]:

@@ -22,7 +22,6 @@ from sqlalchemy import (
     Table,
     Text,
     Update,
-    and_,
     bindparam,
     column,
     func,
@@ -35,6 +34,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import Dialect as SQLAlchemyDialect
 from sqlalchemy.types import LargeBinary, TypeEngine
+
+from crosswind_server.store.guards import checked
 
 RowValues = Mapping[str, Any]
 Encode = Callable[[Any], Any]
@@ -124,17 +125,20 @@ def update_rows(
     """UPDATE of many rows, each to its own values.
 
     Args:
+        key_columns: the first is unique, or nearly: rows are found by it.
         set_all: columns that all rows get alike, by an expression or, where it is None, the parameter `all_NAME`.
     """
     source = rows_source(dialect, tuple((name, table.c[name]) for name in (*key_columns, *set_columns)))
     values: dict[str, Any] = {name: source.clause.c[name] for name in set_columns}
     for name, expression in set_all:
         values[name] = bindparam(f"all_{name}", type_=table.c[name].type) if expression is None else expression
-    statement = (
-        update(table).values(values).where(and_(*(table.c[name] == source.clause.c[name] for name in key_columns)))
-    )
+    first, *others = key_columns
+    statement = update(table).values(values).where(table.c[first] == source.clause.c[first])
+    # Found by the first column, checked by all others.
+    for name in others:
+        statement = statement.where(checked(table.c[name] == source.clause.c[name]))
     if where is not None:
-        statement = statement.where(where)
+        statement = statement.where(checked(where))
     if returning:
         statement = statement.returning(*(table.c[name] for name in returning))
     return statement, source
