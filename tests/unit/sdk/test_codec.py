@@ -12,7 +12,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crosswind import UnreadableValue, UnsupportedValue, register_codec
+from crosswind import DAG, UnreadableValue, UnsupportedValue, register_codec, task
 from crosswind.author import codec
 from crosswind.author.payloads import from_payload, take_path, to_payload
 from crosswind.author.templates import fill_template, make_template
@@ -34,6 +34,13 @@ def test_what_was_written_is_read(value):
     assert json.dumps(read) == json.dumps(value)  # true is not 1, 1.0 is not 1
     assert payload.encoding == "json/utf-8"
     assert (payload.WhichOneof("content") == "items") == isinstance(value, list)
+
+
+def test_the_result_of_a_task_is_no_value():
+    with DAG("d"):
+        result = task(task_id="one")(lambda: 1)()
+        with pytest.raises(UnsupportedValue, match="pass it to a task as an argument"):
+            codec.encode({"inside": [result]}, what="it")
 
 
 @given(st.integers(min_value=-(10**4000), max_value=10**4000))

@@ -13,6 +13,8 @@ from typing import Any, Final
 _MAX_DEPTH: Final = 200
 
 _WAYS_OUT: Final[Mapping[str, str]] = {
+    "crosswind.author.results.XComArg": "pass it to a task as an argument",
+    "crosswind.author.params.ParamArg": "pass it to a task as an argument",
     "datetime.datetime": "return value.isoformat() and read it with datetime.fromisoformat",
     "datetime.date": "return value.isoformat() and read it with date.fromisoformat",
     "datetime.time": "return value.isoformat()",
@@ -110,11 +112,6 @@ def _type_name(value: object) -> str:
 
 
 def _way_out(value: Any) -> str:
-    from crosswind.author.params import ParamArg
-    from crosswind.author.results import XComArg
-
-    if isinstance(value, XComArg | ParamArg):
-        return "pass it to a task as an argument"
     for kind in type(value).__mro__:
         way_out = _WAYS_OUT.get(f"{kind.__module__}.{kind.__qualname__}")
         if way_out is not None:
