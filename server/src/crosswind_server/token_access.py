@@ -210,7 +210,7 @@ def _microseconds(time: Timestamp) -> int:
 
 
 def time_text(microseconds: int | None) -> str:
-    """A time for people; empty for none."""
+    """A time for people, in their zone; empty for none."""
     if microseconds is None:
         return ""
-    return datetime.fromtimestamp(microseconds / 1e6, UTC).strftime("%Y-%m-%d %H:%M")
+    return datetime.fromtimestamp(microseconds / 1e6, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")

@@ -76,7 +76,7 @@ def test_tasks_as_json(one_run, ask):
 def test_table_shows_what_json_has(server, ask):
     server.answer("DagService/ListDags", dags_pb2.ListDagsResponse(dags=[dags_pb2.Dag(dag_id="d" * 200, paused=True)]))
     table = ask("dags", "list").out
-    assert table.splitlines()[0].split()[:3] == ["dag", "id", "bundle"]
+    assert table.splitlines()[0].split()[:3] == ["dag", "bundle", "paused"]
     assert table.splitlines()[1].split()[:3] == ["d" * 200, "-", "yes"]
 
 

@@ -12,6 +12,7 @@ from crosswind.control.v1.bundles_pb2 import Bundle, ListBundlesRequest
 app = typer.Typer(help="Bundles of DAGs.", no_args_is_help=True)
 
 COLUMNS = ("bundle", "owner", "version", "dags", "workers", "problems", "update_time")
+SPARE = ("owner", "workers")
 
 
 @command(app, "list")
@@ -22,7 +23,8 @@ def list_bundles(session: Session) -> None:
     if session.output is Output.JSON:
         print_rows(map(to_object, bundles), COLUMNS, output=session.output)
         return
-    print_rows(map(bundle_row, bundles), COLUMNS, output=session.output, empty="No worker has published a bundle yet.")
+    nothing = "No worker has published a bundle yet."
+    print_rows(map(bundle_row, bundles), COLUMNS, output=session.output, spare=SPARE, empty=nothing)
     for bundle in bundles:
         for problem in bundle.current_version.problems:
             place = f"{problem.source}:{problem.line}" if problem.line else problem.source or problem.dag_id

@@ -26,6 +26,7 @@ app = typer.Typer(help="Connections to outside systems.", no_args_is_help=True)
 
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The connection's name.")]
 COLUMNS = ("connection_id", "conn_type", "host", "port", "schema", "login", "has_password", "has_extra", "description")
+SPARE = ("has_extra", "description", "has_password", "schema")
 SECRETS = ("password", "extra_json")
 HIDDEN = "***"
 
@@ -39,7 +40,8 @@ def list_connections(
     client = session.client
     request = ListConnectionsRequest(conn_type=conn_type)
     connections = client.list_rows(client.connections.ListConnections, request, "connections")
-    print_rows(map(to_object, connections), COLUMNS, output=session.output, empty="There are no such connections.")
+    nothing = "There are no such connections."
+    print_rows(map(to_object, connections), COLUMNS, output=session.output, spare=SPARE, empty=nothing)
 
 
 @command(app, "get")

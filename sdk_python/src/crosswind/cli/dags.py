@@ -26,6 +26,7 @@ ConfOption = Annotated[
     str, typer.Option("--conf", metavar="JSON", help="Parameters of the run: a JSON object, or @FILE with one.")
 ]
 COLUMNS = ("dag_id", "bundle", "paused", "offered", "schedule", "task_count", "latest_run_id", "latest_run_state")
+SPARE = ("schedule", "bundle", "task_count", "offered", "paused")
 
 
 @command(app, "list")
@@ -43,6 +44,7 @@ def list_dags(
         map(to_object, dags),
         COLUMNS,
         output=session.output,
+        spare=SPARE,
         empty="There are no such DAGs: a worker publishes them, `crosswind-worker --dags DIR`.",
     )
 

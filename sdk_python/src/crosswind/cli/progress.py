@@ -19,7 +19,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from crosswind.cli.output import STATE_STYLES, note, stderr_console
+from crosswind.cli.output import STATE_STYLES, duration_text, note, stderr_console
 from crosswind.cli.rows import enum_word
 from crosswind.client.control_client import ControlClient
 from crosswind.control.v1.dag_runs_pb2 import DagRun, GetDagRunRequest
@@ -134,12 +134,7 @@ def failure_text(task: TaskInstance) -> str:
 def elapsed_text(start: Timestamp, end: Timestamp | None) -> str:
     """How long something took, or has taken until now."""
     until = end.ToDatetime(tzinfo=UTC) if end is not None else datetime.now(UTC)
-    seconds = max(0.0, (until - start.ToDatetime(tzinfo=UTC)).total_seconds())
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
+    return duration_text((until - start.ToDatetime(tzinfo=UTC)).total_seconds())
 
 
 def mapped_progress(task: TaskInstance) -> tuple[int, int]:

@@ -7,13 +7,11 @@ import typer
 from crosswind.cli.failures import ExitCode, usage_error
 from crosswind.cli.output import (
     Output,
-    make_table,
     note,
     print_json,
     print_line,
     print_object,
     print_rows,
-    print_table,
 )
 from crosswind.cli.progress import (
     elapsed_text,
@@ -34,7 +32,10 @@ from crosswind.control.v1.states_pb2 import RUN_STATE_SUCCEEDED, RunState
 app = typer.Typer(help="Runs of DAGs.", no_args_is_help=True)
 
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help=RUN_HELP)]
-COLUMNS = ("dag_id", "run_id", "state", "type", "queued_time", "start_time", "end_time", "triggered_by")
+COLUMNS = ("dag_id", "run_id", "state", "type", "queued_time", "start_time", "duration", "triggered_by")
+SPARE = ("type", "queued_time", "triggered_by", "start_time")
+TASK_COLUMNS = ("task_id", "state", "try_number", "waiting_detail", "start_time", "duration", "worker")
+TASK_SPARE = ("waiting_detail", "worker", "start_time")
 
 
 @command(app, "list")
@@ -48,7 +49,7 @@ def list_runs(
     client = session.client
     request = ListDagRunsRequest(dag_id=dag_id, states=[parse_state(word) for word in state or []])
     runs = client.list_rows(client.dag_runs.ListDagRuns, request, "dag_runs", limit=limit)
-    print_rows(map(to_object, runs), COLUMNS, output=session.output, empty="There are no such runs.")
+    print_rows(map(to_object, runs), COLUMNS, output=session.output, spare=SPARE, empty="There are no such runs.")
 
 
 @command(app, "show")
@@ -88,12 +89,16 @@ def parse_state(word: str) -> str:
 
 def print_run(client: ControlClient, run: DagRun, *, output: Output) -> None:
     """Prints a run, for people with its tasks."""
-    print_object(to_object(run), output=output)
-    if output is Output.TABLE:
-        print_line("")
-        tasks = map(to_object, list_task_summaries(client, run))
-        columns = ("task_id", "state", "try_number", "waiting_detail", "start_time", "end_time", "worker")
-        print_table(make_table(tasks, columns))
+    row = to_object(run)
+    if output is Output.JSON:
+        print_json(row)
+        return
+    # The revision is for programs that wait for the next one.
+    shown = {name: value for name, value in row.items() if name != "revision"}
+    print_object({**shown, "duration": row["start_time"]}, output=output)
+    print_line("")
+    tasks = map(to_object, list_task_summaries(client, run))
+    print_rows(tasks, TASK_COLUMNS, output=output, spare=TASK_SPARE, empty="The run has no tasks.")
 
 
 def follow_run(client: ControlClient, run: DagRun, *, output: Output) -> int:

@@ -35,7 +35,8 @@ JSON_FIELDS = (
     "worker",
     "language",
 )
-COLUMNS = ("task_id", "map_index", "try_number", "state", "waiting_reason", "start_time", "end_time", "worker")
+COLUMNS = ("task_id", "map_index", "try_number", "state", "waiting_reason", "start_time", "duration", "worker")
+SPARE = ("worker", "map_index", "waiting_reason")
 
 
 @command(app, "list")
@@ -52,7 +53,7 @@ def list_tasks(
     request = ListTaskInstancesRequest(dag_id=found.dag_id, run_id=found.run_id)
     tasks = client.list_rows(client.task_instances.ListTaskInstances, request, "task_instances")
     listed = (task for task in tasks if summaries or not is_summary(task))
-    print_rows(map(task_row, listed), COLUMNS, output=session.output, empty="The run has no tasks.")
+    print_rows(map(task_row, listed), COLUMNS, output=session.output, spare=SPARE, empty="The run has no tasks.")
 
 
 @command(app, "logs")

@@ -26,6 +26,7 @@ from crosswind.control.v1.tokens_pb2 import (
 app = typer.Typer(help="Tokens of people and workers.", no_args_is_help=True)
 
 COLUMNS = ("token_id", "kind", "subject", "role", "bundles", "queues", "create_time", "expire_time", "revoke_time")
+SPARE = ("revoke_time", "queues", "create_time", "bundles", "role")
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -98,7 +99,7 @@ def list_tokens(
     client = session.client
     request = ListTokensRequest(subject=subject, include_ended=ended)
     tokens = client.list_rows(client.tokens.ListTokens, request, "tokens")
-    print_rows(map(to_object, tokens), COLUMNS, output=session.output, empty="There are no such tokens.")
+    print_rows(map(to_object, tokens), COLUMNS, output=session.output, spare=SPARE, empty="There are no such tokens.")
 
 
 @command(app, "revoke")

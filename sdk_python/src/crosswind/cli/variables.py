@@ -21,6 +21,7 @@ app = typer.Typer(help="Variables that tasks read.", no_args_is_help=True)
 
 KeyArgument = Annotated[str, typer.Argument(metavar="KEY", help="The variable's name.")]
 COLUMNS = ("key", "value", "public", "description", "update_time")
+SPARE = ("description", "update_time")
 
 
 @command(app, "list")
@@ -32,7 +33,8 @@ def list_variables(
     client = session.client
     request = ListVariablesRequest(key_prefix=prefix)
     variables = client.list_rows(client.variables.ListVariables, request, "variables")
-    print_rows(map(to_object, variables), COLUMNS, output=session.output, empty="There are no such variables.")
+    nothing = "There are no such variables."
+    print_rows(map(to_object, variables), COLUMNS, output=session.output, spare=SPARE, empty=nothing)
 
 
 @command(app, "get")

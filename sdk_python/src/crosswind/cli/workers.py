@@ -12,7 +12,8 @@ from crosswind.control.v1.workers_pb2 import ListWorkersRequest, Worker
 
 app = typer.Typer(help="Workers.", no_args_is_help=True)
 
-COLUMNS = ("name", "state", "slots", "language", "queues", "offers", "host", "last_heartbeat_time")
+COLUMNS = ("name", "state", "slots", "language", "queues", "offers", "memory_bytes", "host", "last_heartbeat_time")
+SPARE = ("host", "memory_bytes", "language", "last_heartbeat_time")
 
 
 @command(app, "list")
@@ -31,6 +32,7 @@ def list_workers(
         map(worker_row, workers),
         COLUMNS,
         output=session.output,
+        spare=SPARE,
         empty="There are no such workers: start one with `crosswind-worker --dags DIR`.",
     )
 
