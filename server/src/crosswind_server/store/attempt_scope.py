@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from crosswind_server.store.schema import attempt, dag_run, task_instance
 from crosswind_server.store.unit_of_work import UnitOfWork
@@ -29,29 +29,31 @@ class AttemptRow:
     dag_version_id: str
 
 
+_ATTEMPT = (
+    select(
+        attempt.c.id.label("attempt_id"),
+        attempt.c.lease,
+        attempt.c.state,
+        attempt.c.instance_id,
+        attempt.c.team,
+        attempt.c.task_instance_id,
+        attempt.c.run_key,
+        task_instance.c.task_id,
+        task_instance.c.map_index,
+        task_instance.c.task_index,
+        dag_run.c.dag_id,
+        dag_run.c.run_id,
+        dag_run.c.dag_version_id,
+    )
+    .join(task_instance, task_instance.c.id == attempt.c.task_instance_id)
+    .join(dag_run, dag_run.c.id == attempt.c.run_key)
+    .where(attempt.c.id == bindparam("wanted"))
+)
+_LOCKED_ATTEMPT = _ATTEMPT.with_for_update(of=attempt, read=True)
+
+
 def get_attempt(uow: UnitOfWork, attempt_id: str, *, lock: bool) -> AttemptRow | None:
     """Read an attempt; `lock` keeps it from ending until the transaction does, so that the lease holds to its end."""
-    query = (
-        select(
-            attempt.c.id.label("attempt_id"),
-            attempt.c.lease,
-            attempt.c.state,
-            attempt.c.instance_id,
-            attempt.c.team,
-            attempt.c.task_instance_id,
-            attempt.c.run_key,
-            task_instance.c.task_id,
-            task_instance.c.map_index,
-            task_instance.c.task_index,
-            dag_run.c.dag_id,
-            dag_run.c.run_id,
-            dag_run.c.dag_version_id,
-        )
-        .join(task_instance, task_instance.c.id == attempt.c.task_instance_id)
-        .join(dag_run, dag_run.c.id == attempt.c.run_key)
-        .where(attempt.c.id == attempt_id)
-    )
-    if lock:
-        query = query.with_for_update(of=attempt, read=True)
-    row = uow.execute(query).mappings().first()
+    found = uow.execute(_LOCKED_ATTEMPT if lock else _ATTEMPT, {"wanted": attempt_id})
+    row = found.mappings().first()
     return None if row is None else AttemptRow(**{**row, "lease": bytes(row["lease"])})

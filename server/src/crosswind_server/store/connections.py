@@ -6,8 +6,9 @@ import dataclasses
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import delete, select
+from sqlalchemy import bindparam, delete, select
 
+from crosswind_server.store.guards import is_among
 from crosswind_server.store.schema import connection
 from crosswind_server.store.unit_of_work import UnitOfWork
 
@@ -31,12 +32,14 @@ class ConnectionRow:
 _COLUMNS = tuple(connection.c[field.name] for field in dataclasses.fields(ConnectionRow))
 
 
+_BY_ID = select(*_COLUMNS).where(connection.c.team == bindparam("team"), is_among(connection.c.connection_id, "ids"))
+
+
 def get_connections(uow: UnitOfWork, team: str, ids: Collection[str]) -> Sequence[ConnectionRow]:
     """Read connections by their ids; those that do not exist are left out."""
     if not ids:
         return ()
-    query = select(*_COLUMNS).where(connection.c.team == team, connection.c.connection_id.in_(list(ids)))
-    return [_row(row) for row in uow.execute(query).mappings()]
+    return [_row(row) for row in uow.execute(_BY_ID, {"team": team, "ids": list(ids)}).mappings()]
 
 
 def list_connections(

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import delete, select
+from sqlalchemy import bindparam, delete, select
 
+from crosswind_server.store.guards import is_among
 from crosswind_server.store.schema import variable
 from crosswind_server.store.unit_of_work import UnitOfWork
 
@@ -33,12 +34,14 @@ _COLUMNS = (
 )
 
 
+_BY_KEY = select(*_COLUMNS).where(variable.c.team == bindparam("team"), is_among(variable.c.key, "keys"))
+
+
 def get_variables(uow: UnitOfWork, team: str, keys: Collection[str]) -> Sequence[VariableRow]:
     """Read variables by their keys; those that do not exist are left out."""
     if not keys:
         return ()
-    query = select(*_COLUMNS).where(variable.c.team == team, variable.c.key.in_(list(keys)))
-    return [_row(row) for row in uow.execute(query).mappings()]
+    return [_row(row) for row in uow.execute(_BY_KEY, {"team": team, "keys": list(keys)}).mappings()]
 
 
 def list_variables(
