@@ -6,8 +6,8 @@ answer goes is not known here.
 
 from __future__ import annotations
 
-import asyncio
 import functools
+import importlib
 import inspect
 import logging
 from collections.abc import Iterator, Mapping
@@ -46,6 +46,8 @@ def prepare(loaded: LoadedBundle) -> None:
     for task in loaded.entry_points.values():
         with suppress(TypeError, ValueError):  # the attempt that needs it says what is wrong
             _signature_of(task.function)
+            if inspect.iscoroutinefunction(task.function):
+                importlib.import_module("asyncio")
 
 
 def run_attempt(
@@ -100,6 +102,9 @@ def _call(
     try:
         result = function(*args, **kwargs)
         if inspect.iscoroutine(result):
+            # Here, because it would make each process larger whose task is no coroutine.
+            import asyncio
+
             result = asyncio.run(result)
         return _succeeded(result, current, outputs=_has_outputs(task, context, loaded))
     except Skip as error:
