@@ -142,6 +142,36 @@ def test_log_is_followed_while_the_task_runs(cluster):
     assert [record["message"] for record in records if record["source"] == "stdout"] == ["step 1", "step 2"]
 
 
+def test_followed_log_goes_on_with_the_next_tries_until_the_task_has_ended(cluster):
+    cluster.write(one_task(retries=2, retry_delay=0.3))
+    cluster.start_worker()
+    cluster.control.trigger("one", run_id="r1")
+    first = cluster.stage.enter("work")
+    following = start_command(cluster, "tasks", "logs", "one/r1", "work", "--follow", name="following")
+    only_first = start_command(cluster, "tasks", "logs", "one/r1", "work", "--follow", "--try", "1", name="only-first")
+    for number in (1, 2, 3):
+        puppet = first if number == 1 else cluster.stage.enter("work")
+        puppet.order("print", text=f"this is try {number}")
+        following.wait_for(f"this is try {number}")
+        if number == 3:
+            puppet.succeed()
+        elif number == 2:
+            puppet.kill9()
+        else:
+            puppet.fail("try 1 is not enough")
+            assert only_first.wait() == 0
+    assert following.wait() == 0
+    assert re.findall(r"this is try \d|\.\.\. try \d \.\.\.", following.log) == [
+        "this is try 1",
+        "... try 2 ...",
+        "this is try 2",
+        "... try 3 ...",
+        "this is try 3",
+    ]
+    assert "try 1 is not enough" in following.log
+    assert "this is try 2" not in only_first.log
+
+
 def test_waiting_task_says_why(cluster):
     cluster.write(one_task())
     worker = cluster.start_worker()

@@ -223,6 +223,12 @@ def test_log_is_followed_from_before_the_start_to_the_end(one_run, ask):
         dag_runs_pb2.GetDagRunResponse(dag_run=RUN),
         run_in(states_pb2.RUN_STATE_RUNNING, 2),
     )
+    ended = task("extract", states_pb2.TASK_STATE_SUCCEEDED)
+    one_run.answer(
+        "TaskInstanceService/GetTaskInstance", task_instances_pb2.GetTaskInstanceResponse(task_instance=ended)
+    )
+    attempts = [task_instances_pb2.Attempt(attempt_id=name) for name in ("a1", "a0")]
+    one_run.answer("TaskInstanceService/ListAttempts", task_instances_pb2.ListAttemptsResponse(attempts=attempts))
     result = ask("tasks", "logs", "flights/r1", "extract", "--follow", "--output", "json")
     assert [json.loads(line)["message"] for line in result.out.splitlines()] == ["one", "two"]
     assert "7 records of this log were dropped" in result.err

@@ -9,14 +9,26 @@ from google.protobuf.duration_pb2 import Duration
 
 from crosswind.cli.failures import CommandError
 from crosswind.cli.output import Output, note, print_json_line, print_line, print_rows
-from crosswind.cli.progress import FINAL_RUN_STATES, PATIENCE_SECONDS, WAIT_SECONDS
+from crosswind.cli.progress import (
+    FINAL_RUN_STATES,
+    FINAL_TASK_WORDS,
+    PATIENCE_SECONDS,
+    WAIT_SECONDS,
+    state_word,
+)
 from crosswind.cli.references import RUN_HELP, find_run, run_name
 from crosswind.cli.rows import enum_word, iso_time, pick, to_object
 from crosswind.cli.session import Session, command
 from crosswind.client.control_client import ControlClient, ControlError
 from crosswind.control.v1.dag_runs_pb2 import DagRun, GetDagRunRequest
 from crosswind.control.v1.logs_pb2 import NumberedLogRecord, ReadLogsRequest, ReadLogsResponse
-from crosswind.control.v1.task_instances_pb2 import GetTaskInstanceRequest, ListTaskInstancesRequest, TaskInstance
+from crosswind.control.v1.task_instances_pb2 import (
+    Attempt,
+    GetTaskInstanceRequest,
+    ListAttemptsRequest,
+    ListTaskInstancesRequest,
+    TaskInstance,
+)
 from crosswind.execution.v1.logs_pb2 import LogRecord
 
 app = typer.Typer(help="Tasks of a run, and their logs.", no_args_is_help=True)
@@ -68,7 +80,10 @@ def read_logs(
         int | None, typer.Option("--try", min=1, help="Which try, from 1. Default: the last.")
     ] = None,
     follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Wait for what the task still writes, until its log is complete.")
+        bool,
+        typer.Option(
+            "--follow", "-f", help="Wait for what the task still writes, in further tries too, until it has ended."
+        ),
     ] = False,
 ) -> None:
     """Prints the log of a task; as JSON one object a line."""
@@ -77,16 +92,16 @@ def read_logs(
     request = ReadLogsRequest(
         dag_id=found.dag_id, run_id=found.run_id, task_id=task, map_index=map_index, try_number=try_number
     )
-    dropped = 0
+    dropped: dict[str, int] = {}
     for page in _follow_pages(client, found, request) if follow else _read_pages(client, found, request):
         for numbered in page.records:
             if session.output is Output.JSON:
                 print_json_line(record_row(numbered))
             else:
                 _print_record(numbered)
-        dropped = page.dropped_count
-    if dropped:
-        note(f"{dropped} records of this log were dropped, because they came faster than they could be stored.")
+        dropped[page.attempt_id] = page.dropped_count
+    if lost := sum(dropped.values()):
+        note(f"{lost} records of this log were dropped, because they came faster than they could be stored.")
 
 
 def is_summary(task: TaskInstance) -> bool:
@@ -133,7 +148,22 @@ def _read_pages(client: ControlClient, run: DagRun, request: ReadLogsRequest) ->
 
 
 def _follow_pages(client: ControlClient, run: DagRun, request: ReadLogsRequest) -> Iterator[ReadLogsResponse]:
-    """What is there, and what comes, until no more can come. Waits for the task to be assigned first."""
+    """What is there, and what comes, until no more can come: of one try where one was named, else of all from now on.
+
+    Waits for the task to be assigned first.
+    """
+    every_try = not request.HasField("try_number")
+    while True:
+        yield from _follow_attempt(client, run, request)
+        following = _await_next_attempt(client, run, request) if every_try else None
+        if following is None:
+            return
+        note(f"... try {following.try_number} ...")
+        request.attempt_id, request.from_sequence = following.attempt_id, 0
+
+
+def _follow_attempt(client: ControlClient, run: DagRun, request: ReadLogsRequest) -> Iterator[ReadLogsResponse]:
+    """The log of one attempt to its end; afterwards the request names the attempt."""
     request.wait.CopyFrom(Duration(seconds=int(WAIT_SECONDS)))
     while True:
         try:
@@ -144,9 +174,31 @@ def _follow_pages(client: ControlClient, run: DagRun, request: ReadLogsRequest) 
             run = _await_change(client, run)
             continue
         yield page
+        request.attempt_id, request.from_sequence = page.attempt_id, page.next_sequence
         if page.complete:
             return
-        request.attempt_id, request.from_sequence = page.attempt_id, page.next_sequence
+
+
+def _await_next_attempt(client: ControlClient, run: DagRun, request: ReadLogsRequest) -> Attempt | None:
+    """The attempt after the one of the request, as soon as there is one; None when the task has ended without."""
+    index = request.map_index if request.HasField("map_index") else None
+    named = GetTaskInstanceRequest(dag_id=run.dag_id, run_id=run.run_id, task_id=request.task_id, map_index=index)
+    listing = ListAttemptsRequest(dag_id=run.dag_id, run_id=run.run_id, task_id=request.task_id, map_index=index)
+    one_run = GetDagRunRequest(dag_id=run.dag_id, run_id=run.run_id)
+    # Its revision is older than what is read of the task below, so that no change falls between.
+    run = client.call(client.dag_runs.GetDagRun, one_run, patience=PATIENCE_SECONDS).dag_run
+    while True:
+        found = client.call(client.task_instances.GetTaskInstance, named, patience=PATIENCE_SECONDS).task_instance
+        newer: Attempt | None = None
+        listing.page_token = ""
+        attempts = client.list_rows(client.task_instances.ListAttempts, listing, "attempts", patience=PATIENCE_SECONDS)
+        for attempt in attempts:  # the newest first
+            if attempt.attempt_id == request.attempt_id:
+                break
+            newer = attempt
+        if newer is not None or state_word(found) in FINAL_TASK_WORDS:
+            return newer
+        run = _await_change(client, run)
 
 
 def _await_change(client: ControlClient, run: DagRun) -> DagRun:
