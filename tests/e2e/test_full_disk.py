@@ -4,7 +4,8 @@ import contextlib
 import re
 import sys
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import grpc
@@ -67,7 +68,8 @@ def test_postgresql_on_a_full_disk(worker_kind, clusters, tmp_path, full):
         clusters.append(cluster)
         cluster.processes.append(process)
         cluster.start_server()
-        _run_through_a_full_disk(cluster, Disk(disk, process), and_then=lambda: full == "log" and break_log(url))
+        steps = [partial(break_log, url)] if full == "log" else []
+        _run_through_a_full_disk(cluster, Disk(disk, process), and_then=steps)
         if full == "log":
             process.wait_for("PANIC")
         with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
@@ -86,14 +88,15 @@ def break_log(url: str) -> None:
         raise AssertionError("The log did not fill.")
 
 
-def _run_through_a_full_disk(cluster: Cluster, disk: Disk, *, and_then: Callable[[], object] = lambda: None) -> None:
+def _run_through_a_full_disk(cluster: Cluster, disk: Disk, *, and_then: Sequence[Callable[[], None]] = ()) -> None:
     control = cluster.control
     cluster.write(chain())
     worker = cluster.start_worker()
     dag_run = control.trigger("chain")
     puppet = cluster.stage.enter("first")
     disk.fill()
-    and_then()
+    for step in and_then:
+        step()
     code, reason, sentence = write_until_refused(control)
     assert (code, reason) == (grpc.StatusCode.UNAVAILABLE, "DATABASE_UNAVAILABLE")
     assert re.search(r"full|space|cannot be reached|shut down|starting up|recovery", sentence), sentence

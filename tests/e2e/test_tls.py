@@ -37,10 +37,10 @@ def cluster(certificate: tuple[Path, Path], sqlite_url: str, tmp_path: Path) -> 
 
 def make_worker(cluster: Cluster) -> Process:
     """A worker beside the server, told nothing of it, not started."""
-    state = ["--state-dir", cluster.folder / "state"]
+    state = cluster.folder / "state"
     process = Process(
         "worker",
-        [BIN / "crosswind-worker", "--dags", cluster.dags, "--name", "w", *state],
+        [BIN / "crosswind-worker", "--dags", cluster.dags, "--name", "w", "--state-dir", state],
         folder=cluster.server.folder,
     )
     cluster.processes.append(process)
