@@ -12,6 +12,7 @@ import grpc
 import pytest
 from google.protobuf.duration_pb2 import Duration
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from sqlalchemy import create_engine, text
 
 from crosswind.control.v1 import dag_runs_pb2, server_pb2, server_pb2_grpc, variables_pb2
 from crosswind_server.app import serve_in_thread
@@ -166,6 +167,23 @@ def test_a_newer_database_is_refused_by_every_command(server: ServerProcess, sql
         done = run([BIN / "crosswind-server", *command, "--db", sqlite_url], folder=server.folder)
         assert done.returncode == 3, (command, done)
         assert "newer" in one_sentence(done.stderr)
+
+
+def test_migrate_makes_a_fresh_database_leaves_a_current_one_and_refuses_a_newer_one(
+    tmp_path: Path, database_url: str
+) -> None:
+    command: list[str | Path] = [BIN / "crosswind-server", "migrate", "--db", database_url]
+    fresh, current = (run(command, folder=tmp_path) for _ in "12")
+    assert fresh.stdout == current.stdout == "The database has schema revision 0001.\n"
+    assert (fresh.returncode, current.returncode, fresh.stderr, current.stderr) == (0, 0, "", "")
+    engine = create_engine(database_url.replace("postgresql://", "postgresql+psycopg://"))
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        connection.execute(text("UPDATE schema_admission SET min_server_revision = '9999'"))
+    engine.dispose()
+    newer = run(command, folder=tmp_path)
+    assert (newer.returncode, newer.stdout) == (3, "")
+    assert "newer" in one_sentence(newer.stderr)
 
 
 def test_migrate_and_tokens_work_without_a_server(tmp_path: Path, database_url: str) -> None:

@@ -38,10 +38,10 @@ app = typer.Typer(
 token_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Make, list and revoke tokens.")
 app.add_typer(token_app, name="token")
 
-_ENVIRONMENT = describe_environment(["encryption_key"])
+_EPILOG = f"By the environment only: {describe_environment(['encryption_key'])}"
 
 
-@app.command(help=f"Start the server. {_SETTINGS_HELP}", epilog=f"By the environment only: {_ENVIRONMENT}")
+@app.command(help=f"Start the server. {_SETTINGS_HELP}", epilog=_EPILOG)
 @with_settings()
 def start(flags: Mapping[str, Any]) -> None:
     """Start the server and run until SIGTERM or SIGINT; a second one ends it at once."""
@@ -51,7 +51,9 @@ def start(flags: Mapping[str, Any]) -> None:
     asyncio.run(run_server(settings))
 
 
-@app.command(help=f"Run a server and a Python worker together, for one person in one folder. {_SETTINGS_HELP}")
+@app.command(
+    help=f"Run a server and a Python worker together, for one person in one folder. {_SETTINGS_HELP}", epilog=_EPILOG
+)
 @with_settings()
 def dev(
     flags: Mapping[str, Any],
@@ -89,7 +91,7 @@ def version() -> None:
 _ACCESS_SETTINGS = ("db", "home", "encryption_key_file")
 
 
-@token_app.command("create", help="Make a token and print it: the only moment in which it is shown.")
+@token_app.command("create", help="Make a token and print it: the only moment in which it is shown.", epilog=_EPILOG)
 @with_settings(*_ACCESS_SETTINGS)
 def create_token(
     flags: Mapping[str, Any],
@@ -125,7 +127,7 @@ def create_token(
     typer.echo(open_access(_settings(flags)).create(wanted))
 
 
-@token_app.command("list", help="List tokens, made last first; never the tokens themselves.")
+@token_app.command("list", help="List tokens, made last first; never the tokens themselves.", epilog=_EPILOG)
 @with_settings(*_ACCESS_SETTINGS)
 def list_tokens(
     flags: Mapping[str, Any],
@@ -153,7 +155,9 @@ def list_tokens(
     Console(width=None if sys.stdout.isatty() else 1_000).print(table)
 
 
-@token_app.command("revoke", help="Revoke a token, and with an enrolment token its workers' tokens. For good.")
+@token_app.command(
+    "revoke", help="Revoke a token, and with an enrolment token its workers' tokens. For good.", epilog=_EPILOG
+)
 @with_settings(*_ACCESS_SETTINGS)
 def revoke_token(
     flags: Mapping[str, Any],
