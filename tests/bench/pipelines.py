@@ -1,11 +1,14 @@
 """Python tasks through server, worker and a process each: throughput, waiting times, and the gaps in a chain."""
 
 import itertools
+import os
+import time
 
 from google.protobuf import timestamp_pb2
 
 from crosswind.control.v1 import task_instances_pb2
 from tests.bench.figures import Figures, percentile
+from tests.bench.readings import family_cpu_seconds, machine_cpu_seconds
 from tests.bench.site import BenchFailed, Site
 from tests.e2e.support.workers import WorkerProcess
 
@@ -51,8 +54,11 @@ def measure_pipelines(site: Site) -> Figures:
 
 def _independent(site: Site, worker: WorkerProcess) -> Figures:
     server_before, worker_before = site.server_cpu(), site.worker_cpu(worker)
+    all_before, ours_before, began = machine_cpu_seconds(), family_cpu_seconds(os.getpid()), time.monotonic()
     instances = site.run("independent")
     server_used, worker_used = site.server_cpu() - server_before, site.worker_cpu(worker) - worker_before
+    ours = family_cpu_seconds(os.getpid()) - ours_before
+    others = (machine_cpu_seconds() - all_before - ours) / (time.monotonic() - began)
     if len(instances) != INDEPENDENT:
         raise BenchFailed(f"The run has {len(instances)} task instances instead of {INDEPENDENT}.")
     queued = [_seconds(instance.queued_time) for instance in instances]
@@ -65,6 +71,9 @@ def _independent(site: Site, worker: WorkerProcess) -> Figures:
         "queue_to_start_p99_ms": percentile(waits, 99),
         "server_cpu_ms_per_task": server_used / INDEPENDENT * 1e3,
         "worker_cpu_ms_per_task": worker_used / INDEPENDENT * 1e3,
+        # With the database's and the benchmark's own; and what others took away meanwhile.
+        "all_cpu_ms_per_task": ours / INDEPENDENT * 1e3,
+        "cores_used_by_others": max(0.0, others),
     }
 
 

@@ -62,6 +62,12 @@ def family_cpu_seconds(head: int) -> float:
     return total / _TICKS
 
 
+def machine_cpu_seconds() -> float:
+    """CPU time that the whole machine has spent on work."""
+    user, nice, system, _idle, _waiting, irq, soft = Path("/proc/stat").read_text().split()[1:8]
+    return sum(map(int, (user, nice, system, irq, soft))) / _TICKS
+
+
 def parent_of(pid: int) -> int:
     """The parent of a process."""
     return int(_stat(pid)[1])

@@ -17,7 +17,7 @@ from tests.postgres import PostgresServer
 
 WORKSPACE = Path("build") / "bench"
 PATIENCE = 120.0
-LOOK_EVERY = 0.2
+LOOK_EVERY = 0.5
 
 
 class BenchFailed(Exception):
