@@ -33,6 +33,11 @@ LARGEST_CLAIM: Final = 500
 """So many leases go with one answer, which keeps it well within a message."""
 
 _STOP: Final = "polls"
+_BUSY: Final = 8
+_BREATHER_S: Final = 0.025
+"""A worker that holds `_BUSY` attempts gets more at most this often. It has enough to do meanwhile, and its slots that
+become free one by one are then filled by one claim and one answer instead of many."""
+_REMEMBERED: Final = 1_000
 _CONSUMES_A_NUMBER: Final = frozenset({"succeeded", "failed", "skipped", "lost"})
 
 
@@ -93,6 +98,7 @@ class Polling:
         self._plans = plans
         self._timing = timing
         self._newest: dict[str, int] = {}
+        self._given: dict[str, float] = {}
         self._stopping = False
 
     # Waiting
@@ -119,7 +125,11 @@ class Polling:
                         return _answer((), [directives.MOVE_AWAY])
                     if self._newest.get(instance_id, number) > number:
                         raise superseded(instance_id)
+                    if len(command.held_attempt_ids) >= _BUSY:
+                        await asyncio.sleep(self._given.get(instance_id, 0.0) + _BREATHER_S - loop.time())
                     work = await self._store.write(self.claim, command)
+                    if work.leases:
+                        self._note_given(instance_id, loop.time())
                     if work.leases or work.digest != command.known_directives:
                         return work
                     command = replace(command, first=False)
@@ -128,6 +138,11 @@ class Polling:
         finally:
             if self._newest.get(instance_id) == number:
                 del self._newest[instance_id]
+
+    def _note_given(self, instance_id: str, now: float) -> None:
+        if len(self._given) >= _REMEMBERED:
+            self._given = {key: at for key, at in self._given.items() if at + _BREATHER_S > now}
+        self._given[instance_id] = now
 
     def begin_stop(self) -> None:
         """Answer all open polls, and all that follow, with "move away". Any thread."""
