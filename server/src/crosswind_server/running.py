@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import gc
 import os
 import shutil
 import signal
@@ -21,6 +22,7 @@ from crosswind_server.listening import dialable
 from crosswind_server.settings import ServerSettings
 
 _WORKER_STOP_S = 30.0
+_COLLECT_AFTER = 10_000
 _SAME_SIGNAL_S = 0.5
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)
@@ -85,10 +87,21 @@ async def run_dev(settings: ServerSettings, dags: Path, *, slots: int | None) ->
 @contextlib.asynccontextmanager
 async def _serving(server: Server) -> AsyncIterator[None]:
     await server.start()
+    _spare_collections()
     try:
         yield
     finally:
         await server.stop()
+
+
+def _spare_collections() -> None:
+    """Keep the garbage collector from walking over what stays for ever, which stopped all calls for 50 ms each time.
+
+    What calls leave behind is nearly all freed by reference counts, so it also need not look so often.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_COLLECT_AFTER)
 
 
 def _watch_signals() -> asyncio.Event:

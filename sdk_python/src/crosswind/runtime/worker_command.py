@@ -6,6 +6,7 @@ What a worker does belongs to `worker.py`; its settings to `settings.py`.
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 import os
@@ -26,6 +27,7 @@ from crosswind.runtime.worker import Worker
 
 EXIT_SETTINGS: Final = 2
 EXIT_REFUSED: Final = 3
+_COLLECT_AFTER: Final = 10_000
 _COLOURS: Final = {
     "DEBUG": "\x1b[2m",
     "INFO": "\x1b[32m",
@@ -108,6 +110,11 @@ async def _run(settings: WorkerSettings, folder: StateFolder | None, tls: Tls | 
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, take_signal)
+    # The modules stay for ever: the garbage collector need not walk over them, nor look so often at what attempts
+    # leave behind, which reference counts free.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_COLLECT_AFTER)
     await worker.run()
 
 
