@@ -173,7 +173,7 @@ def test_task_that_runs_too_long_is_ended_and_tried_again(cluster, obeys):
     assert ("had to be killed" in failed.failure.message) is not obeys
 
 
-def test_worker_reports_the_memory_and_processor_time_of_a_task(cluster):
+def test_memory_and_processor_time_of_a_task_are_reported_and_shown(cluster):
     write_special(cluster, one_task())
     proxy = cluster.proxy()
     cluster.start_worker(through=proxy)
@@ -192,3 +192,6 @@ def test_worker_reports_the_memory_and_processor_time_of_a_task(cluster):
     usage = told[0].usage
     assert 80 << 20 < usage.max_memory_bytes < 400 << 20
     assert 0.3 <= usage.cpu_time.ToNanoseconds() / 1e9 < 10
+    (attempt,) = cluster.control.attempts("one", run, "work")
+    assert attempt.max_memory_bytes == usage.max_memory_bytes
+    assert attempt.cpu_time.ToMicroseconds() == usage.cpu_time.ToMicroseconds()

@@ -237,6 +237,8 @@ class Flow:
         failure: FailureFacts | None = None,
         outcome_id: str | None = None,
         wake: Wake | None = None,
+        cpu_time_us: int | None = None,
+        max_memory_bytes: int | None = None,
     ) -> Finished:
         """Finish an attempt."""
         command = FinishAttempt(
@@ -247,6 +249,8 @@ class Flow:
             values=() if result is None else ((RETURN_VALUE, stored(result)),),
             failure=failure or (failed() if outcome == "failed" else None),
             wake=wake,
+            cpu_time_us=cpu_time_us,
+            max_memory_bytes=max_memory_bytes,
         )
         return self.store.write_blocking(self.heart.attempts.finish, command)
 

@@ -123,6 +123,35 @@ def test_a_finish_is_answered_as_often_as_asked(leased: Leased):
     assert flow.finish(lease, outcome_id=outcome_id) == first
 
 
+@pytest.mark.parametrize("outcome", ["succeeded", "failed", "cancelled"])
+def test_what_a_process_used_is_kept_with_its_attempt(leased: Leased, outcome: str):
+    flow, worker, lease, run = leased
+    flow.start(lease, worker)
+    if outcome == "cancelled":
+        flow.cancel(run)
+    outcome_id = str(uuid.uuid4())
+    years = 400 * 365 * 86_400 * 1_000_000  # more than 32 bits hold, as the memory
+    flow.finish(lease, outcome, outcome_id=outcome_id, cpu_time_us=years, max_memory_bytes=5 << 40)
+    flow.finish(lease, outcome, outcome_id=outcome_id, cpu_time_us=1, max_memory_bytes=1)
+    row = flow.attempt(lease)
+    assert (row.state, row.cpu_time_us, row.max_memory_bytes) == (outcome, years, 5 << 40)
+
+
+def test_what_a_process_used_stays_open_where_nobody_told_it(flow: Flow):
+    worker = flow.register()
+    flow.publish(dag_of("d", task("a"), task("b"), task("c")), to=worker)
+    flow.trigger("d")
+    lost, silent, idle = flow.take(worker)
+    flow.start(lost, worker)
+    flow.pass_lease()
+    flow.run(silent, worker)
+    flow.run(idle, worker, cpu_time_us=0)
+    rows = [flow.attempt(lease) for lease in (lost, silent, idle)]
+    assert [row.state for row in rows] == ["lost", "succeeded", "succeeded"]
+    assert [row.cpu_time_us for row in rows] == [None, None, 0]
+    assert [row.max_memory_bytes for row in rows] == [None, None, None]
+
+
 def test_another_lease_or_attempt_is_unknown(leased: Leased):
     flow, worker, lease, _ = leased
     forged = Lease(**{name: getattr(lease, name) for name in Lease.__slots__} | {"lease": b"x" * 16})

@@ -8,6 +8,7 @@ from google.protobuf.duration_pb2 import Duration
 from crosswind.execution.v1 import outcome_pb2, worker_service_pb2
 from crosswind.execution.v1.failure_pb2 import Failure
 from crosswind.execution.v1.lease_pb2 import AttemptRef, Resumption
+from crosswind.execution.v1.worker_service_pb2 import ResourceUsage as Usage
 from crosswind.value.v1.value_pb2 import BlobReference, Item, Items, Payload
 from crosswind_server.domain.errors import Reason, Refused
 from crosswind_server.domain.lifecycle import Event
@@ -102,6 +103,28 @@ def test_a_long_failure_message_is_cut_and_the_rest_is_kept():
     assert facts is not None
     assert (facts.types, facts.retryable) == (("E", "B"), False)
     assert len(Failure.FromString(facts.message).message) <= 16 * 1024
+
+
+@pytest.mark.parametrize(
+    ("usage", "cpu_time_us", "max_memory_bytes"),
+    [
+        (None, None, None),
+        (Usage(), None, None),
+        (Usage(cpu_time=Duration(), max_memory_bytes=-1), 0, None),
+        (Usage(cpu_time=Duration(seconds=2, nanos=5_999), max_memory_bytes=2**63 - 1), 2_000_005, 2**63 - 1),
+        (Usage(cpu_time=Duration(seconds=-1)), 0, None),
+        (Usage(cpu_time=Duration(seconds=2**63 - 1)), 315_576_000_000_000_000, None),
+    ],
+    ids=["none", "empty", "zero", "both", "below zero", "more than a database holds"],
+)
+def test_no_usage_is_worth_refusing_an_outcome(
+    usage: Usage | None, cpu_time_us: int | None, max_memory_bytes: int | None
+):
+    request = finish(skipped=outcome_pb2.Skipped())
+    if usage is not None:
+        request.usage.CopyFrom(usage)
+    command = read_finish(request)
+    assert (command.cpu_time_us, command.max_memory_bytes) == (cpu_time_us, max_memory_bytes)
 
 
 def test_an_attempt_is_named_by_its_id_and_sixteen_bytes():

@@ -17,6 +17,7 @@ from crosswind_server.rpc.calls import ServicerContext
 from crosswind_server.rpc.dag_facts import DagFacts, facts_of
 from crosswind_server.rpc.enums import attempt_state, state_counts, task_state, waiting_reason, wanted
 from crosswind_server.rpc.messages import invalid, read_or_wait, read_page, required, timestamp, wait_seconds
+from crosswind_server.rpc.worker_messages import span
 from crosswind_server.services import logs, task_listing
 from crosswind_server.services.dependencies import Services
 from crosswind_server.services.logs import LogPiece
@@ -198,6 +199,8 @@ def attempt_message(row: Any) -> task_instances_pb2.Attempt:
         log_record_count=row.log_next_sequence,
         log_dropped_count=row.log_dropped,
         delivery_count=row.deliveries,
+        cpu_time=span(row.cpu_time_us) if row.cpu_time_us is not None else None,
+        max_memory_bytes=row.max_memory_bytes or 0,
     )
 
 

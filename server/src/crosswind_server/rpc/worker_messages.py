@@ -36,6 +36,8 @@ from crosswind_server.timing import Limits, Timing
 _M = worker_service_pb2
 _LONGEST_MESSAGE: Final = 16 * 1024
 _HIGHEST_LOAD: Final = 1_000_000.0
+_LONGEST_SPAN_US: Final = 315_576_000_000 * 1_000_000
+"""The longest span that a `Duration` may hold; a database's integer holds it too."""
 _ROLES: Final = frozenset(_M.WorkerRole.values()) - {_M.WORKER_ROLE_UNSPECIFIED}
 
 VERDICTS: Final = {
@@ -338,6 +340,7 @@ def read_finish(request: worker_service_pb2.FinishAttemptRequest) -> FinishAttem
         if outcome.succeeded.HasField("result"):
             values.append((RETURN_VALUE, manifests.value_of(outcome.succeeded.result)))
     check_values(values)
+    cpu_time_us, max_memory_bytes = _read_resources(request.usage)
     return FinishAttempt(
         attempt_id=attempt_id,
         lease=lease,
@@ -347,7 +350,15 @@ def read_finish(request: worker_service_pb2.FinishAttemptRequest) -> FinishAttem
         failure=_read_failure(outcome.failed.failure) if kind == "failed" else None,
         wake=_read_wake(outcome),
         log_end=request.log_chunks[0].first_sequence if only_ends_log(request) else None,
+        cpu_time_us=cpu_time_us,
+        max_memory_bytes=max_memory_bytes,
     )
+
+
+def _read_resources(usage: worker_service_pb2.ResourceUsage) -> tuple[int | None, int | None]:
+    """CPU microseconds and bytes of memory. They are for people: nothing in them is worth refusing an outcome."""
+    cpu_time_us = min(max(0, span_us(usage.cpu_time)), _LONGEST_SPAN_US) if usage.HasField("cpu_time") else None
+    return cpu_time_us, usage.max_memory_bytes if usage.max_memory_bytes > 0 else None
 
 
 def only_ends_log(request: worker_service_pb2.FinishAttemptRequest) -> bool:

@@ -67,6 +67,8 @@ class FinishAttempt:
         failure: of a failed one.
         wake: of a deferred or rescheduled one.
         log_end: how many records its log has, where all were sent before.
+        cpu_time_us: CPU time that its process used, in microseconds; None where not told.
+        max_memory_bytes: the most resident memory of its process; None where not told.
     """
 
     attempt_id: str
@@ -77,6 +79,8 @@ class FinishAttempt:
     failure: FailureFacts | None = None
     wake: Wake | None = None
     log_end: int | None = None
+    cpu_time_us: int | None = None
+    max_memory_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -255,6 +259,8 @@ class Attempts:
             wake_at_us=due,
             resumption=resumption,
             log_end=command.log_end,
+            cpu_time_us=command.cpu_time_us,
+            max_memory_bytes=command.max_memory_bytes,
         )
 
 

@@ -56,6 +56,8 @@ class Ending:
         wake_at_us: when a deferred or rescheduled task is due.
         resumption: serialized, for the next attempt of a deferred task.
         log_end: how many records its log has, where no more will come and all were sent before. [BYTES-1]
+        cpu_time_us: CPU time that its process used, in microseconds; None where its worker told none.
+        max_memory_bytes: the most resident memory of its process; None where its worker told none.
     """
 
     outcome_id: str | None = None
@@ -63,6 +65,8 @@ class Ending:
     wake_at_us: int | None = None
     resumption: bytes | None = None
     log_end: int | None = None
+    cpu_time_us: int | None = None
+    max_memory_bytes: int | None = None
 
 
 class Settler:
@@ -103,6 +107,8 @@ class Settler:
                 "end_time": record.end_time,
                 "log_closed": record.log_closed,
                 "failure_message": failure.message if failure is not None else None,
+                "cpu_time_us": ending.cpu_time_us,
+                "max_memory_bytes": ending.max_memory_bytes,
             }
         )
         if ended:

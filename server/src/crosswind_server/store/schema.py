@@ -284,6 +284,9 @@ attempt = Table(
     _time("end_time", nullable=True),
     Column("outcome_id", String(36)),
     Column("failure_message", LargeBinary),
+    # What its process used, where the worker told it with the outcome.
+    Column("cpu_time_us", BigInteger),
+    Column("max_memory_bytes", BigInteger),
     Column("cancel_reason", Text),
     # True where the cancel came from a clear: the task is queued again when the attempt has ended.
     _flag("requeue"),

@@ -1,6 +1,7 @@
 from crosswind.control.v1 import states_pb2 as _states_pb2
 from crosswind.execution.v1 import failure_pb2 as _failure_pb2
 from crosswind.options.v1 import options_pb2 as _options_pb2
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
@@ -77,7 +78,7 @@ class TaskInstance(_message.Message):
     def __init__(self, dag_id: _Optional[str] = ..., run_id: _Optional[str] = ..., task_id: _Optional[str] = ..., map_index: _Optional[int] = ..., try_number: _Optional[int] = ..., max_tries: _Optional[int] = ..., state: _Optional[_Union[_states_pb2.TaskState, str]] = ..., waiting_reason: _Optional[_Union[_states_pb2.WaitingReason, str]] = ..., waiting_detail: _Optional[str] = ..., queue: _Optional[str] = ..., pool: _Optional[str] = ..., pool_slots: _Optional[int] = ..., priority: _Optional[int] = ..., queued_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., not_before_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., worker: _Optional[str] = ..., language: _Optional[str] = ..., bundle: _Optional[str] = ..., bundle_version: _Optional[str] = ..., failure: _Optional[_Union[_failure_pb2.Failure, _Mapping]] = ..., mapped_counts: _Optional[_Iterable[_Union[_states_pb2.TaskStateCount, _Mapping]]] = ..., mapped_total: _Optional[int] = ..., entry_point: _Optional[str] = ..., group_id: _Optional[str] = ..., upstream_task_ids: _Optional[_Iterable[str]] = ..., mapped: bool = ..., lost_count: _Optional[int] = ..., map_label: _Optional[str] = ..., description: _Optional[str] = ...) -> None: ...
 
 class Attempt(_message.Message):
-    __slots__ = ("attempt_id", "try_number", "state", "worker", "worker_instance_id", "language", "bundle", "bundle_version", "assign_time", "start_time", "end_time", "failure", "log_record_count", "log_dropped_count", "delivery_count")
+    __slots__ = ("attempt_id", "try_number", "state", "worker", "worker_instance_id", "language", "bundle", "bundle_version", "assign_time", "start_time", "end_time", "failure", "log_record_count", "log_dropped_count", "delivery_count", "cpu_time", "max_memory_bytes")
     ATTEMPT_ID_FIELD_NUMBER: _ClassVar[int]
     TRY_NUMBER_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -93,6 +94,8 @@ class Attempt(_message.Message):
     LOG_RECORD_COUNT_FIELD_NUMBER: _ClassVar[int]
     LOG_DROPPED_COUNT_FIELD_NUMBER: _ClassVar[int]
     DELIVERY_COUNT_FIELD_NUMBER: _ClassVar[int]
+    CPU_TIME_FIELD_NUMBER: _ClassVar[int]
+    MAX_MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
     attempt_id: str
     try_number: int
     state: _states_pb2.AttemptState
@@ -108,7 +111,9 @@ class Attempt(_message.Message):
     log_record_count: int
     log_dropped_count: int
     delivery_count: int
-    def __init__(self, attempt_id: _Optional[str] = ..., try_number: _Optional[int] = ..., state: _Optional[_Union[_states_pb2.AttemptState, str]] = ..., worker: _Optional[str] = ..., worker_instance_id: _Optional[str] = ..., language: _Optional[str] = ..., bundle: _Optional[str] = ..., bundle_version: _Optional[str] = ..., assign_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., failure: _Optional[_Union[_failure_pb2.Failure, _Mapping]] = ..., log_record_count: _Optional[int] = ..., log_dropped_count: _Optional[int] = ..., delivery_count: _Optional[int] = ...) -> None: ...
+    cpu_time: _duration_pb2.Duration
+    max_memory_bytes: int
+    def __init__(self, attempt_id: _Optional[str] = ..., try_number: _Optional[int] = ..., state: _Optional[_Union[_states_pb2.AttemptState, str]] = ..., worker: _Optional[str] = ..., worker_instance_id: _Optional[str] = ..., language: _Optional[str] = ..., bundle: _Optional[str] = ..., bundle_version: _Optional[str] = ..., assign_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., failure: _Optional[_Union[_failure_pb2.Failure, _Mapping]] = ..., log_record_count: _Optional[int] = ..., log_dropped_count: _Optional[int] = ..., delivery_count: _Optional[int] = ..., cpu_time: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., max_memory_bytes: _Optional[int] = ...) -> None: ...
 
 class ListTaskInstancesRequest(_message.Message):
     __slots__ = ("dag_id", "run_id", "states", "task_id", "exclude_mapped", "page_size", "page_token")

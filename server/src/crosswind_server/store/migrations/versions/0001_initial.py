@@ -339,6 +339,8 @@ def upgrade() -> None:
         sa.Column("end_time", sa.BigInteger(), nullable=True),
         sa.Column("outcome_id", sa.String(length=36), nullable=True),
         sa.Column("failure_message", sa.LargeBinary(), nullable=True),
+        sa.Column("cpu_time_us", sa.BigInteger(), nullable=True),
+        sa.Column("max_memory_bytes", sa.BigInteger(), nullable=True),
         sa.Column("cancel_reason", sa.Text(), nullable=True),
         sa.Column("requeue", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
         sa.Column("log_next_sequence", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
