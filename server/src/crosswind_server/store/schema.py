@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
-    Boolean,
     Column,
     ForeignKey,
     Index,
@@ -26,6 +25,8 @@ from sqlalchemy import (
     text,
 )
 
+from crosswind_server.store.columns import count_column, flag_column, id_column, time_column
+
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -34,28 +35,6 @@ metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
-
-
-def _id(name: str, *, primary_key: bool = False, nullable: bool = False) -> Column[str]:
-    return Column(name, String(36), primary_key=primary_key, nullable=nullable)
-
-
-def _time(name: str, *, nullable: bool = False) -> Column[int]:
-    return Column(name, BigInteger, nullable=nullable)
-
-
-def _flag(name: str, default: bool = False) -> Column[bool]:
-    return Column(
-        name,
-        Boolean,
-        nullable=False,
-        server_default=text("true" if default else "false"),
-    )
-
-
-def _count(name: str) -> Column[int]:
-    return Column(name, Integer, nullable=False, server_default=text("0"))
-
 
 # --- bundles and DAGs -------------------------------------------------------------------------------------------------
 
@@ -67,9 +46,9 @@ bundle = Table(
     # Subject of the token that published it first: nobody else publishes it. [WORKER-1]
     Column("owner", String(250), nullable=False),
     Column("current_version", String(128)),
-    _time("created_time"),
+    time_column("created_time"),
     # When its current version changed last.
-    _time("updated_time"),
+    time_column("updated_time"),
 )
 
 bundle_version = Table(
@@ -85,8 +64,8 @@ bundle_version = Table(
     # Name of the worker that brought it first.
     Column("published_by", String(100), nullable=False),
     # False until the last part of its manifest came.
-    _flag("complete"),
-    _time("created_time"),
+    flag_column("complete"),
+    time_column("created_time"),
 )
 
 # Which versions of DAGs and which offered entry points a bundle version holds, by the key that task instances ask for:
@@ -122,11 +101,11 @@ dag = Table(
     Column("dag_id", String(250), primary_key=True),
     Column("bundle", String(250), nullable=False),
     Column("current_version_id", String(64), nullable=False),
-    _flag("paused"),
+    flag_column("paused"),
     # False once a newer version of its bundle no longer holds it: its runs stay readable, new ones are refused.
-    _flag("active", default=True),
-    _time("created_time"),
-    _time("updated_time"),
+    flag_column("active", default=True),
+    time_column("created_time"),
+    time_column("updated_time"),
 )
 
 dag_version = Table(
@@ -141,7 +120,7 @@ dag_version = Table(
     # The bundle version that brought it first.
     Column("bundle_version", String(128), nullable=False),
     Column("dag_message", LargeBinary, nullable=False),
-    _time("created_time"),
+    time_column("created_time"),
     UniqueConstraint("team", "dag_id", "number"),
 )
 
@@ -150,7 +129,7 @@ dag_version = Table(
 dag_run = Table(
     "dag_run",
     metadata,
-    _id("id", primary_key=True),
+    id_column("id", primary_key=True),
     Column("team", String(100), nullable=False),
     Column("dag_id", String(250), nullable=False),
     Column("run_id", String(250), nullable=False),
@@ -160,17 +139,17 @@ dag_run = Table(
     # DAG version whose code runs: the run's own, until the version policy applied. [SCHED-3]
     Column("code_version_id", String(64), nullable=False),
     Column("conf_message", LargeBinary),
-    _time("logical_time", nullable=True),
-    _time("data_interval_start", nullable=True),
-    _time("data_interval_end", nullable=True),
-    _time("queued_time"),
-    _time("start_time", nullable=True),
-    _time("end_time", nullable=True),
+    time_column("logical_time", nullable=True),
+    time_column("data_interval_start", nullable=True),
+    time_column("data_interval_end", nullable=True),
+    time_column("queued_time"),
+    time_column("start_time", nullable=True),
+    time_column("end_time", nullable=True),
     Column("triggered_by", String(250), nullable=False),
     Column("note", Text, nullable=False, server_default=text("''")),
     # Task instances that have not ended, mapped ones included: at 0 the run ends.
-    _count("unfinished"),
-    _flag("cancel_requested"),
+    count_column("unfinished"),
+    flag_column("cancel_requested"),
     # Grows with every change that people can see, for long polls.
     Column("revision", BigInteger, nullable=False, server_default=text("1")),
     UniqueConstraint("team", "dag_id", "run_id"),
@@ -191,7 +170,7 @@ _NOT_BEFORE = text("not_before IS NOT NULL")
 task_instance = Table(
     "task_instance",
     metadata,
-    _id("id", primary_key=True),
+    id_column("id", primary_key=True),
     Column("run_key", String(36), ForeignKey("dag_run.id"), nullable=False),
     Column("team", String(100), nullable=False),
     # Position of the task in its DAG version, from 0; the plan of the DAG version knows its edges.
@@ -202,29 +181,29 @@ task_instance = Table(
     Column("parent_id", String(36)),
     Column("state", String(20), nullable=False),
     # How many upstream tasks ended, by how they ended; the total is the plan's. [SCHED-2]
-    _count("upstream_succeeded"),
-    _count("upstream_failed"),
-    _count("upstream_skipped"),
+    count_column("upstream_succeeded"),
+    count_column("upstream_failed"),
+    count_column("upstream_skipped"),
     # For an expanded task: its instances, and how many ended, by how they ended.
-    _count("instances_total"),
-    _count("instances_succeeded"),
-    _count("instances_failed"),
-    _count("instances_skipped"),
-    _count("instances_cancelled"),
+    count_column("instances_total"),
+    count_column("instances_succeeded"),
+    count_column("instances_failed"),
+    count_column("instances_skipped"),
+    count_column("instances_cancelled"),
     Column("offer_key", String(700), nullable=False),
     Column("queue", String(100), nullable=False),
     Column("priority", Integer, nullable=False),
     Column("slots", Integer, nullable=False),
     # The due time of the state that it waits in: back-off, deferral, reschedule.
-    _time("not_before", nullable=True),
-    _time("queued_time", nullable=True),
-    _time("first_start_time", nullable=True),
-    _time("start_time", nullable=True),
-    _time("end_time", nullable=True),
+    time_column("not_before", nullable=True),
+    time_column("queued_time", nullable=True),
+    time_column("first_start_time", nullable=True),
+    time_column("start_time", nullable=True),
+    time_column("end_time", nullable=True),
     # The number last given, and what has been used of the two budgets.
-    _count("try_number"),
-    _count("failures"),
-    _count("losses"),
+    count_column("try_number"),
+    count_column("failures"),
+    count_column("losses"),
     Column("max_tries", Integer, nullable=False),
     # The live attempt, else the last one.
     Column("attempt_id", String(36)),
@@ -263,7 +242,7 @@ _ASSIGNED = text("state = 'assigned'")
 attempt = Table(
     "attempt",
     metadata,
-    _id("id", primary_key=True),
+    id_column("id", primary_key=True),
     Column("task_instance_id", String(36), ForeignKey("task_instance.id"), nullable=False),
     Column("run_key", String(36), nullable=False),
     Column("team", String(100), nullable=False),
@@ -277,11 +256,11 @@ attempt = Table(
     Column("bundle", String(250), nullable=False),
     Column("bundle_version", String(128), nullable=False),
     Column("entry_point", String(500), nullable=False),
-    _time("assigned_time"),
-    _time("start_deadline"),
-    _time("start_time", nullable=True),
-    _time("lease_expires", nullable=True),
-    _time("end_time", nullable=True),
+    time_column("assigned_time"),
+    time_column("start_deadline"),
+    time_column("start_time", nullable=True),
+    time_column("lease_expires", nullable=True),
+    time_column("end_time", nullable=True),
     Column("outcome_id", String(36)),
     Column("failure_message", LargeBinary),
     # What its process used, where the worker told it with the outcome.
@@ -289,10 +268,10 @@ attempt = Table(
     Column("max_memory_bytes", BigInteger),
     Column("cancel_reason", Text),
     # True where the cancel came from a clear: the task is queued again when the attempt has ended.
-    _flag("requeue"),
+    flag_column("requeue"),
     Column("log_next_sequence", BigInteger, nullable=False, server_default=text("0")),
     Column("log_dropped", BigInteger, nullable=False, server_default=text("0")),
-    _flag("log_closed"),
+    flag_column("log_closed"),
     Index("ix_attempt_task_instance_id", "task_instance_id"),
     # At most one valid lease a task instance, whatever the code does. [LEASE-1]
     Index(
@@ -338,7 +317,7 @@ log_chunk = Table(
 xcom = Table(
     "xcom",
     metadata,
-    _id("id", primary_key=True),
+    id_column("id", primary_key=True),
     Column("run_key", String(36), ForeignKey("dag_run.id"), nullable=False),
     Column("task_id", String(250), nullable=False),
     Column("map_index", Integer, nullable=False),
@@ -350,7 +329,7 @@ xcom = Table(
     Column("data", LargeBinary),
     Column("item_count", Integer),
     Column("size_bytes", BigInteger, nullable=False),
-    _time("write_time"),
+    time_column("write_time"),
     UniqueConstraint("run_key", "task_id", "map_index", "key"),
 )
 
@@ -374,10 +353,10 @@ variable = Table(
     Column("key", String(250), primary_key=True),
     # An encrypted envelope.
     Column("value_sealed", LargeBinary, nullable=False),
-    _flag("public"),
+    flag_column("public"),
     Column("description", Text, nullable=False, server_default=text("''")),
-    _time("created_time"),
-    _time("updated_time"),
+    time_column("created_time"),
+    time_column("updated_time"),
 )
 
 connection = Table(
@@ -393,8 +372,8 @@ connection = Table(
     # An encrypted envelope around JSON: password, extra.
     Column("secrets_sealed", LargeBinary, nullable=False),
     Column("description", Text, nullable=False, server_default=text("''")),
-    _time("created_time"),
-    _time("updated_time"),
+    time_column("created_time"),
+    time_column("updated_time"),
 )
 
 # --- workers, tokens, housekeeping ------------------------------------------------------------------------------------
@@ -404,7 +383,7 @@ _NAMED = text("state IN ('active', 'draining')")
 worker = Table(
     "worker",
     metadata,
-    _id("instance_id", primary_key=True),
+    id_column("instance_id", primary_key=True),
     Column("team", String(100), nullable=False),
     Column("name", String(100), nullable=False),
     Column("subject", String(250), nullable=False),
@@ -420,20 +399,20 @@ worker = Table(
     Column("roles_json", Text, nullable=False),
     Column("slots", Integer, nullable=False),
     # What it uses, as its last heartbeat said.
-    _count("used_slots"),
+    count_column("used_slots"),
     Column("memory_bytes", BigInteger, nullable=False, server_default=text("0")),
     # Load of its machine over one minute, in hundredths.
-    _count("load_percent"),
-    _count("pending_outcomes"),
+    count_column("load_percent"),
+    count_column("pending_outcomes"),
     Column("host", String(250), nullable=False),
     # Where it registered from, as the server saw it.
     Column("address", String(100), nullable=False),
     Column("process_id", BigInteger, nullable=False),
-    _flag("paused"),
+    flag_column("paused"),
     Column("poll_number", BigInteger, nullable=False, server_default=text("0")),
-    _time("registered_time"),
-    _time("last_heartbeat_time"),
-    _time("end_time", nullable=True),
+    time_column("registered_time"),
+    time_column("last_heartbeat_time"),
+    time_column("end_time", nullable=True),
     # One live worker a name, whatever the code does. [WORKER-1]
     Index(
         "uq_worker_name_live",
@@ -463,15 +442,15 @@ worker_bundle = Table(
 token = Table(
     "token",
     metadata,
-    _id("id", primary_key=True),
+    id_column("id", primary_key=True),
     Column("team", String(100), nullable=False),
     Column("kind", String(20), nullable=False),
     Column("subject", String(250), nullable=False),
     # JSON object: role, bundles, queues, instance.
     Column("claims_json", Text, nullable=False),
-    _time("issued_time"),
-    _time("expire_time", nullable=True),
-    _time("revoked_time", nullable=True),
+    time_column("issued_time"),
+    time_column("expire_time", nullable=True),
+    time_column("revoked_time", nullable=True),
     Index("ix_token_team_id", "team", "id"),
 )
 
@@ -481,7 +460,7 @@ deployment_key = Table(
     metadata,
     Column("name", String(100), primary_key=True),
     Column("key_sealed", LargeBinary, nullable=False),
-    _time("created_time"),
+    time_column("created_time"),
 )
 
 # Answers to mutating calls, by request id, so that a repeated call answers the first answer. [FIN-1]
@@ -500,11 +479,11 @@ answered_request = Table(
 continuation = Table(
     "continuation",
     metadata,
-    _id("id", primary_key=True),
+    id_column("id", primary_key=True),
     Column("kind", String(50), nullable=False),
     Column("run_key", String(36), nullable=False),
     Column("subject_id", String(36), nullable=False),
     # Where the next piece begins.
     Column("position", BigInteger, nullable=False, server_default=text("0")),
-    _time("created_time"),
+    time_column("created_time"),
 )
