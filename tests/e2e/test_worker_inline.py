@@ -126,7 +126,7 @@ def test_ctrl_c_cancels_the_task_and_exits_130(tmp_path, terminals):
 @task
 def wait():
     try:
-        print("waiting", flush=True)
+        print("the task is here", flush=True)
         time.sleep(600)
     finally:
         print("cleaned up", flush=True)
@@ -141,7 +141,7 @@ with DAG("waits"):
     )
     terminal = Terminal(tmp_path, "run", "given.py")
     terminals.append(terminal)
-    terminal.wait_for("waiting")
+    terminal.wait_for("the task is here")
     terminal.type("\x03")
     terminal.wait_for("cleaned up")
     assert terminal.wait() == 130
