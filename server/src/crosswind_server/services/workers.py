@@ -203,16 +203,24 @@ class Workers:
             for attempt_id, lease in command.attempts
         }
         rows = [named[attempt_id] for attempt_id in sorted(named)]
-        states = {
-            row.id: row.state for row in attempts.extend(uow, rows, lease_expires=uow.now + self._timing.lease_us)
-        }
+        states = self._extend(uow, rows, named)
+        return [self._answer(uow, command, heard, silent, states) for command in commands]
+
+    def _extend(
+        self, uow: UnitOfWork, rows: Sequence[Mapping[str, Any]], named: Mapping[str, Mapping[str, Any]]
+    ) -> dict[str, str]:
+        """Extend leases; answers the states of the attempts that are the worker's under the lease that it named."""
+        lease_expires = uow.now + self._timing.lease_us
+        if attempts.extend_running(uow, rows, lease_expires=lease_expires) == len(rows):
+            return dict.fromkeys(named, AttemptState.RUNNING.value)
+        states = {row.id: row.state for row in attempts.extend(uow, rows, lease_expires=lease_expires)}
         # What was not extended is unstarted, has ended, or is not this worker's.
         rest = attempts.get_standing(uow, [attempt_id for attempt_id in named if attempt_id not in states])
         for row in rest:
             claimed = named[row.id]
             if bytes(row.lease) == claimed["lease"] and row.instance_id == claimed["instance_id"]:
                 states[row.id] = row.state
-        return [self._answer(uow, command, heard, silent, states) for command in commands]
+        return states
 
     def _answer(
         self,

@@ -44,6 +44,7 @@ COLUMNS: Final = (
 
 _IS_LIVE: Final = guards.is_one_of(_a.state, guards.LIVE)
 _IS_LEASED: Final = guards.is_one_of(_a.state, guards.LEASED)
+_IS_RUNNING: Final = guards.is_one_of(_a.state, guards.RUNNING)
 _IS_ASSIGNED: Final = guards.is_one_of(_a.state, guards.ASSIGNED)
 
 _WITH_INSTANCE: Final = select(*COLUMNS, *task_instances.COLUMNS).join(
@@ -84,6 +85,18 @@ def start(uow: UnitOfWork, rows: Sequence[RowValues], *, lease_expires: int) -> 
         attempt, ["id", "lease"], [], rows, where=_IS_ASSIGNED, set_all=values, returning=["id"]
     )
     return len(changed)
+
+
+def extend_running(uow: UnitOfWork, rows: Sequence[RowValues], *, lease_expires: int) -> int:
+    """Extend the leases of those that run, as `extend`; answers only how many. [LEASE-3]"""
+    return uow.dialect.update_and_count(
+        attempt,
+        ["id", "lease", "instance_id"],
+        [],
+        rows,
+        where=_IS_RUNNING,
+        set_all={"lease_expires": lease_expires},
+    )
 
 
 def extend(uow: UnitOfWork, rows: Sequence[RowValues], *, lease_expires: int) -> Sequence[Row[Any]]:

@@ -20,6 +20,8 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 ASSIGNED: Final = ("assigned",)
 """Attempts that may be started, sent again or returned."""
+RUNNING: Final = ("running",)
+"""Attempts that a heartbeat tells to go on."""
 LEASED: Final = ("running", "cancelling")
 """Attempts whose lease a heartbeat extends, and which expire without."""
 LIVE: Final = ("assigned", "running", "cancelling")

@@ -192,13 +192,11 @@ def _json_codec(dialect: SQLAlchemyDialect, type_: TypeEngine[Any]) -> tuple[Enc
     """How a value of the type becomes JSON, and whether it is bytes, which JSON lacks."""
     implementation = type_.dialect_impl(dialect)
     is_bytes = isinstance(implementation, LargeBinary)
-    return (None if is_bytes else implementation.bind_processor(dialect)), is_bytes
+    return (_hex_of_bytes if is_bytes else implementation.bind_processor(dialect)), is_bytes
 
 
-def _hex_of_bytes(value: object) -> str:
-    if isinstance(value, bytes | bytearray | memoryview):
-        return value.hex()
-    raise TypeError(f"A {type(value).__name__} cannot be sent to SQLite in a list of rows.")
+def _hex_of_bytes(value: bytes | bytearray | memoryview) -> str:
+    return value.hex()
 
 
-_TO_JSON: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, default=_hex_of_bytes).encode
+_TO_JSON: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
