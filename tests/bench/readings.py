@@ -63,9 +63,9 @@ def family_cpu_seconds(head: int) -> float:
 
 
 def machine_cpu_seconds() -> float:
-    """CPU time that the whole machine has spent on work."""
-    user, nice, system, _idle, _waiting, irq, soft = Path("/proc/stat").read_text().split()[1:8]
-    return sum(map(int, (user, nice, system, irq, soft))) / _TICKS
+    """CPU time that the whole machine has spent on work, or was kept from spending by its host."""
+    user, nice, system, _idle, _waiting, irq, soft, stolen = Path("/proc/stat").read_text().split()[1:9]
+    return sum(map(int, (user, nice, system, irq, soft, stolen))) / _TICKS
 
 
 def parent_of(pid: int) -> int:
