@@ -26,9 +26,9 @@ class Dialect:
     """What the two databases do differently, bound to one transaction.
 
     The set-based methods send one statement whose text does not depend on the number of rows, so it is built, compiled
-    and prepared once: PostgreSQL gets one array for each column (`unnest`), SQLite one JSON text (`json_each`). That
-    keeps clear of SQLite's limit on variables, and needs neither `UPDATE ... FROM (VALUES ...)` nor one text per row
-    count.
+    and prepared once: the rows are one JSON text, which PostgreSQL reads by `json_to_recordset` and SQLite by
+    `json_each`. That keeps clear of SQLite's limit on variables, and needs neither `UPDATE ... FROM (VALUES ...)` nor
+    one text per row count.
     """
 
     __slots__ = ("_execute", "_sqlalchemy", "name")

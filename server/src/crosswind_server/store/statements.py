@@ -23,6 +23,7 @@ from sqlalchemy import (
     Text,
     Update,
     bindparam,
+    cast,
     column,
     func,
     insert,
@@ -39,6 +40,7 @@ from crosswind_server.store.guards import checked
 
 RowValues = Mapping[str, Any]
 Encode = Callable[[Any], Any]
+Encoder = tuple[str, Encode | None]
 
 FROM_HEX: Final = "crosswind_from_hex"
 """The SQL function that a SQLite connection must offer: hexadecimal text to bytes."""
@@ -75,32 +77,38 @@ def rows_source(
 ) -> RowsSource:
     """The source of rows with these names, each with the type of its column."""
     if dialect.name == "postgresql":
-        return _array_source(columns, name)
+        return _record_source(dialect, columns, name)
     return _json_source(dialect, columns, name)
 
 
-def _array_source(columns: tuple[tuple[str, Column[Any]], ...], name: str) -> RowsSource:
-    arrays = [bindparam(f"{name}_{key}", type_=postgresql.ARRAY(col.type)) for key, col in columns]
+def _record_source(dialect: SQLAlchemyDialect, columns: tuple[tuple[str, Column[Any]], ...], name: str) -> RowsSource:
+    # One JSON text, for an array of each column takes the driver several times as long to write.
+    rows_parameter = cast(bindparam(f"{name}_rows", type_=Text()), postgresql.JSON)
     typed: list[ColumnElement[Any]] = [column(key, col.type) for key, col in columns]
-    names = [(f"{name}_{key}", key) for key, _ in columns]
-    return RowsSource(
-        func.unnest(*arrays).table_valued(*typed, name=name).render_derived(name=name),
-        lambda rows: {parameter: [row[key] for row in rows] for parameter, key in names},
-    )
+    records = func.json_to_recordset(rows_parameter).table_valued(*typed, name=name)
+    encoders = [(key, _encoder(dialect, col.type, prefix="\\x")) for key, col in columns]
+
+    def encode(rows: Sequence[RowValues]) -> dict[str, Any]:
+        values = [
+            {key: value if (value := row[key]) is None or bind is None else bind(value) for key, bind in encoders}
+            for row in rows
+        ]
+        return {f"{name}_rows": _TO_JSON(values)}
+
+    return RowsSource(records.render_derived(name=name, with_types=True), encode)
 
 
 def _json_source(dialect: SQLAlchemyDialect, columns: tuple[tuple[str, Column[Any]], ...], name: str) -> RowsSource:
     each = func.json_each(bindparam(f"{name}_rows", type_=Text())).table_valued("value", name=f"{name}_each")
     items: list[ColumnElement[Any]] = []
-    encoders: list[tuple[str, Encode | None]] = []
+    encoders: list[Encoder] = []
     for index, (key, col) in enumerate(columns):
-        bind, is_bytes = _json_codec(dialect, col.type)
         path: ColumnElement[str] = literal_column(f"'$[{index}]'")
         item: Any = func.json_extract(each.c.value, path, type_=col.type)
-        if is_bytes:
+        if _is_bytes(dialect, col.type):
             item = getattr(func, FROM_HEX)(item, type_=col.type)
         items.append(item.label(key))
-        encoders.append((key, bind))
+        encoders.append((key, _encoder(dialect, col.type)))
 
     def encode(rows: Sequence[RowValues]) -> dict[str, Any]:
         values = [
@@ -188,15 +196,15 @@ def missing_defaults(table: Table, columns: tuple[str, ...]) -> Mapping[str, Any
     }
 
 
-def _json_codec(dialect: SQLAlchemyDialect, type_: TypeEngine[Any]) -> tuple[Encode | None, bool]:
-    """How a value of the type becomes JSON, and whether it is bytes, which JSON lacks."""
-    implementation = type_.dialect_impl(dialect)
-    is_bytes = isinstance(implementation, LargeBinary)
-    return (_hex_of_bytes if is_bytes else implementation.bind_processor(dialect)), is_bytes
+def _encoder(dialect: SQLAlchemyDialect, type_: TypeEngine[Any], *, prefix: str = "") -> Encode | None:
+    """How a value of the type becomes one of JSON, which has no bytes: they become hexadecimal text after a prefix."""
+    if _is_bytes(dialect, type_):
+        return lambda value: prefix + value.hex()
+    return type_.dialect_impl(dialect).bind_processor(dialect)
 
 
-def _hex_of_bytes(value: bytes | bytearray | memoryview) -> str:
-    return value.hex()
+def _is_bytes(dialect: SQLAlchemyDialect, type_: TypeEngine[Any]) -> bool:
+    return isinstance(type_.dialect_impl(dialect), LargeBinary)
 
 
 _TO_JSON: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
