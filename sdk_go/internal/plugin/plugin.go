@@ -1,0 +1,69 @@
+// Package plugin is what a worker and a bundle's process must agree on before they speak: hashicorp/go-plugin's handshake
+// and the one service behind it. How a process is launched is the worker's, what it serves the bundle's.
+package plugin
+
+import (
+	"context"
+	"errors"
+
+	goplugin "github.com/hashicorp/go-plugin"
+	"google.golang.org/grpc"
+
+	bundlepb "crosswind.dev/go/internal/gen/crosswind/bundle/v1"
+)
+
+const (
+	// Name is the plugin's name in the set, to be dispensed.
+	Name = "bundle"
+	// ProtocolVersion is go-plugin's protocol version in which BundleService is served. It would change with the
+	// handshake, not with the messages, which have API versions of their own.
+	ProtocolVersion = 1
+	// CookieKey is the environment variable that tells a bundle's binary that a worker started it.
+	CookieKey = "CROSSWIND_BUNDLE_COOKIE"
+	// CookieValue is what that variable holds. It is no secret.
+	CookieValue = "9d1c4c1e-6d1a-4ef1-9a3f-4f0a5d8a7c0b"
+	// MaxMessageBytes bounds one message between worker and bundle: well over what the server lets through.
+	MaxMessageBytes = 64 * 1024 * 1024
+)
+
+// Handshake is the same on both sides.
+var Handshake = goplugin.HandshakeConfig{MagicCookieKey: CookieKey, MagicCookieValue: CookieValue}
+
+// HostPlugins is what a worker passes as ClientConfig.VersionedPlugins. Dispensing Name gives a
+// bundlepb.BundleServiceClient.
+func HostPlugins() map[int]goplugin.PluginSet {
+	return versioned(nil)
+}
+
+// BundlePlugins is what a bundle passes as ServeConfig.VersionedPlugins.
+func BundlePlugins(server bundlepb.BundleServiceServer) map[int]goplugin.PluginSet {
+	return versioned(server)
+}
+
+// NewServer is what a bundle passes as ServeConfig.GRPCServer.
+func NewServer(options []grpc.ServerOption) *grpc.Server {
+	return grpc.NewServer(append(options, grpc.MaxRecvMsgSize(MaxMessageBytes), grpc.MaxSendMsgSize(MaxMessageBytes))...)
+}
+
+func versioned(server bundlepb.BundleServiceServer) map[int]goplugin.PluginSet {
+	return map[int]goplugin.PluginSet{ProtocolVersion: {Name: &bundle{server: server}}}
+}
+
+type bundle struct {
+	goplugin.NetRPCUnsupportedPlugin
+	server bundlepb.BundleServiceServer
+}
+
+// GRPCServer implements goplugin.GRPCPlugin.
+func (b *bundle) GRPCServer(_ *goplugin.GRPCBroker, server *grpc.Server) error {
+	if b.server == nil {
+		return errors.New("the bundle's server is missing; serve the plugins of BundlePlugins")
+	}
+	bundlepb.RegisterBundleServiceServer(server, b.server)
+	return nil
+}
+
+// GRPCClient implements goplugin.GRPCPlugin.
+func (*bundle) GRPCClient(_ context.Context, _ *goplugin.GRPCBroker, connection *grpc.ClientConn) (any, error) {
+	return bundlepb.NewBundleServiceClient(connection), nil
+}
