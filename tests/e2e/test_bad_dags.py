@@ -1,10 +1,13 @@
 """DAG sources with defects: one clear sentence that names file and defect, and the rest keeps running."""
 
 import re
+import uuid
+from dataclasses import replace
 
 import pytest
 
-from tests.e2e.support.cluster import one_task
+from crosswind.control.v1 import dag_runs_pb2, states_pb2
+from tests.e2e.support.cluster import chain, one_task
 from tests.e2e.support.processes import BIN, run
 
 PYTHON_DEFECTS = {
@@ -45,6 +48,66 @@ def test_defect_is_told_and_the_other_dags_run(cluster, defect):
     running = cluster.control.trigger("good")
     cluster.stage.enter("work").succeed(1)
     assert cluster.control.wait_run("good", running) == "SUCCEEDED"
+
+
+def test_what_a_broken_file_held_stays_until_it_is_mended_or_deleted(each_cluster):
+    cluster = each_cluster
+    cluster.write(chain(), one_task("good"))
+    worker = cluster.start_worker()
+    first = cluster.control.dag("chain")
+    file = cluster.dags / "chain.py"
+
+    def lose(source: str | None) -> None:
+        """Write something that is no Python, or delete the file, and wait until the server knows."""
+        since = worker.mark()
+        half = cluster.dags / ".half"
+        if source is None:
+            file.unlink()
+        else:
+            half.write_text(source)
+            half.replace(file)
+        version = worker.wait_for(r"version (\w+): good\.", since=since).group(1)
+        worker.wait_for(f"On offer: .*{version}", since=since)
+
+    lose("def broken(:\n")
+    kept = cluster.control.dag("chain")
+    assert (kept.removed, kept.offered, kept.bundle_version) == (False, True, first.bundle_version)
+    assert cluster.control.dag_ids() == ["chain", "good"]
+    listed = cluster.command("dags", "list")
+    assert re.search(r"^chain .* yes", listed.stdout, re.MULTILINE), listed.stdout
+    assert re.search(r"chain\.py:1: The file has a syntax error", listed.stderr), listed.stderr
+    assert f"chain stays as it was last, in version {first.bundle_version[:12]}" in listed.stderr
+    assert "chain.py:1" in cluster.command("bundles", "list").stderr
+    run_id = cluster.control.trigger("chain")
+    began = cluster.stage.enter("first")
+    assert began.order("version") == 1
+    began.succeed(1)
+    cluster.stage.enter("second").succeed(2)
+    assert cluster.control.wait_run("chain", run_id) == "SUCCEEDED"
+
+    # A worker that starts while the file is broken does not have what it held: the run waits for it to be mended.
+    worker.terminate()
+    assert worker.wait() == 0
+    worker = cluster.start_worker("second")
+    assert not cluster.control.dag("chain").offered
+    run_id = cluster.control.trigger("chain")
+    cluster.control.wait_task("chain", run_id, "first", "QUEUED")
+    waiting = cluster.control.task("chain", run_id, "first")
+    assert waiting.waiting_reason == states_pb2.WAITING_REASON_NO_WORKER
+    cluster.rewrite(worker, replace(chain(), version=2))
+    began = cluster.stage.enter("first")
+    assert began.order("version") == 2
+    began.succeed(1)
+    cluster.stage.enter("second").succeed(2)
+    assert cluster.control.wait_run("chain", run_id) == "SUCCEEDED"
+
+    lose("def broken(again:\n")
+    assert cluster.control.dag_ids() == ["chain", "good"]
+    lose(None)
+    assert cluster.control.dag_ids() == ["good"]
+    request = dag_runs_pb2.TriggerDagRunRequest(dag_id="chain", request_id=str(uuid.uuid4()))
+    _, reason, _ = cluster.control.refused(cluster.control.runs.TriggerDagRun, request)
+    assert reason == "DAG_NOT_FOUND"
 
 
 @pytest.mark.parametrize("defect", list(PYTHON_DEFECTS))

@@ -22,7 +22,7 @@ from crosswind_server.domain.errors import Refused
 from crosswind_server.domain.lifecycle import Event
 from crosswind_server.domain.plan import RETURN_VALUE, StoredValue
 from crosswind_server.services.attempts import FinishAttempt, Finished, StartAttempt, Wake
-from crosswind_server.services.bundles import Manifest, Offer, OfferResult, PublishBundle
+from crosswind_server.services.bundles import Manifest, Offer, OfferResult, PublishBundle, SourceProblem
 from crosswind_server.services.callers import Caller, CallerKind
 from crosswind_server.services.contexts import ResolvedInput, TaskContext, ValueList
 from crosswind_server.services.heart import Heart
@@ -140,8 +140,9 @@ class Flow:
         withdrawn: Sequence[tuple[str, str]] = (),
         more: bool = False,
         observed_change: bool = False,
+        broken: Sequence[str] = (),
     ) -> OfferResult:
-        """A worker offers a version of a bundle."""
+        """A worker offers a version of a bundle, in which the sources that are named could not be read."""
         offer = Offer(
             bundle=bundle,
             version=version or f"v{next(self.versions)}",
@@ -152,7 +153,9 @@ class Flow:
                 sdk_version="0.1.0",
                 dags=tuple((each_dag.dag_id, each_dag.SerializeToString(deterministic=True)) for each_dag in dags),
                 offered_entry_points=tuple(offers),
-                source_errors=(),
+                source_errors=tuple(
+                    SourceProblem(source=source, line=3, message="The file has a syntax error.") for source in broken
+                ),
             ),
             more=more,
         )

@@ -3,6 +3,7 @@
 from sqlalchemy import select
 
 from crosswind.manifest.v1 import dag_pb2, task_pb2
+from crosswind_server.services import dag_listing
 from crosswind_server.services.bundles import Manifest, Offer, PublishBundle, SourceProblem
 from crosswind_server.services.directives import DirectiveKind
 from crosswind_server.store.group_commit import each
@@ -115,6 +116,72 @@ def test_source_errors_and_refusals_are_kept_with_the_version(flow: Flow):
     rows = flow.store.read_blocking(lambda uow: uow.execute(select(source_error)).all())
     told = {(row.dag_id, row.source, row.line, row.reason) for row in rows}
     assert told == {("", "broken.py", 3, None), ("bad", "", 0, "DAG_INVALID")}
+
+
+def bundle_versions(flow: Flow) -> dict[str, str]:
+    """The bundle version that a list of DAGs shows for each."""
+    listed = flow.store.read_blocking(
+        lambda uow: dag_listing.list_dags(
+            uow, TEAM, dag_listing.DagFilter(include_removed=True), keep=None, after_id=None, limit=100
+        )
+    )
+    return {shown.dag_id: shown.bundle_version for shown in listed}
+
+
+def test_what_a_version_could_not_read_stays_current_as_it_was_last(flow: Flow):
+    """[WORKER-1]"""
+    worker = flow.register()
+    kept, other = dag_of("d", task("a")), dag_of("e", task("a"))
+    flow.publish(kept, other, to=worker, version="v1")
+    flow.publish(dag_of("e", task("b")), to=worker, version="v2", broken=["d.py"])
+    assert (current(flow), active(flow)) == ("v2", {"d": True, "e": True})
+    assert bundle_versions(flow) == {"d": "v1", "e": "v2"}
+    # Until it is mended, however often the rest changes.
+    flow.publish(dag_of("e", task("c")), to=worker, version="v3", broken=["d.py", "more.py"])
+    (old,) = flow.poll(worker, max_leases=0).directives
+    assert (old.kind, old.bundle_version) == (DirectiveKind.RETIRE_BUNDLE, "v2")
+    run = flow.trigger("d")
+    (lease,) = flow.take(worker)
+    assert (lease.task_id, lease.bundle_version) == ("a", "v1")
+    flow.run(lease, worker)
+    assert flow.run_state(run) == "succeeded"
+    flow.publish(dag_of("d", task("z")), other, to=worker, version="v4")
+    assert bundle_versions(flow) == {"d": "v4", "e": "v4"}
+    assert flow.states(flow.trigger("d")) == {"z": "queued"}
+    retired = {directive.bundle_version for directive in flow.poll(worker, max_leases=0).directives}
+    assert retired == {"v1", "v2", "v3"}
+
+
+def test_what_is_missing_is_gone_once_nothing_is_broken(flow: Flow):
+    worker = flow.register()
+    other = dag_of("e", task("a"))
+    flow.publish(dag_of("d", task("a")), other, to=worker, version="v1")
+    flow.publish(other, to=worker, version="v2", broken=["d.py"])
+    assert flow.poll(worker, max_leases=0).directives == ()
+    flow.publish(other, to=worker, version="v3")
+    assert active(flow) == {"d": False, "e": True}
+    assert refused(lambda: flow.trigger("d")) == "DAG_NOT_FOUND"
+    assert bundle_versions(flow) == {"d": "v1", "e": "v3"}
+    retired = {directive.bundle_version for directive in flow.poll(worker, max_leases=0).directives}
+    assert retired == {"v1", "v2"}
+
+
+def test_errors_of_any_part_of_a_version_count(flow: Flow):
+    worker = flow.register()
+    flow.publish(dag_of("d", task("a")), dag_of("e", task("a")), to=worker, version="v1")
+    flow.publish(to=worker, version="v2", broken=["d.py"], more=True)
+    flow.publish(dag_of("e", task("a")), to=worker, version="v2")
+    assert active(flow) == {"d": True, "e": True}
+
+
+def test_a_dag_that_the_server_refuses_stays_as_it_was_last_and_a_missing_one_is_gone(flow: Flow):
+    worker = flow.register()
+    flow.publish(dag_of("d", task("a")), dag_of("gone", task("a")), to=worker, version="v1")
+    (refusal,) = flow.publish(dag_of("d"), to=worker, version="v2").refused
+    assert (refusal.dag_id, refusal.reason.name) == ("d", "DAG_INVALID")
+    assert active(flow) == {"d": True, "gone": False}
+    assert flow.states(flow.trigger("d")) == {"a": "queued"}
+    assert flow.take(worker)[0].bundle_version == "v1"
 
 
 def test_only_a_worker_that_offers_the_version_gets_the_task(flow: Flow):

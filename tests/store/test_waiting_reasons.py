@@ -8,6 +8,7 @@ from sqlalchemy import update
 from crosswind_server.domain.states import WaitingReason
 from crosswind_server.services import task_listing
 from crosswind_server.services.attempts import Wake
+from crosswind_server.services.bundles import Offer
 from crosswind_server.store.schema import dag_run, worker
 from tests.store.flow import TEAM, Flow, dag_of, task
 
@@ -129,3 +130,20 @@ def test_not_before_a_retry_a_reschedule_and_a_resumption(flow: Flow):
     flow.wake()
     slots = (WaitingReason.SLOTS, "Is ready; worker 'w1' can take it in a moment\\.")
     expect(flow, run, again=slots, later=slots, asleep=slots)
+
+
+def test_a_dag_that_stays_although_its_file_is_broken_waits_for_its_code(flow: Flow):
+    worker_ = flow.register()
+    other = dag_of("e", task("a"))
+    flow.publish(dag_of("d", task("a")), other, to=worker_, version="v1")
+    flow.publish(other, to=worker_, version="v2", broken=["d.py"])
+    flow.store.write_blocking(flow.heart.deregister, (TEAM, worker_.instance_id))
+    # A worker that starts has no more than its folder holds now.
+    again = flow.register(offers=[Offer(bundle="flows", version="v2")])
+    run = flow.trigger("d")
+    assert flow.take(again) == []
+    gone = r"No live worker offers the version \w{12} of the DAG 'd' \(bundle 'flows'\); start one\."
+    expect(flow, run, a=(WaitingReason.NO_WORKER, gone))
+    flow.publish(dag_of("d", task("a"), task("b")), other, to=again, version="v3")
+    assert [lease.bundle_version for lease in flow.take(again)] == ["v3"]
+    expect(flow, run, a=None)

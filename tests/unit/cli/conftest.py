@@ -5,6 +5,7 @@ from typing import NamedTuple
 import pytest
 
 from crosswind.cli.application import run
+from crosswind.control.v1 import bundles_pb2
 from tests.unit.cli.canned_server import CannedServer
 
 
@@ -18,8 +19,9 @@ class Result(NamedTuple):
 
 @pytest.fixture
 def server() -> Iterator[CannedServer]:
-    """A server that answers what the test says."""
+    """A server that answers what the test says, and has no bundles until the test says so."""
     with CannedServer() as server:
+        server.answer("BundleCatalogService/ListBundles", bundles_pb2.ListBundlesResponse())
         yield server
 
 

@@ -7,6 +7,7 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from crosswind.control.v1 import (
+    bundles_pb2,
     connections_pb2,
     dag_runs_pb2,
     dags_pb2,
@@ -86,6 +87,31 @@ def test_empty_listing_is_an_empty_json_list_and_a_hint(server, ask):
     table = ask("dags", "list")
     assert table.out == ""
     assert "crosswind-worker --dags" in table.err
+
+
+def test_dags_list_says_what_could_not_be_read_and_what_stays_because_of_it(server, ask):
+    problem = bundles_pb2.BundleProblem(source="a.py", line=3, message="It has a syntax error.")
+    broken = bundles_pb2.BundleVersion(bundle="flows", bundle_version="v2", problems=[problem])
+    other = bundles_pb2.BundleVersion(bundle="other", bundle_version="o1", problems=[problem])
+    server.answer(
+        "BundleCatalogService/ListBundles",
+        bundles_pb2.ListBundlesResponse(
+            bundles=[
+                bundles_pb2.Bundle(bundle="flows", current_version=broken),
+                bundles_pb2.Bundle(bundle="other", current_version=other),
+            ]
+        ),
+    )
+    dags = [
+        dags_pb2.Dag(dag_id="a", bundle="flows", bundle_version="v1"),
+        dags_pb2.Dag(dag_id="b", bundle="flows", bundle_version="v2"),
+    ]
+    server.answer("DagService/ListDags", dags_pb2.ListDagsResponse(dags=dags))
+    stays = "flows: a stays as it was last, in version v1."
+    told = "a.py:3: It has a syntax error."
+    assert ask("dags", "list").err.splitlines() == [f"flows: {told}", f"other: {told}", stays]
+    assert ask("dags", "list", "--bundle", "flows").err.splitlines() == [f"flows: {told}", stays]
+    assert ask("dags", "list", "--output", "json").err == ""
 
 
 def test_listing_reads_every_page(server, ask):

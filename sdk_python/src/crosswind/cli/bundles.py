@@ -1,5 +1,6 @@
 """`crosswind bundles`: what workers have published, and what was wrong with it."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import typer
@@ -25,6 +26,11 @@ def list_bundles(session: Session) -> None:
         return
     nothing = "No worker has published a bundle yet."
     print_rows(map(bundle_row, bundles), COLUMNS, output=session.output, spare=SPARE, empty=nothing)
+    note_problems(bundles)
+
+
+def note_problems(bundles: Iterable[Bundle]) -> None:
+    """Says what is wrong with the current versions of bundles."""
     for bundle in bundles:
         for problem in bundle.current_version.problems:
             place = f"{problem.source}:{problem.line}" if problem.line else problem.source or problem.dag_id

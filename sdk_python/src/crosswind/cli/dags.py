@@ -1,21 +1,34 @@
 """`crosswind dags`: what bundles have published, and starting it; `check` reads a DAG file without any server."""
 
 import json
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from crosswind.cli.bundles import note_problems
 from crosswind.cli.failures import ExitCode, usage_error
-from crosswind.cli.output import Output, make_table, print_json, print_line, print_object, print_rows, print_table
+from crosswind.cli.output import (
+    DIGEST_SHOWN,
+    Output,
+    make_table,
+    note,
+    print_json,
+    print_line,
+    print_object,
+    print_rows,
+    print_table,
+)
 from crosswind.cli.references import run_name
 from crosswind.cli.rows import enum_word, to_object
 from crosswind.cli.runs import follow_run
 from crosswind.cli.session import Session, command
 from crosswind.client.control_client import new_request_id
+from crosswind.control.v1.bundles_pb2 import Bundle, ListBundlesRequest
 from crosswind.control.v1.dag_runs_pb2 import TriggerDagRunRequest
-from crosswind.control.v1.dags_pb2 import GetDagRequest, ListDagsRequest, UpdateDagRequest
+from crosswind.control.v1.dags_pb2 import Dag, GetDagRequest, ListDagsRequest, UpdateDagRequest
 from crosswind.control.v1.states_pb2 import RunState
 from crosswind.value.v1.value_pb2 import Payload
 
@@ -36,10 +49,10 @@ def list_dags(
     tag: Annotated[list[str] | None, typer.Option(help="Only DAGs with this tag. May be repeated.")] = None,
     bundle: Annotated[str, typer.Option(help="Only DAGs of this bundle.")] = "",
 ) -> None:
-    """Lists the DAGs."""
+    """Lists the DAGs, and says which sources of their bundles could not be read."""
     client = session.client
     request = ListDagsRequest(dag_id_contains=containing, tags=tag or [], bundle=bundle)
-    dags = client.list_rows(client.dags.ListDags, request, "dags")
+    dags = list(client.list_rows(client.dags.ListDags, request, "dags"))
     print_rows(
         map(to_object, dags),
         COLUMNS,
@@ -47,6 +60,9 @@ def list_dags(
         spare=SPARE,
         empty="There are no such DAGs: a worker publishes them, `crosswind-worker --dags DIR`.",
     )
+    if session.output is Output.TABLE:
+        bundles = client.list_rows(client.bundles.ListBundles, ListBundlesRequest(), "bundles")
+        _note_broken([each for each in bundles if bundle in ("", each.bundle)], dags)
 
 
 @command(app, "show")
@@ -152,6 +168,15 @@ def parse_object(text: str, option: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise usage_error(f'{option} must be a JSON object such as \'{{"name": "value"}}\'.')
     return value
+
+
+def _note_broken(bundles: Sequence[Bundle], dags: Iterable[Dag]) -> None:
+    """Says what is wrong with bundles, and which of the DAGs stay as they were last because of it."""
+    note_problems(bundles)
+    versions = {bundle.bundle: bundle.current_version.bundle_version for bundle in bundles}
+    for dag in dags:
+        if dag.bundle_version != versions.get(dag.bundle, dag.bundle_version):
+            note(f"{dag.bundle}: {dag.dag_id} stays as it was last, in version {dag.bundle_version[:DIGEST_SHOWN]}.")
 
 
 def _set_paused(session: Session, dag: str, *, paused: bool) -> None:

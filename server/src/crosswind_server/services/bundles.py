@@ -290,7 +290,10 @@ class Bundles:
         dags.add_versions(uow, new)
 
     def _make_current(self, uow: UnitOfWork, team: str, bundle: str, version: str) -> None:
-        """Let new runs begin with a version: its DAGs become active with it, those that it lacks inactive."""
+        """Let new runs begin with a version: its DAGs become active with it, those that it lacks inactive.
+
+        One that may be in a source that could not be read, or that was refused, is not gone: it stays as it was last.
+        """
         bundles.set_current(uow, team, bundle, version)
         held = {row.dag_id: row.dag_version_id for row in dags.versions_in(uow, team, bundle, version)}
         dags.put(
@@ -309,7 +312,10 @@ class Bundles:
                 for dag_id, dag_version_id in sorted(held.items())
             ],
         )
-        dags.deactivate_others(uow, team, bundle, list(held))
+        errors = bundles.source_errors(uow, team, bundle, version)
+        # A manifest does not say which source its DAGs came from, nor which one a broken source had.
+        if all(row.dag_id for row in errors):
+            dags.deactivate_others(uow, team, bundle, {*held, *(row.dag_id for row in errors)})
 
 
 def _owned_by_other(dag_id: str, bundle: str) -> Refused:

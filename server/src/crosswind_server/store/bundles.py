@@ -64,10 +64,11 @@ def add_source_errors(uow: UnitOfWork, rows: Sequence[RowValues]) -> None:
     uow.dialect.insert_ignore(source_error, rows, ["team", "bundle", "version", "dag_id", "source"])
 
 
-def clear_source_errors(uow: UnitOfWork, team: str, name: str, version: str) -> None:
-    """Forget the errors of a version that is published anew."""
+def source_errors(uow: UnitOfWork, team: str, name: str, version: str) -> Sequence[Row[Any]]:
+    """The `dag_id` of each DAG of a version that was refused, and an empty one for each source that was not read."""
     e = source_error.c
-    uow.execute(delete(source_error).where(e.team == team, e.bundle == name, e.version == version))
+    query = select(e.dag_id).where(e.team == team, e.bundle == name, e.version == version)
+    return uow.execute(query).all()
 
 
 def offer(uow: UnitOfWork, instance_id: str, team: str, versions: Collection[tuple[str, str]]) -> None:

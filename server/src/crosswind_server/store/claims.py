@@ -164,12 +164,43 @@ def assign(uow: UnitOfWork, rows: Sequence[RowValues]) -> None:
 
 
 _IS_OUTDATED = or_(bundle.c.current_version.is_(None), bundle.c.current_version != worker_bundle.c.version)
+_in_current = bundle_offer.alias("in_current")
+# New runs begin with what it holds, because the bundle's current version could not read it.
+_NEEDED_BY_NEW_RUNS = (
+    select(1)
+    .select_from(dag)
+    .join(
+        bundle_offer,
+        and_(
+            bundle_offer.c.team == dag.c.team,
+            bundle_offer.c.bundle == dag.c.bundle,
+            bundle_offer.c.offer_key == literal_column("'dag:'").concat(dag.c.current_version_id),
+        ),
+    )
+    .where(
+        dag.c.team == worker_bundle.c.team,
+        dag.c.bundle == worker_bundle.c.bundle,
+        dag.c.active.is_(True),
+        bundle_offer.c.version == worker_bundle.c.version,
+        ~select(1)
+        .where(
+            _in_current.c.team == bundle_offer.c.team,
+            _in_current.c.bundle == bundle_offer.c.bundle,
+            _in_current.c.version == bundle.c.current_version,
+            _in_current.c.offer_key == bundle_offer.c.offer_key,
+        )
+        .exists(),
+    )
+    .correlate(worker_bundle, bundle)
+    .exists()
+)
 _RETIRABLE = (
     select(worker_bundle.c.instance_id, worker_bundle.c.bundle, worker_bundle.c.version)
     .join(bundle, and_(bundle.c.team == worker_bundle.c.team, bundle.c.name == worker_bundle.c.bundle))
     .where(
         guards.is_among(worker_bundle.c.instance_id, "ids"),
         _IS_OUTDATED,
+        ~_NEEDED_BY_NEW_RUNS,
         ~select(1)
         .select_from(attempt)
         .where(
@@ -212,7 +243,7 @@ _OUTDATED = (
 
 
 def retirable(uow: UnitOfWork, instance_ids: Collection[str]) -> Sequence[Row[Any]]:
-    """Versions that workers offer although they are not current and no active run needs them."""
+    """Versions that workers offer although they are not current and neither active runs nor new ones need them."""
     if not instance_ids:
         return []
     named = {"ids": list(instance_ids)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Row, and_, func, select, update
+from sqlalchemy import Row, and_, func, literal, select, update
 
 from crosswind_server.store.schema import (
     bundle,
@@ -21,6 +21,28 @@ from crosswind_server.store.unit_of_work import UnitOfWork
 
 LIVE_WORKERS = ("active", "draining")
 
+_holding = bundle_offer.alias("holding")
+_holds_it = and_(
+    _holding.c.team == dag.c.team,
+    _holding.c.bundle == dag.c.bundle,
+    _holding.c.offer_key == literal("dag:").concat(dag.c.current_version_id),
+)
+_in_current = select(_holding.c.version).where(_holds_it, _holding.c.version == bundle.c.current_version)
+# One that the bundle's current version lacks, because it could not read it or because it is gone.
+_in_newest = (
+    select(bundle_version.c.version)
+    .join(
+        _holding,
+        and_(
+            bundle_version.c.team == _holding.c.team,
+            bundle_version.c.bundle == _holding.c.bundle,
+            bundle_version.c.version == _holding.c.version,
+        ),
+    )
+    .where(_holds_it)
+    .order_by(bundle_version.c.created_time.desc(), bundle_version.c.version)
+    .limit(1)
+)
 _DAG = select(
     dag.c.dag_id,
     dag.c.bundle,
@@ -29,7 +51,7 @@ _DAG = select(
     dag.c.active,
     dag.c.created_time,
     dag.c.updated_time,
-    bundle.c.current_version.label("bundle_version"),
+    func.coalesce(_in_current.scalar_subquery(), _in_newest.correlate(dag).scalar_subquery()).label("bundle_version"),
 ).outerjoin(bundle, and_(bundle.c.team == dag.c.team, bundle.c.name == dag.c.bundle))
 
 

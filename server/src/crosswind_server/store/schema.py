@@ -102,7 +102,8 @@ dag = Table(
     Column("bundle", String(250), nullable=False),
     Column("current_version_id", String(64), nullable=False),
     flag_column("paused"),
-    # False once a newer version of its bundle no longer holds it: its runs stay readable, new ones are refused.
+    # False once a newer version of its bundle no longer holds it: its runs stay readable, new ones are refused. A
+    # version with errors may lack it without ending it; `current_version_id` is then one of an older bundle version.
     flag_column("active", default=True),
     time_column("created_time"),
     time_column("updated_time"),

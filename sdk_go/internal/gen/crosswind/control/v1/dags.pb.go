@@ -31,7 +31,8 @@ type Dag struct {
 	DagId string `protobuf:"bytes,1,opt,name=dag_id,json=dagId,proto3" json:"dag_id,omitempty"`
 	// The bundle that owns it. [WORKER-1]
 	Bundle string `protobuf:"bytes,2,opt,name=bundle,proto3" json:"bundle,omitempty"`
-	// The bundle version whose manifest is current.
+	// The bundle version with which new runs begin: the bundle's current one. Where that one lacks the DAG, because it has
+	// errors or because the DAG is gone, the newest that has it. [WORKER-1]
 	BundleVersion string `protobuf:"bytes,3,opt,name=bundle_version,json=bundleVersion,proto3" json:"bundle_version,omitempty"`
 	// The current version: new runs begin with it.
 	DagVersionId string `protobuf:"bytes,4,opt,name=dag_version_id,json=dagVersionId,proto3" json:"dag_version_id,omitempty"`
@@ -52,7 +53,7 @@ type Dag struct {
 	// Languages of its tasks, such as `python`, sorted. A task of another bundle that no worker has offered yet adds
 	// none.
 	Languages []string `protobuf:"bytes,12,rep,name=languages,proto3" json:"languages,omitempty"`
-	// True when a live worker offers the current bundle version.
+	// True when a live worker offers `dag_version_id`.
 	Offered bool `protobuf:"varint,13,opt,name=offered,proto3" json:"offered,omitempty"`
 	// The run created last. Empty: there is none.
 	LatestRunId string `protobuf:"bytes,14,opt,name=latest_run_id,json=latestRunId,proto3" json:"latest_run_id,omitempty"`
@@ -64,7 +65,8 @@ type Dag struct {
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,17,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// When its current version or `paused` changed last.
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,18,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
-	// True when the bundle's current version no longer has this DAG: no run is created, and those that run go on.
+	// True when the bundle's current version no longer has this DAG, and no error of that version may be the cause: no run
+	// is created, and those that run go on.
 	Removed       bool `protobuf:"varint,19,opt,name=removed,proto3" json:"removed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -1334,7 +1334,7 @@ type Directive_MoveAway struct {
 }
 
 type Directive_RetireBundle struct {
-	// No run needs a version of a bundle any more.
+	// Neither active nor new runs need a version of a bundle any more.
 	RetireBundle *RetireBundleDirective `protobuf:"bytes,4,opt,name=retire_bundle,json=retireBundle,proto3,oneof"`
 }
 

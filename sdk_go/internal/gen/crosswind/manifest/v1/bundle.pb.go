@@ -36,7 +36,8 @@ type Manifest struct {
 	Dags []*SerializedDag `protobuf:"bytes,5,rep,name=dags,proto3" json:"dags,omitempty"`
 	// Entry points that other bundles' DAGs may refer to.
 	OfferedTasks []*OfferedTask `protobuf:"bytes,6,rep,name=offered_tasks,json=offeredTasks,proto3" json:"offered_tasks,omitempty"`
-	// Sources of the bundle that could not be read, so that people see why a DAG is missing. The rest of the bundle stands.
+	// Sources of the bundle that could not be read, so that people see why a DAG is missing. The rest of the bundle stands,
+	// and while there are any, no DAG that is missing is taken for deleted. [WORKER-1]
 	SourceErrors  []*SourceError `protobuf:"bytes,7,rep,name=source_errors,json=sourceErrors,proto3" json:"source_errors,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
