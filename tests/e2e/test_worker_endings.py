@@ -1,5 +1,6 @@
 """How a worker ends tasks, its work and itself: partitions, draining, signals, timeouts. [LEASE-1] [STOP-1]"""
 
+import re
 import time
 import uuid
 
@@ -10,6 +11,7 @@ from crosswind.execution.v1 import worker_service_pb2
 from tests.e2e.support.cluster import Cluster, one_task
 from tests.e2e.support.servers import Pace
 from tests.e2e.support.special_dags import write_special
+from tests.postgres import PostgresServer
 
 
 def pause(cluster: Cluster, worker: str, paused: bool) -> None:
@@ -54,6 +56,26 @@ def test_task_runs_on_through_a_partition_and_its_outcome_is_taken(cluster):
     assert cluster.control.attempt_states("one", run, "work") == ["SUCCEEDED"]
     assert cluster.control.xcom("one", run, "work") == b"7"
     assert "still at work" in cluster.control.read_log("one", run, "work")
+
+
+def test_worker_says_that_only_the_database_is_away(worker_kind, clusters, tmp_path):
+    with PostgresServer() as postgres:
+        cluster = Cluster(worker_kind, postgres.create_database(), tmp_path)
+        clusters.append(cluster)
+        cluster.write(one_task())
+        worker = cluster.start_worker()
+        run = cluster.control.trigger("one")
+        puppet = cluster.stage.enter("work")
+        since = worker.mark()
+        postgres.stop(immediate=True)
+        address = re.escape(cluster.server.address)
+        worker.wait_for(rf"{address} answers, but cannot use its database now \(DATABASE_UNAVAILABLE\): ", since=since)
+        puppet.succeed(7)
+        postgres.start()
+        worker.wait_for(rf"{address} can use its database again, after ", since=since)
+        assert cluster.control.wait_run("one", run) == "SUCCEEDED"
+        assert cluster.control.attempt_states("one", run, "work") == ["SUCCEEDED"]
+        assert "cannot be reached" not in worker.log
 
 
 def test_drain_that_takes_too_long_gives_its_tasks_to_others(cluster):

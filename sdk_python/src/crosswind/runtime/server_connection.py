@@ -88,6 +88,7 @@ class ServerConnection:
         self._closing: set[asyncio.Task[None]] = set()
         self.token = ""
         self._is_up: bool | None = None
+        self._lacks_database = False
         self._recovered = asyncio.Event()
 
     @property
@@ -155,7 +156,7 @@ class ServerConnection:
         try:
             answer: bytes = await method(request, timeout=timeout, metadata=tuple(metadata))
         except grpc.aio.AioRpcError as error:
-            problem = _to_call_error(error)
+            problem = to_call_error(error)
             if is_unreachable(problem):
                 # Whether both sides speak TLS shows at the first call; later ones have other causes.
                 self._note_down(problem, await self._explain_handshake(problem) if self._is_up is None else None)
@@ -227,24 +228,33 @@ class ServerConnection:
         return await asyncio.to_thread(explain)
 
     def _note_down(self, error: CallError, explanation: str | None = None) -> None:
+        lacks_database = error.reason == "DATABASE_UNAVAILABLE"
+        if self._is_up is False and lacks_database is self._lacks_database:
+            return
+        self._lacks_database = lacks_database
         if self._is_up is not False:
             self._is_up = False
             self._recovered = asyncio.Event()
             self._down_since = time.monotonic()
-            # gRPC names every attempt and address; the last part is what happened.
-            cause = error.message.rsplit(": ", 1)[-1].lower() if not error.reason else error.message
-            what = explanation or (
-                "is stopping" if error.reason == "SERVER_STOPPING" else f"cannot be reached: {cause}"
+        if lacks_database:
+            _log.warning(
+                "The server at %s answers, but cannot use its database now (%s): %s Trying again until it can.",
+                self.address,
+                error.reason,
+                error.message,
             )
-            _log.warning("The server at %s %s; trying again until it answers.", self.address, what.rstrip("."))
+            return
+        # gRPC names every attempt and address; the last part is what happened.
+        cause = error.message.rsplit(": ", 1)[-1].lower() if not error.reason else error.message
+        what = explanation or ("is stopping" if error.reason == "SERVER_STOPPING" else f"cannot be reached: {cause}")
+        _log.warning("The server at %s %s; trying again until it answers.", self.address, what.rstrip("."))
 
     def _note_up(self) -> None:
         if self._is_up is None:
             _log.info("Connected to the server at %s.", self.address)
         else:
-            _log.info(
-                "Connected to the server at %s again, after %.1f s.", self.address, time.monotonic() - self._down_since
-            )
+            what = "The server at %s can use its database" if self._lacks_database else "Connected to the server at %s"
+            _log.info(what + " again, after %.1f s.", self.address, time.monotonic() - self._down_since)
         self._is_up = True
         self._recovered.set()
 
@@ -276,7 +286,8 @@ def seconds(duration: Duration) -> float:
     return duration.seconds + duration.nanos / 1e9
 
 
-def _to_call_error(error: grpc.aio.AioRpcError) -> CallError:
+def to_call_error(error: grpc.aio.AioRpcError) -> CallError:
+    """The error of a call in terms that need no gRPC."""
     code: int = error.code().value[0]
     for key, value in error.trailing_metadata() or ():
         if key == _STATUS_DETAILS and isinstance(value, bytes):
