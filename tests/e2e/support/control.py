@@ -10,6 +10,7 @@ import grpc
 from google.protobuf import duration_pb2
 from google.rpc import error_details_pb2, status_pb2
 
+from crosswind.client.dialling import dialling_options
 from crosswind.control.v1 import (
     connections_pb2,
     connections_pb2_grpc,
@@ -38,9 +39,7 @@ API_VERSION = "2026-12-01"
 FINAL_RUN_STATES = ("SUCCEEDED", "FAILED", "CANCELLED")
 _OPTIONS = [
     # A server that comes back is found at once, not after gRPC's own back-off of seconds.
-    ("grpc.initial_reconnect_backoff_ms", 50),
-    ("grpc.min_reconnect_backoff_ms", 50),
-    ("grpc.max_reconnect_backoff_ms", 200),
+    *dialling_options(first=0.05, longest=0.2),
     ("grpc.enable_http_proxy", 0),
 ]
 

@@ -11,14 +11,13 @@ from typing import Any, NoReturn, Self
 
 import grpc
 
+from crosswind.client.dialling import dialling_options
 from tests.e2e.support.processes import PATIENCE
 
 _OPTIONS = [
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", -1),
-    ("grpc.initial_reconnect_backoff_ms", 50),
-    ("grpc.min_reconnect_backoff_ms", 50),
-    ("grpc.max_reconnect_backoff_ms", 200),
+    *dialling_options(first=0.05, longest=0.2),
     ("grpc.so_reuseport", 0),
     ("grpc.enable_http_proxy", 0),
     ("grpc.http2.min_ping_interval_without_data_ms", 1000),

@@ -14,6 +14,7 @@ import grpc
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
+from crosswind.client.dialling import dialling_options
 from crosswind.client.tls import Tls, explain_handshake
 from crosswind.control.v1 import (
     bundles_pb2_grpc,
@@ -107,9 +108,7 @@ class ControlClient:
         options: list[tuple[str, str | int]] = [
             ("grpc.max_receive_message_length", MESSAGE_BYTES),
             ("grpc.max_send_message_length", MESSAGE_BYTES),
-            ("grpc.initial_reconnect_backoff_ms", int(BACKOFF_FIRST_SECONDS * 1000)),
-            ("grpc.min_reconnect_backoff_ms", int(BACKOFF_FIRST_SECONDS * 1000)),
-            ("grpc.max_reconnect_backoff_ms", int(BACKOFF_LONGEST_SECONDS * 1000)),
+            *dialling_options(first=BACKOFF_FIRST_SECONDS, longest=BACKOFF_LONGEST_SECONDS),
         ]
         if tls is None:
             self._channel = grpc.insecure_channel(address, options=options)

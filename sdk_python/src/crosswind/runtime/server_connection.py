@@ -19,6 +19,7 @@ import grpc.aio
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 
+from crosswind.client.dialling import dialling_options
 from crosswind.client.errors import (
     CANCELLED,
     DEADLINE_EXCEEDED,
@@ -206,9 +207,7 @@ class ServerConnection:
             ("grpc.max_receive_message_length", _RECEIVE_BYTES),
             ("grpc.max_send_message_length", -1),
             # When to try again is decided here, not in the library; it is to be ready by then.
-            ("grpc.initial_reconnect_backoff_ms", 100),
-            ("grpc.min_reconnect_backoff_ms", 100),
-            ("grpc.max_reconnect_backoff_ms", 1000),
+            *dialling_options(first=0.1, longest=1.0),
             ("grpc.enable_retries", 0),
         ]
         if self._keepalive > 0:
