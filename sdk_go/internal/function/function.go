@@ -56,6 +56,9 @@ type Field struct {
 type Function struct {
 	// Name is the function's, good as an id. Empty: it has none.
 	Name string
+	// Plain says that the function is nothing but its code: two of one name and code are one. A closure or method value
+	// holds more.
+	Plain bool
 	// Parameters are all of them.
 	Parameters []Parameter
 	// Values are the types of the value parameters. A variadic one stands last, as the type of one value.
@@ -93,7 +96,8 @@ func Analyze(given any) (function *Function, problems []string) {
 	if reflected.IsNil() {
 		return &Function{}, []string{"is given a nil function; pass one that is set"}
 	}
-	reader := &reader{function: &Function{Func: reflected, Name: nameOf(reflected)}}
+	name, plain := nameOf(reflected)
+	reader := &reader{function: &Function{Func: reflected, Name: name, Plain: plain}}
 	signature := reflected.Type()
 	for index := range signature.NumIn() {
 		reader.readParameter(index, signature.In(index), signature.IsVariadic() && index == signature.NumIn()-1)
@@ -269,25 +273,25 @@ var (
 	closure    = regexp.MustCompile(`\.func\d+(\.|$)|\.gowrap\d+|\.glob\.`)
 )
 
-// nameOf is a function's own name. Empty for one that has none, such as a closure.
-func nameOf(function reflect.Value) string {
+// nameOf is a function's own name, empty for one that has none, such as a closure; and whether it is plain.
+func nameOf(function reflect.Value) (name string, plain bool) {
 	found := runtime.FuncForPC(function.Pointer())
 	if found == nil {
-		return ""
+		return "", false
 	}
-	full := strings.TrimSuffix(found.Name(), "-fm") // a method value
+	full, isMethod := strings.CutSuffix(found.Name(), "-fm")
 	if cut := strings.Index(full, "["); cut >= 0 {
 		full = full[:cut] // an instance of a generic function
 	}
 	full = full[strings.LastIndex(full, "/")+1:]
 	if closure.MatchString(full) {
-		return ""
+		return "", false
 	}
-	name := full[strings.LastIndex(full, ".")+1:]
+	name = full[strings.LastIndex(full, ".")+1:]
 	if !identifier.MatchString(name) {
-		return ""
+		return "", false
 	}
-	return name
+	return name, !isMethod && !strings.Contains(found.Name(), "[")
 }
 
 func describe(given reflect.Value) string {

@@ -146,7 +146,7 @@ func Result(value reflect.Value) (payload *valuepb.Payload, size int, err error)
 // base64. Its error is ErrNotEncodable, and names the item.
 func ItemsOf(value reflect.Value) (items [][]byte, isList bool, err error) {
 	for value.Kind() == reflect.Interface || value.Kind() == reflect.Pointer {
-		if value.IsNil() || marshalsItself(value.Type()) {
+		if value.IsNil() || MarshalsItself(value.Type()) {
 			return nil, false, nil
 		}
 		value = value.Elem()
@@ -169,10 +169,10 @@ func ItemsOf(value reflect.Value) (items [][]byte, isList bool, err error) {
 
 // IsList says whether values of a type are certainly written as a JSON list.
 func IsList(t reflect.Type) bool {
-	if (t.Kind() != reflect.Slice && t.Kind() != reflect.Array) || marshalsItself(t) {
+	if (t.Kind() != reflect.Slice && t.Kind() != reflect.Array) || MarshalsItself(t) {
 		return false
 	}
-	return t.Kind() == reflect.Array || t.Elem().Kind() != reflect.Uint8 || marshalsItself(reflect.PointerTo(t.Elem()))
+	return t.Kind() == reflect.Array || t.Elem().Kind() != reflect.Uint8 || MarshalsItself(reflect.PointerTo(t.Elem()))
 }
 
 var (
@@ -182,7 +182,8 @@ var (
 	textUnmarshaler = reflect.TypeFor[encoding.TextUnmarshaler]()
 )
 
-func marshalsItself(t reflect.Type) bool {
+// MarshalsItself says whether a type decides itself how it is written.
+func MarshalsItself(t reflect.Type) bool {
 	return t.Implements(jsonMarshaler) || t.Implements(textMarshaler)
 }
 

@@ -10,7 +10,7 @@ import (
 // "has a field Done of type chan int, which ...". Empty: values can be written.
 func FaultInEncoding(t reflect.Type) string {
 	return findFault(t, "", nil, func(t reflect.Type) bool {
-		return marshalsItself(t) || marshalsItself(reflect.PointerTo(t))
+		return MarshalsItself(t) || MarshalsItself(reflect.PointerTo(t))
 	}, false)
 }
 
