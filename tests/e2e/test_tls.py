@@ -93,6 +93,37 @@ def test_who_does_not_speak_it_or_does_not_trust_it_is_told_so(cluster, tmp_path
     worker = cluster.worker("plain")
     worker.start()
     worker.wait_for(f"The server at {address} speaks TLS only: give --tls, .*; trying again until it answers")
+    mistaken = cluster.worker("mistaken", options=["--tls-ca", other])
+    mistaken.start()
+    mistaken.wait_for(f"{untrusted} that made it with --tls-ca; trying again until it answers")
+    mistaken.terminate()
+    assert mistaken.wait() == 0
+    # gRPC's own lines do not stand around it, unless somebody wants them.
+    assert "andshake failed" not in mistaken.log
+    wordy = cluster.worker("wordy", options=["--tls-ca", other], environment={"GRPC_VERBOSITY": "INFO"})
+    wordy.start()
+    wordy.wait_for("Handshake failed")
+
+
+ASKS = """
+import os
+from crosswind import DAG, task
+@task
+def ask() -> None:
+    print("verbosity", os.environ.get("GRPC_VERBOSITY"))
+with DAG("asks"):
+    ask()
+"""
+
+
+@pytest.mark.parametrize("certificate", ["the address"], indirect=True)
+def test_tasks_do_not_inherit_that_their_worker_silences_grpc(cluster):
+    (cluster.dags / "asks.py").write_text(ASKS)
+    with make_worker(cluster) as worker:
+        worker.wait_for(r"On offer: \S+ \S")
+        done = cluster.command("dags", "trigger", "asks", "--run-id", "r1", "--wait")
+        assert done.returncode == 0, done.stderr
+        assert "verbosity None" in cluster.command("tasks", "logs", "asks/r1", "ask").stdout
 
 
 @pytest.mark.parametrize("certificate", ["a name elsewhere"], indirect=True)
