@@ -8,6 +8,7 @@ from crosswind.bundle.v1 import bundle_service_pb2
 from crosswind.client.errors import NOT_FOUND, CallError
 from crosswind.execution.v1 import lease_pb2, logs_pb2, outcome_pb2
 from crosswind.runtime.executor import TaskEnd
+from crosswind.runtime.masking import Masker
 from crosswind.runtime.zygote_process import ZygoteProcess
 
 DAG_FILE = """
@@ -141,6 +142,7 @@ class RecordingHost:
         self.records: list[logs_pb2.LogRecord] = []
         self.output: dict[int, bytes] = {logs_pb2.LogRecord.SOURCE_STDOUT: b"", logs_pb2.LogRecord.SOURCE_STDERR: b""}
         self.calls: list[str] = []
+        self.maskers: list[Masker] = []
         self._changed = asyncio.Event()
 
     async def forward(self, method: str, request: bytes, timeout: float | None) -> bytes:
@@ -155,7 +157,13 @@ class RecordingHost:
         if key == "missing":
             raise CallError(NOT_FOUND, "VARIABLE_NOT_FOUND", "There is no variable missing.")
         variable = lease_pb2.Variable(key=key, value=f"value of {key}")
+        for masker in self.maskers if key == "secret" else ():
+            masker.add_variable(variable)
         return task_service_pb2.GetVariableResponse(variable=variable).SerializeToString()
+
+    def share_secrets(self, masker: Masker) -> None:
+        """Takes note of the masker, with which the value of the variable `secret` is registered."""
+        self.maskers.append(masker)
 
     def write_logs(self, request: bytes) -> None:
         """Keeps records."""

@@ -131,3 +131,13 @@ def test_a_secret_counts_from_when_it_is_added():
     assert masker.mask("first second") == f"{MASK} second"
     masker.add("second")
     assert masker.mask("first second") == f"{MASK} {MASK}"
+
+
+def test_secrets_are_shared_with_the_masker_of_a_process():
+    shared, first, second = Masker(), masker_of("early"), Masker()
+    first.share_with(shared)
+    second.share_with(shared)
+    first.share_with(shared)
+    second.add("later\nin two lines")
+    assert shared.mask("early later in two lines") == f"{MASK} {MASK} {MASK}"
+    assert first.mask("later") == "later"

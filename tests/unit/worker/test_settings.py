@@ -6,6 +6,7 @@ import pytest
 from crosswind.client.discovery import find_server, with_port
 from crosswind.runtime.settings import SettingsError, WorkerSettings, read_settings
 from crosswind.runtime.worker_command import EXIT_SETTINGS, main
+from tests.unit.worker.plugin_files import pack
 
 
 @pytest.fixture
@@ -132,13 +133,22 @@ def test_bundles_are_named_after_their_folder_or_as_told(place):
     }
 
 
+def test_a_packed_bundle_is_known_by_its_end_and_has_its_own_name(place):
+    pack(place / "any.py", b"program", bundle="flights_go")
+    found = read(place, "--bundle", "flights_go=any.py", "--bundle", "one.py")
+    assert [(source.name, source.packed) for source in found.bundles] == [("flights_go", True), ("one", False)]
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
         (["--dags", "missing"], "there is no folder"),
         (["--bundle", "missing.py"], "there is no file"),
         (["--bundle", "dags"], "is a folder"),
-        (["--bundle", "binary"], "is an executable"),
+        (["--bundle", "binary"], "is neither a Python file (.py) nor a packed bundle"),
+        (["--bundle", "damaged"], "damaged cannot be used: it is damaged: its checksum is another"),
+        (["--bundle", "other=packed"], "is the bundle `kit`; the name of a packed bundle is in its code"),
+        (["--bundle", "packed", "--bundle", "packed"], "there is a bundle `kit` already"),
         (["--dags", "dags", "--dags", "dags"], "there is a bundle `dags` already"),
         (["--dags", "bad name=dags"], "is no name for a bundle"),
         (["--slots", "0"], "slots are 1 to 10,000"),
@@ -152,6 +162,8 @@ def test_bundles_are_named_after_their_folder_or_as_told(place):
 def test_a_wrong_setting_is_one_sentence(place, arguments, sentence):
     (place / "binary").write_bytes(b"\x7fELF")
     (place / "binary").chmod(0o755)
+    pack(place / "packed", b"program")
+    (place / "damaged").write_bytes((place / "packed").read_bytes().replace(b"program", b"pr0gram"))
     with pytest.raises(SettingsError) as caught:
         read(place, *arguments)
     assert sentence in str(caught.value)

@@ -193,6 +193,10 @@ class Attempt:
                 self._masker.add_connection(task_service_pb2.GetConnectionResponse.FromString(answer).connection)
             return answer
 
+    def share_secrets(self, masker: Masker) -> None:
+        """See `TaskHost.share_secrets`."""
+        self._masker.share_with(masker)
+
     def write_logs(self, request: bytes) -> None:
         """See `TaskHost.write_logs`."""
         self._attempt_log.write_records(request)
@@ -252,7 +256,7 @@ class Attempt:
             self._ending,
             context=self._context,
             killed=self._killed,
-            stderr_tail=self._attempt_log.stderr_tail(),
+            stderr_tail=end.stderr_tail or self._attempt_log.stderr_tail(),
         )
 
     async def _finish(self, outcome: outcome_pb2.Outcome) -> None:

@@ -1,6 +1,6 @@
-"""Folders and files of DAGs that a worker watches: a zygote for each version, a new one for each change.
+"""Folders and files of DAGs, and packed bundles, that a worker watches: an executor a version, a new one a change.
 
-How a zygote works belongs to `zygote_process.py`; what the server is told to `publishing.py`.
+How tasks are run belongs to `zygote_process.py` and `plugin_executor.py`; what the server is told to `publishing.py`.
 """
 
 from __future__ import annotations
@@ -8,14 +8,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import shutil
+import tempfile
 from collections.abc import Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from crosswind.author.bundle import bundle_digest
 from crosswind.manifest.v1 import bundle_pb2
 from crosswind.runtime.executor import Executor, ExecutorGone
+from crosswind.runtime.packed_bundle import PackedBundleDamaged, copy_packed, read_packed
+from crosswind.runtime.plugin_executor import PluginExecutor
 from crosswind.runtime.zygote_process import ZygoteBroken, ZygoteProcess
 
 _WATCH_SECONDS: Final = 0.5
@@ -33,17 +37,37 @@ class BundleSource:
     Args:
         name: of the bundle.
         path: its folder, or its only file.
+        packed: whether it is a file that `packed_bundle.py` reads, and no Python.
     """
 
     name: str
     path: Path
+    packed: bool = False
+
+
+class BundleExecutor(Executor, Protocol):
+    """Runs tasks of one version until it is closed."""
+
+    manifest: bundle_pb2.Manifest
+    ended: asyncio.Future[str]
+    """Done when it can run no more tasks; its result is a sentence."""
+
+    @property
+    def child_count(self) -> int:
+        """Tasks that have not ended."""
+
+    def rest(self) -> None:
+        """Gives back what it can do without while no task runs and none is likely."""
+
+    async def close(self) -> None:
+        """Ends it, and whatever still runs below it; returns when all of it is gone."""
 
 
 @dataclass
 class _Version:
     name: str
     version: str
-    zygote: ZygoteProcess
+    executor: BundleExecutor
     retired: bool = False
     closing: bool = False
 
@@ -65,12 +89,15 @@ class WatchedBundles:
 
     Args:
         sources: where they are; names are unique.
-        import_timeout: how long an import may take, in seconds.
+        import_timeout: how long an import may take, or a packed bundle's process until it serves, in seconds.
+        copies: a folder for the copies of packed bundles that run, nobody else's. None: a temporary one.
     """
 
-    def __init__(self, sources: Sequence[BundleSource], *, import_timeout: float) -> None:
+    def __init__(self, sources: Sequence[BundleSource], *, import_timeout: float, copies: Path | None = None) -> None:
         self._watched = {source.name: _Watched(source) for source in sources}
         self._import_timeout = import_timeout
+        self._copies = copies
+        self._temporary: Path | None = None
         self._versions: dict[tuple[str, str], _Version] = {}
         self._changed = asyncio.Event()
         self._observed: dict[str, str] = {}
@@ -78,7 +105,7 @@ class WatchedBundles:
 
     def manifests(self) -> list[bundle_pb2.Manifest]:
         """See `Offerings.manifests`."""
-        return [version.zygote.manifest for version in self._versions.values() if not version.closing]
+        return [version.executor.manifest for version in self._versions.values() if not version.closing]
 
     def take_observed(self) -> dict[str, str]:
         """See `Offerings.take_observed`."""
@@ -98,7 +125,7 @@ class WatchedBundles:
             found = self._versions.get((bundle, version))
         if found is None or found.closing:
             raise ExecutorGone(f"This worker does not have version {version} of the bundle {bundle} any more.")
-        return found.zygote
+        return found.executor
 
     def retire(self, bundle: str, version: str) -> None:
         """See `Offerings.retire`."""
@@ -111,9 +138,13 @@ class WatchedBundles:
     def sweep(self) -> None:
         """See `Offerings.sweep`."""
         for found in list(self._versions.values()):
-            if found.retired and not found.closing and found.zygote.child_count == 0:
+            if found.closing or found.executor.child_count:
+                continue
+            if found.retired:
                 found.closing = True
                 self._spawn(self._close_version(found))
+            elif self._watched[found.name].current is not found:
+                found.executor.rest()
 
     async def wait_for_change(self) -> None:
         """See `Offerings.wait_for_change`."""
@@ -122,6 +153,9 @@ class WatchedBundles:
 
     async def run(self) -> None:
         """See `Offerings.run`."""
+        if self._copies is not None:
+            # What a worker that was killed left behind.
+            await asyncio.to_thread(shutil.rmtree, self._copies, ignore_errors=True)
         async with asyncio.TaskGroup() as group:
             for watched in self._watched.values():
                 group.create_task(self._watch(watched))
@@ -132,8 +166,10 @@ class WatchedBundles:
             found.closing = True
         for task in list(self._background):
             task.cancel()
-        await asyncio.gather(*(found.zygote.close() for found in self._versions.values()))
+        await asyncio.gather(*(found.executor.close() for found in self._versions.values()))
         self._versions.clear()
+        if self._temporary is not None:
+            await asyncio.to_thread(shutil.rmtree, self._temporary, ignore_errors=True)
 
     async def _watch(self, watched: _Watched) -> None:
         pending: int | None = None
@@ -156,7 +192,7 @@ class WatchedBundles:
         source = watched.source
         watched.signature = signature
         try:
-            version = await asyncio.to_thread(bundle_digest, source.path)
+            version = await asyncio.to_thread(_read_version, source)
             changed = watched.seen not in (None, version)
             watched.seen = version
             if watched.current is not None and watched.current.version == version:
@@ -165,24 +201,39 @@ class WatchedBundles:
             if known is not None and not known.closing:
                 self._take(watched, known, observed=changed)
                 return
-            zygote = await ZygoteProcess.spawn(
-                source.path,
-                source.name,
-                timeout=self._import_timeout,
-                write_line=lambda line: _import_log.info("%s: %s", source.name, line),
-            )
-        except (ZygoteBroken, OSError) as error:
+            executor = await self._open(source)
+        except (ZygoteBroken, PackedBundleDamaged, OSError) as error:
             kept = "" if watched.current is None else f"; version {_short(watched.current.version)} stays on offer"
             _log.error("The bundle %s (%s) could not be read: %s%s.", source.name, source.path, error, kept)
             return
-        found = _Version(source.name, zygote.manifest.bundle_version, zygote)
+        found = _Version(source.name, executor.manifest.bundle_version, executor)
         replaced = self._versions.get((found.name, found.version))
         self._versions[found.name, found.version] = found
         if replaced is not None:
-            self._spawn(replaced.zygote.close())
+            self._spawn(replaced.executor.close())
         self._take(watched, found, observed=changed)
         self._spawn(self._await_end(watched, found))
-        self._report(source, zygote.manifest)
+        self._report(source, executor.manifest)
+        self.sweep()
+
+    async def _open(self, source: BundleSource) -> BundleExecutor:
+        """Makes ready to run what a source holds now."""
+        if source.packed:
+            bundle = await asyncio.to_thread(copy_packed, source.path, self._copies_folder())
+            return PluginExecutor(bundle, start_timeout=self._import_timeout)
+        return await ZygoteProcess.spawn(
+            source.path,
+            source.name,
+            timeout=self._import_timeout,
+            write_line=lambda line: _import_log.info("%s: %s", source.name, line),
+        )
+
+    def _copies_folder(self) -> Path:
+        if self._copies is not None:
+            return self._copies
+        if self._temporary is None:
+            self._temporary = Path(tempfile.mkdtemp(prefix="crosswind-bundles-"))
+        return self._temporary
 
     def _take(self, watched: _Watched, found: _Version, *, observed: bool) -> None:
         if observed:
@@ -197,7 +248,7 @@ class WatchedBundles:
     async def _await_end(self, watched: _Watched, found: _Version) -> None:
         """Starts a zygote again that ended by itself, as long as its sources are what they were."""
         began = asyncio.get_running_loop().time()
-        sentence = await asyncio.shield(found.zygote.ended)
+        sentence = await asyncio.shield(found.executor.ended)
         if found.closing or self._versions.get((found.name, found.version)) is not found:
             return
         del self._versions[found.name, found.version]
@@ -212,7 +263,7 @@ class WatchedBundles:
         watched.signature = None  # read again at the next look
 
     async def _close_version(self, found: _Version) -> None:
-        await found.zygote.close()
+        await found.executor.close()
         self._versions.pop((found.name, found.version), None)
         self._changed.set()
         _log.info(
@@ -230,6 +281,21 @@ class WatchedBundles:
         task = asyncio.create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+
+
+def _read_version(source: BundleSource) -> str:
+    """The version that a source is now.
+
+    Raises:
+        PackedBundleDamaged: it is none that could be run.
+        OSError: it cannot be read.
+    """
+    if not source.packed:
+        return bundle_digest(source.path)
+    manifest = read_packed(source.path).manifest
+    if manifest.bundle != source.name:
+        raise PackedBundleDamaged(f"it is the bundle {manifest.bundle} now: start the worker again to offer that")
+    return manifest.bundle_version
 
 
 def _short(version: str) -> str:

@@ -1,6 +1,6 @@
-"""The seam between an attempt and what runs its task: a forked process, or the caller's own thread.
+"""The seam between an attempt and what runs its task: a forked process, a bundle's process, or the caller's own thread.
 
-Here belong the protocols of both sides. Implementations are `zygote_process.py` and `inline.py`.
+Here belong the protocols of both sides. Implementations are `zygote_process.py`, `plugin_executor.py` and `inline.py`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Protocol
 from crosswind.bundle.v1 import bundle_service_pb2
 from crosswind.client.errors import CallError
 from crosswind.execution.v1 import logs_pb2
+from crosswind.runtime.masking import Masker
 
 
 class ExecutorGone(Exception):
@@ -27,6 +28,8 @@ class TaskEnd:
         exit_code: of the process. None: a signal ended it, or it is not known.
         signal_name: the signal that ended it, such as `SIGKILL`; empty otherwise.
         detail: what else is known of an end without a response, in a sentence.
+        broken: why there was no process that could run the task, in a sentence; empty otherwise.
+        stderr_tail: the last lines of a standard error that is not the task's alone, masked.
         cpu_seconds: user and system time.
         max_memory_bytes: the most resident memory; 0 where not known.
     """
@@ -36,6 +39,8 @@ class TaskEnd:
     exit_code: int | None = None
     signal_name: str = ""
     detail: str = ""
+    broken: str = ""
+    stderr_tail: str = ""
     cpu_seconds: float = 0.0
     max_memory_bytes: int = 0
 
@@ -49,6 +54,9 @@ class TaskHost(Protocol):
         Raises:
             CallError: the call was refused.
         """
+
+    def share_secrets(self, masker: Masker) -> None:
+        """Registers the task's secrets with another masker too, each before the task sees it. [BYTES-1]"""
 
     def write_logs(self, request: bytes) -> None:
         """Takes a serialized `WriteLogsRequest`."""

@@ -28,6 +28,7 @@ class Masker:
 
     def __init__(self) -> None:
         self._secrets: set[str] = set()
+        self._followers: list[Masker] = []
         self._pattern: re.Pattern[str] | None = None
         self._stale = False
 
@@ -39,6 +40,15 @@ class Masker:
         if not found <= self._secrets:
             self._secrets |= found
             self._stale = True
+            for follower in self._followers:
+                follower.add(secret)
+
+    def share_with(self, other: Masker) -> None:
+        """Registers all secrets, those to come too, with another masker: that of a process with several attempts."""
+        if other not in self._followers:
+            self._followers.append(other)
+            for secret in self._secrets:
+                other.add(secret)
 
     def add_variable(self, variable: lease_pb2.Variable) -> None:
         """Registers the value of a variable that is not public; of a JSON value also the strings in it."""

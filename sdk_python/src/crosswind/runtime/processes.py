@@ -80,6 +80,14 @@ def signal_group(group_id: int, number: int) -> None:
         return
 
 
+def signal_name(number: int) -> str:
+    """The name of a signal, such as `SIGKILL`."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"SIG{number}"
+
+
 def _prctl(option: int, value: int) -> None:
     if _libc.prctl(option, ctypes.c_ulong(value), 0, 0, 0) != 0:
         error = ctypes.get_errno()

@@ -17,6 +17,7 @@ from typing import Any, Final
 from crosswind import __version__
 from crosswind.client.discovery import ConfigError, ServerLocation, find_server, load_config, state_home
 from crosswind.runtime.bundles import BundleSource
+from crosswind.runtime.packed_bundle import PackedBundleDamaged, is_packed, read_packed
 
 DEFAULT_SLOTS: Final = 4 * (os.cpu_count() or 1)
 _NAME: Final = re.compile(r"[A-Za-z0-9_.@-]{1,100}")
@@ -35,7 +36,7 @@ class WorkerSettings:
     Args:
         server: where the server is.
         token_file: holds the enrolment token. None: none is known.
-        bundles: folders and files of DAGs.
+        bundles: folders and files of DAGs, and packed bundles.
         queues: to serve. Empty: `default`.
         slots: tasks at the same time, 1 to 10,000.
         name: of the worker. Empty: made up, and kept in the state folder.
@@ -45,7 +46,7 @@ class WorkerSettings:
         log_format: "console" or "json".
         log_level: of the worker's own log, such as "info".
         drain_timeout: how long tasks may take when the worker stops, in seconds. None: as long as they take.
-        import_timeout: how long importing a bundle may take, in seconds.
+        import_timeout: how long importing a bundle may take, or a packed one until it serves, in seconds.
         tls: whether to speak TLS.
         tls_ca: certificates of the authorities to trust. None: the system's.
         tls_server_name: what the server's certificate is to name. Empty: the host that is dialled.
@@ -202,12 +203,14 @@ def _read_sources(folders: Sequence[str], files: Sequence[str], here: Path) -> t
             raise SettingsError(f"{flag} {text}: there is no {'folder' if is_folder else 'file'} {path}.")
         if path.is_dir() and not is_folder:
             raise SettingsError(f"{flag} {text}: {path} is a folder; name folders of DAG files with --dags.")
-        if not is_folder and path.suffix != ".py":
-            what = "is an executable" if os.access(path, os.X_OK) else "is not a Python file"
-            raise SettingsError(
-                f"{flag} {text}: {path} {what}; this worker runs Python DAG files (.py). Bundles that are binaries "
-                f"need a worker that hosts them."
-            )
+        packed = None if is_folder else _read_packed(flag, text, path)
+        if packed is not None:
+            if name not in ("", packed):
+                raise SettingsError(
+                    f"{flag} {text}: {path} is the bundle `{packed}`; the name of a packed bundle is in its code, so "
+                    f"give it as {flag} {path}."
+                )
+            name = packed
         name = name or (path.resolve().name if path.is_dir() else path.stem)
         if not _BUNDLE_NAME.fullmatch(name):
             raise SettingsError(
@@ -218,8 +221,29 @@ def _read_sources(folders: Sequence[str], files: Sequence[str], here: Path) -> t
                 f"{flag} {text}: there is a bundle `{name}` already ({sources[name].path}); give one of them another "
                 f"name, as in {flag} NAME={path}."
             )
-        sources[name] = BundleSource(name=name, path=path)
+        sources[name] = BundleSource(name=name, path=path, packed=packed is not None)
     return tuple(sources.values())
+
+
+def _read_packed(flag: str, text: str, path: Path) -> str | None:
+    """The name of a packed bundle. None: it is a Python file.
+
+    Raises:
+        SettingsError: it is neither.
+    """
+    try:
+        if is_packed(path):
+            return read_packed(path).manifest.bundle
+    except PackedBundleDamaged as error:
+        raise SettingsError(f"{flag} {text}: {path} cannot be used: {error}.") from error
+    except OSError as error:
+        raise SettingsError(f"{flag} {text}: {path} cannot be read: {error.strerror}.") from error
+    if path.suffix == ".py":
+        return None
+    raise SettingsError(
+        f"{flag} {text}: {path} is neither a Python file (.py) nor a packed bundle. A bundle in Go is packed with "
+        f"crosswind-go-pack."
+    )
 
 
 def _split_source(text: str, here: Path) -> tuple[str, Path]:
@@ -292,7 +316,11 @@ _SETTINGS: Final = (
         key="dags", read=str, many=True, metavar="DIR", help="folder of DAG files, a bundle named after it, or NAME=DIR"
     ),
     _Setting(
-        key="bundle", read=str, many=True, metavar="FILE", help="DAG file that is a bundle of its own, or NAME=FILE"
+        key="bundle",
+        read=str,
+        many=True,
+        metavar="FILE",
+        help="packed bundle, or DAG file that is a bundle of its own, or NAME=FILE",
     ),
     _Setting(key="queue", read=_read_name, many=True, metavar="NAME", help="queue to serve", shown="default"),
     _Setting(key="slots", read=_read_slots, default=DEFAULT_SLOTS, metavar="N", help="tasks at the same time"),
@@ -335,7 +363,13 @@ _SETTINGS: Final = (
         help="for running tasks when the worker stops; then they are ended and given to others",
         shown="as long as they take",
     ),
-    _Setting(key="import_timeout", read=_read_seconds, default=60.0, metavar="SECONDS", help="for importing a bundle"),
+    _Setting(
+        key="import_timeout",
+        read=_read_seconds,
+        default=60.0,
+        metavar="SECONDS",
+        help="for importing a bundle, or until a packed one serves",
+    ),
     _Setting(key="tls", read=_read_switch, default=False, help="speak TLS, trusting the system's authorities"),
     _Setting(
         key="tls_ca",

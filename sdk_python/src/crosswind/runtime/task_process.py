@@ -19,6 +19,7 @@ from crosswind.client.frame_peer import FramePeer
 from crosswind.client.frames import FrameError
 from crosswind.execution.v1 import logs_pb2
 from crosswind.runtime.executor import TaskEnd, TaskHost
+from crosswind.runtime.processes import signal_name
 from crosswind.runtime.zygote_protocol import ChildExit
 
 RUN_TASK: Final = "/crosswind.bundle.v1.BundleService/RunTask"
@@ -139,7 +140,7 @@ class TaskProcess:
             end = replace(
                 end,
                 exit_code=code if code >= 0 else None,
-                signal_name="" if code >= 0 else _signal_name(-code),
+                signal_name="" if code >= 0 else signal_name(-code),
                 cpu_seconds=ended.cpu_seconds,
                 max_memory_bytes=ended.max_memory_bytes,
             )
@@ -186,10 +187,3 @@ class TaskProcess:
 
 def _status(stream: int, error: CallError) -> frame_pb2.Frame:
     return frame_pb2.Frame(stream_id=stream, kind=frame_pb2.Frame.KIND_STATUS, payload=error.to_status())
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"SIG{number}"

@@ -72,6 +72,10 @@ def judge(
         refused = _failed(kinds.get(end.refusal.reason, "crosswind.BundleBroken"), end.refusal.message)
         refused.failed.failure.retryable = False
         return refused
+    if end.broken:
+        outcome = bundle_broken(end.broken)
+        _add_exit(outcome, end, stderr_tail)
+        return outcome
     return _died(end, stderr_tail)
 
 
@@ -110,11 +114,15 @@ def _died(end: TaskEnd, stderr_tail: str) -> outcome_pb2.Outcome:
     else:
         what = "The task's process ended before the task had"
     outcome = _failed("crosswind.ProcessDied", f"{what}.{' ' if end.detail else ''}{end.detail}")
+    _add_exit(outcome, end, stderr_tail)
+    return outcome
+
+
+def _add_exit(outcome: outcome_pb2.Outcome, end: TaskEnd, stderr_tail: str) -> None:
     exit_info = failure_pb2.Failure.ProcessExit(signal=end.signal_name, stderr_tail=stderr_tail)
     if end.exit_code is not None:
         exit_info.code = end.exit_code
     outcome.failed.failure.exit.CopyFrom(exit_info)
-    return outcome
 
 
 def _failed(kind: str, message: str) -> outcome_pb2.Outcome:

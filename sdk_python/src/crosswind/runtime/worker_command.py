@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = read_settings(sys.argv[1:] if arguments is None else arguments)
         if not settings.bundles:
             raise SettingsError(
-                "There is nothing to run: name a folder of DAG files with --dags, or a DAG file with --bundle."
+                "There is nothing to run: name a folder of DAG files with --dags, or a file with --bundle."
             )
         tls = _read_tls(settings)
     except SettingsError as error:
@@ -92,7 +92,11 @@ async def _run(settings: WorkerSettings, folder: StateFolder | None, tls: Tls | 
             labels=settings.labels,
             enrolment_token_file=settings.token_file,
         ),
-        WatchedBundles(settings.bundles, import_timeout=settings.import_timeout),
+        WatchedBundles(
+            settings.bundles,
+            import_timeout=settings.import_timeout,
+            copies=None if folder is None else folder.path / "bundles",
+        ),
         folder=folder,
         sync=settings.fsync,
         drain_timeout=settings.drain_timeout,

@@ -14,16 +14,13 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
 
 from crosswind.bundle.v1 import bundle_service_pb2
 from crosswind.manifest.v1 import bundle_pb2
 from crosswind.runtime import zygote_protocol as protocol
+from crosswind.runtime.environments import python_environment
 from crosswind.runtime.executor import ExecutorGone, TaskHost
 from crosswind.runtime.task_process import TaskProcess
-
-# What only the worker is to know.
-_WITHHELD: Final = frozenset(("CROSSWIND_TOKEN_FILE", "CROSSWIND_TOKEN", "CROSSWIND_ACCESS_TOKEN_FILE"))
 
 
 class ZygoteBroken(Exception):
@@ -83,7 +80,7 @@ class ZygoteProcess:
                     stdout=asyncio.subprocess.PIPE,
                     stderr=asyncio.subprocess.STDOUT,
                     pass_fds=(theirs.fileno(),),
-                    env={key: value for key, value in os.environ.items() if key not in _WITHHELD},
+                    env=python_environment(),
                     start_new_session=True,  # Ctrl-C in the worker's terminal is the worker's to handle
                 )
         except OSError as error:
@@ -129,6 +126,9 @@ class ZygoteProcess:
         self._children[number] = child
         self._send(protocol.encode_start(number), child)
         return child
+
+    def rest(self) -> None:
+        """Keeps what it has: a version that is asked for again is to start as fast as ever."""
 
     async def close(self) -> None:
         """Ends the zygote, and with it whatever still runs below it; returns when all of it is gone."""
