@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import bindparam, delete, select
 
 from crosswind_server.store.guards import is_among
+from crosswind_server.store.records import read_record
 from crosswind_server.store.schema import connection
 from crosswind_server.store.unit_of_work import UnitOfWork
 
@@ -39,7 +40,7 @@ def get_connections(uow: UnitOfWork, team: str, ids: Collection[str]) -> Sequenc
     """Read connections by their ids; those that do not exist are left out."""
     if not ids:
         return ()
-    return [_row(row) for row in uow.execute(_BY_ID, {"team": team, "ids": list(ids)}).mappings()]
+    return [read_record(ConnectionRow, row) for row in uow.execute(_BY_ID, {"team": team, "ids": list(ids)}).mappings()]
 
 
 def list_connections(
@@ -51,7 +52,10 @@ def list_connections(
         query = query.where(connection.c.conn_type == conn_type)
     if after_id is not None:
         query = query.where(connection.c.connection_id > after_id)
-    return [_row(row) for row in uow.execute(query.order_by(connection.c.connection_id).limit(limit)).mappings()]
+    return [
+        read_record(ConnectionRow, row)
+        for row in uow.execute(query.order_by(connection.c.connection_id).limit(limit)).mappings()
+    ]
 
 
 def put_connection(uow: UnitOfWork, team: str, row: ConnectionRow) -> None:
@@ -64,9 +68,3 @@ def delete_connection(uow: UnitOfWork, team: str, connection_id: str) -> bool:
     """Delete a connection; returns whether it was there."""
     statement = delete(connection).where(connection.c.team == team, connection.c.connection_id == connection_id)
     return uow.execute(statement).rowcount > 0
-
-
-def _row(row: object) -> ConnectionRow:
-    values = dict(row)  # type: ignore[call-overload]  # a mapping with the columns above
-    values["secrets_sealed"] = bytes(values["secrets_sealed"])
-    return ConnectionRow(**values)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import and_, insert, or_, select, update
 
+from crosswind_server.store.records import read_record
 from crosswind_server.store.schema import bundle, deployment_key, token
 from crosswind_server.store.unit_of_work import UnitOfWork
 
@@ -62,7 +63,9 @@ def list_tokens(
         query = query.where(and_(token.c.revoked_time.is_(None), alive))
     if before_id is not None:
         query = query.where(token.c.id < before_id)
-    return [_row(row) for row in uow.execute(query.order_by(token.c.id.desc()).limit(limit)).mappings()]
+    return [
+        read_record(TokenRow, row) for row in uow.execute(query.order_by(token.c.id.desc()).limit(limit)).mappings()
+    ]
 
 
 def get_tokens(uow: UnitOfWork, team: str, ids: Collection[str]) -> Sequence[TokenRow]:
@@ -70,7 +73,7 @@ def get_tokens(uow: UnitOfWork, team: str, ids: Collection[str]) -> Sequence[Tok
     if not ids:
         return ()
     query = select(token).where(token.c.team == team, token.c.id.in_(list(ids)))
-    return [_row(row) for row in uow.execute(query).mappings()]
+    return [read_record(TokenRow, row) for row in uow.execute(query).mappings()]
 
 
 def revoke_token(uow: UnitOfWork, team: str, token_id: str) -> TokenRow | None:
@@ -117,7 +120,3 @@ def add_deployment_key(uow: UnitOfWork, name: str, key_sealed: bytes) -> None:
     uow.dialect.insert_ignore(
         deployment_key, [{"name": name, "key_sealed": key_sealed, "created_time": uow.now}], ["name"]
     )
-
-
-def _row(row: object) -> TokenRow:
-    return TokenRow(**row)  # type: ignore[arg-type]  # a mapping with the table's columns

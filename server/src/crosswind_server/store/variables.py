@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import bindparam, delete, select
 
 from crosswind_server.store.guards import is_among
+from crosswind_server.store.records import read_record
 from crosswind_server.store.schema import variable
 from crosswind_server.store.unit_of_work import UnitOfWork
 
@@ -41,7 +42,9 @@ def get_variables(uow: UnitOfWork, team: str, keys: Collection[str]) -> Sequence
     """Read variables by their keys; those that do not exist are left out."""
     if not keys:
         return ()
-    return [_row(row) for row in uow.execute(_BY_KEY, {"team": team, "keys": list(keys)}).mappings()]
+    return [
+        read_record(VariableRow, row) for row in uow.execute(_BY_KEY, {"team": team, "keys": list(keys)}).mappings()
+    ]
 
 
 def list_variables(
@@ -53,7 +56,9 @@ def list_variables(
         query = query.where(variable.c.key.startswith(prefix, autoescape=True))
     if after_key is not None:
         query = query.where(variable.c.key > after_key)
-    return [_row(row) for row in uow.execute(query.order_by(variable.c.key).limit(limit)).mappings()]
+    return [
+        read_record(VariableRow, row) for row in uow.execute(query.order_by(variable.c.key).limit(limit)).mappings()
+    ]
 
 
 def put_variable(uow: UnitOfWork, team: str, row: VariableRow) -> None:
@@ -73,9 +78,3 @@ def put_variable(uow: UnitOfWork, team: str, row: VariableRow) -> None:
 def delete_variable(uow: UnitOfWork, team: str, key: str) -> bool:
     """Delete a variable; returns whether it was there."""
     return uow.execute(delete(variable).where(variable.c.team == team, variable.c.key == key)).rowcount > 0
-
-
-def _row(row: object) -> VariableRow:
-    values = dict(row)  # type: ignore[call-overload]  # a mapping with the columns above
-    values["value_sealed"] = bytes(values["value_sealed"])
-    return VariableRow(**values)
