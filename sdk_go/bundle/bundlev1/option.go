@@ -22,7 +22,9 @@ func settingsOf(options []DagOption) spec.Dag {
 func DisplayName(name string) DagOption { return func(dag *spec.Dag) { dag.DisplayName = name } }
 
 // Description is one sentence for lists.
-func Description(sentence string) DagOption { return func(dag *spec.Dag) { dag.Description = sentence } }
+func Description(sentence string) DagOption {
+	return func(dag *spec.Dag) { dag.Description = sentence }
+}
 
 // Doc is longer documentation, Markdown, at most 64 KiB.
 func Doc(markdown string) DagOption { return func(dag *spec.Dag) { dag.Doc = markdown } }

@@ -227,3 +227,12 @@ func notReadable(format string, args ...any) *Error {
 func reasonOf(err error) string {
 	return strings.TrimPrefix(err.Error(), "json: ")
 }
+
+// TooLarge says that a value must not travel between tasks, as the end of a sentence. Empty: it may.
+func TooLarge(size, limit int) string {
+	if size <= limit {
+		return ""
+	}
+	return fmt.Sprintf("takes %d bytes, and at most %d travel between tasks; write it to a file or an object store and "+
+		"pass on where it lies", size, limit)
+}
