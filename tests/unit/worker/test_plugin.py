@@ -135,10 +135,9 @@ def test_which_tasks_are_isolated(context, isolated):
     assert is_isolated(lease_pb2.TaskContext(**context)) is isolated
 
 
-async def test_a_process_is_told_little_and_lives_behind_a_closed_door(kit, sockets, monkeypatch):
+async def test_a_process_is_told_no_token_and_lives_behind_a_closed_door(kit, sockets, monkeypatch):
     monkeypatch.setenv("CROSSWIND_TOKEN", "s3cret")
-    monkeypatch.setenv("CROSSWIND_SERVER", "elsewhere")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s3cret")
+    monkeypatch.setenv("CROSSWIND_TOKEN_FILE", "s3cret")
     monkeypatch.setenv("PLUGIN_CLIENT_CERT", "s3cret")
     monkeypatch.setenv("LC_ALL", "C.UTF-8")
     found = result_of(await run(kit, "look_around"))
@@ -148,7 +147,7 @@ async def test_a_process_is_told_little_and_lives_behind_a_closed_door(kit, sock
     assert environment["PLUGIN_PROTOCOL_VERSIONS"] == "1"
     assert found["folder"] == os.getcwd()
     assert "s3cret" not in str(environment)
-    assert {name for name in environment if name.startswith("CROSSWIND")} == {"CROSSWIND_BUNDLE_COOKIE"}
+    assert "CROSSWIND_BUNDLE_COOKIE" in environment
     (folder,) = sockets.iterdir()
     assert folder.stat().st_mode & 0o777 == 0o700
     assert environment["PLUGIN_UNIX_SOCKET_DIR"] == str(folder)
@@ -209,9 +208,11 @@ def said_in(caplog: pytest.LogCaptureFixture, text: str) -> asyncio.Event:
     return event
 
 
-async def test_output_goes_to_the_bundles_log(kit, caplog):
+async def test_output_of_a_shared_process_goes_to_the_bundles_log(kit, caplog):
     caplog.set_level(logging.INFO, "crosswind.bundle")
-    assert outcome_of(await run(kit, "print", isolation=task_pb2.ISOLATION_PROCESS)).HasField("succeeded")
+    host = RecordingHost()
+    assert outcome_of(await run(kit, "print", host)).HasField("succeeded")
+    await kit.close()
     lines = [record.getMessage() for record in caplog.records if record.name == "crosswind.bundle"]
     assert sorted(lines) == [
         "kit: an error, streamed",
@@ -219,6 +220,17 @@ async def test_output_goes_to_the_bundles_log(kit, caplog):
         "kit: streamed, in two pieces",
         "kit: to the descriptor",
     ]
+    assert host.stdout + host.stderr == ""
+
+
+async def test_output_of_an_isolated_process_is_the_tasks(kit, caplog):
+    caplog.set_level(logging.INFO, "crosswind.bundle")
+    host = RecordingHost()
+    end = await run(kit, "print", host, isolation=task_pb2.ISOLATION_PROCESS)
+    assert outcome_of(end).HasField("succeeded")
+    assert sorted(host.stdout.splitlines()) == ["streamed, in two pieces", "to the descriptor"]
+    assert sorted(host.stderr.splitlines()) == ["an error, streamed", "error to the descriptor, without an end"]
+    assert "crosswind.bundle" not in {record.name for record in caplog.records}
 
 
 async def test_secrets_are_masked_in_the_bundles_log(kit, caplog):

@@ -1,7 +1,7 @@
 """What a bundle's process writes beside its tasks' logs: lines for the bundle's log, and the last ones for failures.
 
-Here belongs raw output that no single task can claim. A task's own records belong to `attempt_log.py`; reading the
-streams to `guarded_process.py` and `plugin_process.py`.
+Where one task has the process to itself, the lines are its own. A task's own records belong to `attempt_log.py`;
+reading the streams to `guarded_process.py` and `plugin_stdio.py`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ import logging
 from collections import deque
 from typing import Final
 
+from crosswind.execution.v1 import logs_pb2
 from crosswind.runtime.attempt_log import CUT, MESSAGE_CHARACTERS, STDERR_TAIL_CHARACTERS
+from crosswind.runtime.executor import TaskHost
 from crosswind.runtime.masking import Masker
 
 _log = logging.getLogger("crosswind.bundle")
@@ -22,6 +24,7 @@ _LEVELS: Final = {
     "warn": logging.WARNING,
     "error": logging.ERROR,
 }
+_SOURCES: Final = {False: logs_pb2.LogRecord.SOURCE_STDOUT, True: logs_pb2.LogRecord.SOURCE_STDERR}
 # With which go-plugin's own messages on standard error begin.
 _LIBRARY_LINE: Final = '{"@level":"'
 
@@ -31,11 +34,15 @@ class BundleOutput:
 
     Args:
         bundle: its bundle's name.
+        only_host: of the only task in the process. None: there are many.
     """
 
-    def __init__(self, bundle: str) -> None:
+    def __init__(self, bundle: str, only_host: TaskHost | None = None) -> None:
         self.masker = Masker()
         self._bundle = bundle
+        self._only_host = only_host
+        if only_host is not None:
+            only_host.share_secrets(self.masker)
         self._tail: deque[str] = deque()
         self._tail_characters = 0
         self._streams: list[OutputLines] = []
@@ -61,7 +68,10 @@ class BundleOutput:
         if cut or len(text) > MESSAGE_CHARACTERS:
             text = text[: MESSAGE_CHARACTERS - len(CUT)] + CUT
         level, text = _read_library_line(text) if is_error else (logging.INFO, text)
-        _log.log(level, "%s: %s", self._bundle, text)
+        if self._only_host is not None and level >= logging.INFO:
+            self._only_host.write_output(_SOURCES[is_error], text.encode() + b"\n")
+        else:
+            _log.log(level, "%s: %s", self._bundle, text)
         if is_error and level >= logging.INFO:
             self._tail.append(text)
             self._tail_characters += len(text) + 1

@@ -90,16 +90,22 @@ class PluginExecutor:
         if not self.ended.done():
             self.ended.set_result(f"{self.label} was closed.")
 
-    def launch(self, *, isolated: bool) -> asyncio.Task[PluginProcess]:
-        """A process that takes tasks, on its way or there already; whoever shares it must not cancel it."""
-        if isolated:
-            return self._begin_launch()
+    def launch(self, only_host: TaskHost | None) -> asyncio.Task[PluginProcess]:
+        """A process that takes tasks, on its way or there already.
+
+        Args:
+            only_host: of a task that is to be alone in it. None: it is shared, and not the caller's to cancel.
+        """
+        if only_host is not None:
+            return self._begin_launch(only_host)
         if self._shared is None or (self._shared.done() and not _is_usable(self._shared)):
-            self._shared = self._begin_launch()
+            self._shared = self._begin_launch(None)
         return self._shared
 
-    def _begin_launch(self) -> asyncio.Task[PluginProcess]:
-        launch = asyncio.create_task(PluginProcess.launch(self._bundle, timeout=self._start_timeout))
+    def _begin_launch(self, only_host: TaskHost | None) -> asyncio.Task[PluginProcess]:
+        launch = asyncio.create_task(
+            PluginProcess.launch(self._bundle, timeout=self._start_timeout, only_host=only_host)
+        )
         self._launches.add(launch)
         launch.add_done_callback(self._take_launch)
         return launch
@@ -169,7 +175,7 @@ class PluginTask:
         Raises:
             PluginBroken: there is none.
         """
-        launch = self._executor.launch(isolated=self._isolated)
+        launch = self._executor.launch(self._host if self._isolated else None)
         waited: list[asyncio.Future[Any]] = [launch, self._given_up]
         await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
         if self._given_up.done():

@@ -10,14 +10,13 @@ import asyncio
 import logging
 import os
 import re
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import grpc
 import grpc.aio
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf.message import DecodeError
 
 from crosswind.bundle.v1 import bundle_service_pb2
 from crosswind.client.errors import (
@@ -41,38 +40,23 @@ from crosswind.runtime.plugin_handshake import (
     make_socket_folder,
     read_handshake,
 )
+from crosswind.runtime.plugin_stdio import StreamedOutput
 from crosswind.runtime.server_connection import to_call_error
 from crosswind.runtime.task_process import RUN_TASK
 
 _CANCEL_TASK: Final = "/crosswind.bundle.v1.BundleService/CancelTask"
 _SHUT_DOWN: Final = "/plugin.GRPCController/Shutdown"
-_STREAM_OUTPUT: Final = "/plugin.GRPCStdio/StreamStdio"
 _CANCEL_SECONDS: Final = 5.0
+# Before a task that was not found is asked again to end.
+_FIRST_DELAY_SECONDS: Final = 0.01
+_LONGEST_DELAY_SECONDS: Final = 1.0
 # How long a process may take to end by itself, once it is asked or its connection is gone.
 _END_SECONDS: Final = 2.0
-# A bundle's output has no end before the process has; it is taken to be complete when it pauses for so long.
-_OUTPUT_PAUSE_SECONDS: Final = 0.02
 # What a call may end with when the process does.
 _CONNECTION_CODES: Final = (UNAVAILABLE, UNKNOWN, INTERNAL, CANCELLED)
 _LAST_WORDS: Final = re.compile(r"^(?:panic|fatal error): .*$", re.MULTILINE)
 _LAST_WORDS_CHARACTERS: Final = 500
 _log = logging.getLogger("crosswind.worker")
-
-
-def _stdio_class() -> Any:
-    """The message of `plugin.GRPCStdio`; in a pool of its own, as others may have generated it in this process."""
-    file = descriptor_pb2.FileDescriptorProto(name="grpc_stdio.proto", package="plugin", syntax="proto3")
-    message = file.message_type.add(name="StdioData")
-    field = descriptor_pb2.FieldDescriptorProto
-    message.field.add(name="channel", number=1, type=field.TYPE_INT32, label=field.LABEL_OPTIONAL)
-    message.field.add(name="data", number=2, type=field.TYPE_BYTES, label=field.LABEL_OPTIONAL)
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName("plugin.StdioData"))
-
-
-_StdioData: Final = _stdio_class()
-_STDERR: Final = 2
 
 
 class PluginBroken(Exception):
@@ -138,19 +122,19 @@ class PluginProcess:
         self._metadata = (("crosswind-api-version", bundle.manifest.api_version),)
         self._tasks: dict[str, _Running] = {}
         self._closing = False
-        self._background: set[asyncio.Task[CallError | None]] = set()
-        self._output_moved = asyncio.Event()
-        self._reader = asyncio.create_task(self._read_output())
+        self._background: set[asyncio.Task[None]] = set()
+        self._stdio = StreamedOutput(self._channel, output)
         self.ended = asyncio.create_task(self._wait())
         """Done when the process, and everything below it, is gone."""
 
     @classmethod
-    async def launch(cls, bundle: PackedBundle, *, timeout: float) -> PluginProcess:
+    async def launch(cls, bundle: PackedBundle, *, timeout: float, only_host: TaskHost | None = None) -> PluginProcess:
         """Starts a process and shakes hands.
 
         Args:
             bundle: a private copy; its checksum is verified before it runs.
             timeout: how long it may take to its handshake, in seconds.
+            only_host: of the only task that is to run in it, which then has all of its output. None: there are many.
 
         Raises:
             PluginBroken: it did not come to that.
@@ -162,7 +146,7 @@ class PluginProcess:
             raise PluginBroken(str(error)) from error
         except OSError as error:
             raise PluginBroken(f"no folder could be made for its sockets: {error.strerror}") from error
-        output = BundleOutput(bundle.manifest.bundle)
+        output = BundleOutput(bundle.manifest.bundle, only_host)
         first = _FirstLine(output.stream(is_error=False))
         callbacks = CallbackServer()
         try:
@@ -219,10 +203,9 @@ class PluginProcess:
         message.callback_address = self._callbacks.address
         message.callback_key = key
         try:
-            method: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(RUN_TASK)
-            return TaskEnd(response=await method(message.SerializeToString(), metadata=self._metadata))
-        except grpc.aio.AioRpcError as error:
-            return await self._explain_end(to_call_error(error))
+            return TaskEnd(response=await self._call(RUN_TASK, message.SerializeToString()))
+        except CallError as error:
+            return await self._explain_end(error)
         finally:
             self._callbacks.dismiss(key)
             del self._tasks[attempt_id]
@@ -240,7 +223,7 @@ class PluginProcess:
             message.grace.FromNanoseconds(int(grace * 1e9))
         else:
             message.grace.CopyFrom(request.context.cancel_grace)
-        task = asyncio.create_task(self._call(_CANCEL_TASK, message.SerializeToString(), timeout=_CANCEL_SECONDS))
+        task = asyncio.create_task(self._ask_to_end(message.attempt_id, message.SerializeToString()))
         self._background.add(task)
         task.add_done_callback(self._background.discard)
 
@@ -256,10 +239,14 @@ class PluginProcess:
         """Ends the process: asks first, and kills it soon."""
         self._closing = True
         if not self._process.ended.done():
-            await self._let_output_pause()
-            error = await self._call(_SHUT_DOWN, b"", timeout=_END_SECONDS)
-            if error is None or error.code != UNIMPLEMENTED:
-                await asyncio.wait([self._process.ended], timeout=_END_SECONDS)
+            await self._stdio.wait_for_pause()
+            try:
+                await self._call(_SHUT_DOWN, b"", timeout=_END_SECONDS)
+                patience = _END_SECONDS
+            except CallError as error:
+                # It may end before it has answered; one that does not know the call will not end.
+                patience = 0.0 if error.code == UNIMPLEMENTED else _END_SECONDS
+            await asyncio.wait([self._process.ended], timeout=patience)
             self._process.kill()
         await asyncio.shield(self.ended)
 
@@ -309,9 +296,7 @@ class PluginProcess:
             _log.error(
                 "Bundle %s, version %s: its process %s.", manifest.bundle, manifest.bundle_version[:8], end.sentence
             )
-        await asyncio.wait([self._reader], timeout=_END_SECONDS)  # what has come is still to be read
-        self._reader.cancel()
-        await asyncio.gather(self._reader, return_exceptions=True)
+        await self._stdio.end(timeout=_END_SECONDS)
         self._output.end()
         await self._callbacks.stop()
         await self._channel.close()
@@ -319,33 +304,32 @@ class PluginProcess:
             task.cancel()
         return end
 
-    async def _read_output(self) -> None:
-        """Takes what a bundle in Go writes to os.Stdout and os.Stderr: it blocks where nobody does."""
-        streams: dict[bool, OutputLines] = {flag: self._output.stream(is_error=flag) for flag in (False, True)}
-        method: grpc.aio.UnaryStreamMultiCallable[bytes, bytes] = self._channel.unary_stream(_STREAM_OUTPUT)
-        with suppress(grpc.aio.AioRpcError):  # a bundle without this service writes to its descriptors
-            async for message in method(b""):
-                found = _StdioData.FromString(message)
-                streams[found.channel == _STDERR].write(found.data)
-                self._output_moved.set()
+    async def _ask_to_end(self, attempt_id: str, message: bytes) -> None:
+        """Asks until the task was found: its request may arrive after the first of these calls."""
+        delay = _FIRST_DELAY_SECONDS
+        while attempt_id in self._tasks and not self._process.ended.done():
+            try:
+                answer = await self._call(_CANCEL_TASK, message, timeout=_CANCEL_SECONDS)
+                if bundle_service_pb2.CancelTaskResponse.FromString(answer).running:
+                    return
+            except (CallError, DecodeError) as error:
+                _log.debug("A task of the bundle %s could not be asked to end: %s", self._bundle.manifest.bundle, error)
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, _LONGEST_DELAY_SECONDS)
 
-    async def _let_output_pause(self) -> None:
-        with suppress(TimeoutError):
-            while True:
-                self._output_moved.clear()
-                async with asyncio.timeout(_OUTPUT_PAUSE_SECONDS):
-                    await self._output_moved.wait()
+    async def _call(self, method: str, message: bytes, *, timeout: float | None = None) -> bytes:
+        """Calls the process.
 
-    async def _call(self, method: str, message: bytes, *, timeout: float) -> CallError | None:
-        """Calls the process. Returns how it failed, if it did."""
+        Raises:
+            CallError: the call failed.
+        """
         call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(method)
         try:
-            await call(message, metadata=self._metadata, timeout=timeout)
+            return await call(message, metadata=self._metadata, timeout=timeout)
         except grpc.aio.AioRpcError as error:
-            return to_call_error(error)
-        except grpc.aio.UsageError as error:  # the channel is closed: the process has ended
-            return CallError(UNAVAILABLE, "", str(error))
-        return None
+            raise to_call_error(error) from None
+        except grpc.aio.UsageError as error:
+            raise CallError(UNAVAILABLE, "", f"the process has ended: {error}") from None
 
 
 class _FirstLine:

@@ -43,6 +43,7 @@ class Publisher:
         self._instance_id = instance_id
         self._register_again = register_again
         self._known: set[tuple[str, str]] = set()  # that the server has been told since the last registration
+        self._registrations = 0
         self._refused: set[tuple[str, str]] = set()
         self._observed: dict[str, str] = {}  # changes of which the server has not been told
         self._told: set[tuple[str, str]] = set()
@@ -53,6 +54,7 @@ class Publisher:
     def take_registration(self, answer: service.RegisterWorkerResponse) -> None:
         """Takes note of what a registration told the server: it knows these versions, and no others."""
         self._known = {(offer.bundle, offer.bundle_version) for offer in answer.offers if offer.known}
+        self._registrations += 1
         self._wanted.set()
 
     def want(self) -> None:
@@ -104,6 +106,7 @@ class Publisher:
         observed = self._observed.get(manifest.bundle) == manifest.bundle_version
         parts = [_bare(manifest)] if key in self._known else list(split_manifest(manifest, limit))
         result: service.OfferResult | None = None
+        registrations = self._registrations
         for part in parts:
             result = await self._send(part, withdrawn, observed=observed)
             if result is None:
@@ -113,6 +116,9 @@ class Publisher:
             del self._observed[manifest.bundle]
         if result is None:
             self._refused.add(key)
+            return
+        if self._registrations != registrations:
+            # A registration withdraws what it does not name, and which of the two came last nobody can tell: once more.
             return
         self._known.add(key)
         self._refused.discard(key)
