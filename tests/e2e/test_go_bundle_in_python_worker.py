@@ -188,6 +188,7 @@ def test_process_that_dies_fails_its_tasks_and_nothing_else(cluster, kit, order,
         assert sentence in failure.message
         assert tail in failure.exit.stderr_tail
         assert failure.exit.code in (2, 7)
+        assert any(tail in line for line in cluster.control.read_log(dag, each, "work"))
     worker.wait_for(r"Bundle kit, version \w+: its process exited with code \d")
     for dag, each, other in (("one", python_run, python_task), ("kit_alone", alone_run, alone)):
         other.succeed(1)

@@ -292,6 +292,13 @@ async def test_a_panic_is_named_and_a_signal_too(kit):
     assert died.exit.signal == "SIGKILL"
 
 
+async def test_standard_error_of_an_isolated_process_that_dies_is_in_the_tasks_log(kit):
+    host = RecordingHost()
+    end = await run(kit, "exit", host, isolation=task_pb2.ISOLATION_PROCESS)
+    assert (end.exit_code, end.stderr_tail) == (7, "")
+    assert host.stderr == "last words\n"
+
+
 async def test_a_process_that_closes_itself_is_replaced_but_not_for_ever(kit):
     pid = result_of(await run(kit, "succeed"))["pid"]
     failure = failure_of(await run(kit, "close"))

@@ -251,6 +251,11 @@ class Attempt:
         self._usage = service.ResourceUsage(max_memory_bytes=end.max_memory_bytes)
         self._usage.cpu_time.FromNanoseconds(int(end.cpu_seconds * 1e9))
         self._attempt_log.end_lines()
+        if end.stderr_tail:
+            self._attempt_log.write_worker(
+                f"The last lines of standard error of the bundle's process:\n{end.stderr_tail}",
+                logs_pb2.LogRecord.LEVEL_ERROR,
+            )
         return judge(
             end,
             self._ending,

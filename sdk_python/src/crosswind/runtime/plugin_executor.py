@@ -194,17 +194,16 @@ class PluginTask:
         finally:
             await process.close()
         usage = process.ended.result()
-        return replace(end, cpu_seconds=usage.cpu_seconds, max_memory_bytes=usage.max_memory_bytes)
+        # What it wrote to standard error is in the task's own log already.
+        return replace(end, stderr_tail="", cpu_seconds=usage.cpu_seconds, max_memory_bytes=usage.max_memory_bytes)
 
     def _explain(self, error: PluginBroken) -> TaskEnd:
         sentence = f"{self._executor.label} could not be started: {error}."
+        tail = "" if self._isolated else error.stderr_tail
         if error.end is None:
-            return TaskEnd(broken=sentence, stderr_tail=error.stderr_tail)
+            return TaskEnd(broken=sentence, stderr_tail=tail)
         return TaskEnd(
-            broken=sentence,
-            exit_code=error.end.exit_code,
-            signal_name=error.end.signal_name,
-            stderr_tail=error.stderr_tail,
+            broken=sentence, exit_code=error.end.exit_code, signal_name=error.end.signal_name, stderr_tail=tail
         )
 
 
