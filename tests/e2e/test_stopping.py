@@ -1,13 +1,16 @@
 """SIGTERM of a server and of a worker while they are busy, and the cancel of a task. [STOP-1] [LEASE-4]"""
 
-from concurrent.futures import FIRST_EXCEPTION, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, wait
+from typing import Any
 
 import pytest
 
-from tests.e2e.support.cluster import chain, one_task
+from crosswind.execution.v1 import worker_service_pb2
+from tests.e2e.support.cluster import Cluster, chain, one_task
 from tests.e2e.support.control import attempt_state
-from tests.e2e.support.processes import wait_until_gone
-from tests.e2e.support.protocol_worker import Refused
+from tests.e2e.support.processes import PATIENCE, wait_until_gone
+from tests.e2e.support.protocol_worker import ProtocolWorker, Refused, independent_tasks, manifest_of
+from tests.e2e.support.servers import Pace
 
 
 def test_idle_server_and_worker_end_with_success(cluster):
@@ -40,20 +43,55 @@ def test_server_stopped_while_busy_ends_no_attempt(each_cluster):
     assert cluster.control.attempt_states("chain", run, "first") == ["SUCCEEDED"]
 
 
-def test_server_that_stops_answers_open_polls_first(cluster):
-    bare = cluster.protocol_worker()
-    bare.register()
-    first, second = (cluster.in_background(lambda: bare.poll(wait=20.0)) for _ in range(2))
-    # The server tells one of them that it was superseded, so it has the other.
-    done, _ = wait([first, second], timeout=10, return_when=FIRST_EXCEPTION)
-    (superseded,) = done
+def open_poll(cluster: Cluster, worker: ProtocolWorker, *held: str) -> Future[Any]:
+    """A poll that the server has: it told another one that this one took its place."""
+    polls = [cluster.in_background(lambda: worker.poll(held=held, wait=PATIENCE)) for _ in range(2)]
+    (superseded,), (opened,) = wait(polls, timeout=PATIENCE, return_when=FIRST_EXCEPTION)
     with pytest.raises(Refused) as refused:
         superseded.result()
     assert refused.value.reason == "POLL_SUPERSEDED"
+    return opened
+
+
+def test_server_that_stops_answers_open_polls_first(cluster):
+    bare = cluster.protocol_worker()
+    bare.register()
+    opened = open_poll(cluster, bare)
     cluster.server.terminate()
-    answer = (second if superseded is first else first).result(timeout=10)
+    answer = opened.result(timeout=10)
     assert [directive.WhichOneof("kind") for directive in answer.directives] == ["move_away"]
     assert cluster.server.wait() == 0
+
+
+def test_server_that_stops_takes_what_workers_hold_and_gives_nothing_new(each_cluster):
+    cluster = each_cluster
+    cluster.start_server(pace=Pace(lease_duration=20.0, move_away_grace=PATIENCE))
+    bare, idle = cluster.protocol_worker(), cluster.protocol_worker("idle")
+    bare.register(slots=2, manifests=[manifest_of("b", "v1", independent_tasks("d", 1))])
+    idle.register()
+    run = cluster.control.trigger("d")
+    attempt = bare.poll().leases[0].attempt
+    bare.start(attempt)
+    polls = [open_poll(cluster, bare, attempt.attempt_id), open_poll(cluster, idle)]
+    cluster.server.terminate()
+    for answer in (poll.result(timeout=10) for poll in polls):
+        (directive,) = answer.directives
+        assert directive.move_away.grace.seconds == PATIENCE
+        digest = answer.directives_digest
+    # Whoever knows it is held, so that it does not ask without a pause.
+    asking = cluster.in_background(lambda: bare.poll(held=[attempt.attempt_id], known=digest, wait=PATIENCE))
+    while (beat := bare.heartbeat([attempt])).directives:
+        pass  # the server does not have that poll yet
+    assert list(beat.verdicts) == [worker_service_pb2.HeartbeatResponse.VERDICT_CONTINUE]
+    assert not asking.done()
+    assert cluster.server.alive
+    bare.finish(attempt)
+    with pytest.raises(Refused) as refused:
+        asking.result(timeout=10)
+    assert refused.value.reason == "SERVER_STOPPING"
+    assert cluster.server.wait() == 0
+    cluster.server.start()
+    assert cluster.control.wait_run("d", run) == "SUCCEEDED"
 
 
 def test_worker_stopped_while_busy_drains(cluster):

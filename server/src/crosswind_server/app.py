@@ -133,8 +133,8 @@ class Server:
 
     async def _end_polls(self, services: Services, rpc: RpcServer) -> None:
         await rpc.report_stopping()
+        await services.heart.farewell.take()
         services.stopping.set()
-        services.heart.polling.begin_stop()
         services.store.hints.wake_all()
 
     async def _finish(self, rpc: RpcServer) -> None:

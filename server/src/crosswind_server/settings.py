@@ -81,7 +81,9 @@ class ServerSettings(BaseSettings):
         _DEFAULTS.log_flush_interval, gt=0, description="Workers ship task logs at the latest after this."
     )
     move_away_grace: float = Field(
-        _DEFAULTS.move_away_grace, gt=0, description="What workers are told about how long a stopping server answers."
+        _DEFAULTS.move_away_grace,
+        gt=0,
+        description="When stopping: how long at most workers may still end what they hold.",
     )
     longest_sleep: float = Field(
         _DEFAULTS.longest_sleep, gt=0, description="The timekeeper looks at its clock at least this often."

@@ -24,7 +24,7 @@ class Timing:
         backoff_initial: the first delay of a client that cannot reach the server.
         backoff_max: the longest such delay.
         log_flush_interval: a log chunk is shipped at the latest after this.
-        move_away_grace: how long a stopping server still answers after it said "move away".
+        move_away_grace: so long at most a stopping server that said "move away" goes on for workers that hold attempts.
         longest_sleep: the timekeeper looks at its clock at least this often.
     """
 

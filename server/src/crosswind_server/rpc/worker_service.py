@@ -20,6 +20,7 @@ from crosswind_server.services.attempts import StartAttempt
 from crosswind_server.services.bundles import PublishBundle
 from crosswind_server.services.callers import Caller, CallerKind
 from crosswind_server.services.dependencies import Services
+from crosswind_server.services.directives import MOVE_AWAY
 from crosswind_server.services.heart import Heart
 from crosswind_server.services.logs import AttemptChunks, LogResult, append_logs
 from crosswind_server.services.polling import PollWork
@@ -146,7 +147,7 @@ class WorkerServicer(worker_service_pb2_grpc.WorkerServiceServicer):
         _check_count(request.held_attempt_ids, "held_attempt_ids")
         if request.HasField("max_leases") and request.max_leases < 0:
             raise invalid("max_leases", "`max_leases` is below 0; leave it out for as many as there are free slots.")
-        work = await self._heart.polling.poll(
+        work = await self._heart.farewell.poll(
             PollWork(
                 caller=who,
                 instance_id=request.instance_id,
@@ -177,8 +178,8 @@ class WorkerServicer(worker_service_pb2_grpc.WorkerServiceServicer):
             ),
         )
         told = list(heard.directives)
-        if self._heart.polling.stopping:
-            told.append(self._heart.polling.move_away)
+        if self._heart.farewell.is_news_for(request.instance_id):
+            told.append(MOVE_AWAY)
         return messages.HeartbeatResponse(
             verdicts=[convert.VERDICTS[verdict] for verdict in heard.verdicts],
             directives=[convert.directive_message(each, self._heart.timing) for each in told],
@@ -202,6 +203,11 @@ class WorkerServicer(worker_service_pb2_grpc.WorkerServiceServicer):
         self, request: messages.FinishAttemptRequest, context: Context
     ) -> messages.FinishAttemptResponse:
         """Ends an attempt; the rest of its log rides along and is stored in the same transaction."""
+        finished = await self._end(request)
+        self._heart.farewell.note_end()
+        return finished
+
+    async def _end(self, request: messages.FinishAttemptRequest) -> messages.FinishAttemptResponse:
         who = caller()
         command = convert.read_finish(request)
         if not request.log_chunks or command.log_end is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from crosswind_server.services.attempts import Attempts
 from crosswind_server.services.bundles import Bundles
 from crosswind_server.services.contexts import DeclaredReader, NothingDeclared
+from crosswind_server.services.farewell import Farewell
 from crosswind_server.services.plans import PlanCache
 from crosswind_server.services.polling import Polling
 from crosswind_server.services.requests import FORGET_OLD_ANSWERS
@@ -27,7 +28,7 @@ class Heart:
     Attributes:
         plans: the DAG versions that were used last.
         bundles, workers, attempts, runs: handlers and functions that work in a transaction.
-        polling: the long polls of this server.
+        polling, farewell: the long polls of this server, and their end.
         timekeeper: to be started and stopped with the server.
         publish, register, trigger, deregister: handlers for `Store.write`.
     """
@@ -46,6 +47,7 @@ class Heart:
         self.bundles = Bundles(self.plans)
         self.workers = Workers(store, self.plans, self.bundles, timing=timing, signer=signer)
         self.polling = Polling(store, self.plans, timing=timing)
+        self.farewell = Farewell(store, self.polling, timing=timing)
         self.attempts = Attempts(self.plans, timing=timing, declared=declared or NothingDeclared())
         self.runs = Runs(self.plans)
         self.timekeeper = Timekeeper(store, self.plans, self.workers, timing=timing, clean=FORGET_OLD_ANSWERS)

@@ -149,6 +149,7 @@ class WorkerServiceServicer(object):
         * NOT_FOUND / WORKER_UNKNOWN: register again.
         * FAILED_PRECONDITION / WORKER_SUPERSEDED: a newer instance took the name. End all tasks and stop.
         * ABORTED / POLL_SUPERSEDED: a newer poll of this instance is open. Ignore.
+        * UNAVAILABLE / SERVER_STOPPING: a worker that was told to move away polled here again. Repeat after a while.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -77,6 +77,7 @@ class WorkerServiceStub:
     * NOT_FOUND / WORKER_UNKNOWN: register again.
     * FAILED_PRECONDITION / WORKER_SUPERSEDED: a newer instance took the name. End all tasks and stop.
     * ABORTED / POLL_SUPERSEDED: a newer poll of this instance is open. Ignore.
+    * UNAVAILABLE / SERVER_STOPPING: a worker that was told to move away polled here again. Repeat after a while.
     """
     Heartbeat: _grpc.UnaryUnaryMultiCallable[_worker_service_pb2.HeartbeatRequest, _worker_service_pb2.HeartbeatResponse]
     """Keeps the worker and all its attempts alive, and tells what became of each. [LEASE-3] [LEASE-4]
@@ -175,6 +176,7 @@ class WorkerServiceAsyncStub(WorkerServiceStub):
     * NOT_FOUND / WORKER_UNKNOWN: register again.
     * FAILED_PRECONDITION / WORKER_SUPERSEDED: a newer instance took the name. End all tasks and stop.
     * ABORTED / POLL_SUPERSEDED: a newer poll of this instance is open. Ignore.
+    * UNAVAILABLE / SERVER_STOPPING: a worker that was told to move away polled here again. Repeat after a while.
     """
     Heartbeat: _aio.UnaryUnaryMultiCallable[_worker_service_pb2.HeartbeatRequest, _worker_service_pb2.HeartbeatResponse]  # type: ignore[assignment]
     """Keeps the worker and all its attempts alive, and tells what became of each. [LEASE-3] [LEASE-4]
@@ -294,6 +296,7 @@ class WorkerServiceServicer(metaclass=_abc_1.ABCMeta):
         * NOT_FOUND / WORKER_UNKNOWN: register again.
         * FAILED_PRECONDITION / WORKER_SUPERSEDED: a newer instance took the name. End all tasks and stop.
         * ABORTED / POLL_SUPERSEDED: a newer poll of this instance is open. Ignore.
+        * UNAVAILABLE / SERVER_STOPPING: a worker that was told to move away polled here again. Repeat after a while.
         """
 
     @_abc_1.abstractmethod

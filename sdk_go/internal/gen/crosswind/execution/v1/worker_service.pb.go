@@ -1452,10 +1452,11 @@ func (*DrainDirective) Descriptor() ([]byte, []int) {
 	return file_crosswind_execution_v1_worker_service_proto_rawDescGZIP(), []int{15}
 }
 
-// Move away.
+// Move away: connect anew, and poll there. The server gives nothing new.
 type MoveAwayDirective struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// How long the server still answers.
+	// How long at most the server still takes every other call, and gives those under way to end on their connection. It
+	// stops earlier once no worker whose poll it answered so holds an attempt.
 	Grace         *durationpb.Duration `protobuf:"bytes,1,opt,name=grace,proto3" json:"grace,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -76,6 +76,7 @@ type WorkerServiceClient interface {
 	// * NOT_FOUND / WORKER_UNKNOWN: register again.
 	// * FAILED_PRECONDITION / WORKER_SUPERSEDED: a newer instance took the name. End all tasks and stop.
 	// * ABORTED / POLL_SUPERSEDED: a newer poll of this instance is open. Ignore.
+	// * UNAVAILABLE / SERVER_STOPPING: a worker that was told to move away polled here again. Repeat after a while.
 	PollWork(ctx context.Context, in *PollWorkRequest, opts ...grpc.CallOption) (*PollWorkResponse, error)
 	// Keeps the worker and all its attempts alive, and tells what became of each. [LEASE-3] [LEASE-4]
 	//
@@ -265,6 +266,7 @@ type WorkerServiceServer interface {
 	// * NOT_FOUND / WORKER_UNKNOWN: register again.
 	// * FAILED_PRECONDITION / WORKER_SUPERSEDED: a newer instance took the name. End all tasks and stop.
 	// * ABORTED / POLL_SUPERSEDED: a newer poll of this instance is open. Ignore.
+	// * UNAVAILABLE / SERVER_STOPPING: a worker that was told to move away polled here again. Repeat after a while.
 	PollWork(context.Context, *PollWorkRequest) (*PollWorkResponse, error)
 	// Keeps the worker and all its attempts alive, and tells what became of each. [LEASE-3] [LEASE-4]
 	//
