@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+import psycopg
 import pytest
 from sqlalchemy import insert, select, text, update
 from sqlalchemy.exc import IntegrityError
@@ -322,6 +323,31 @@ async def test_a_commit_of_unknown_outcome_is_not_repeated(pg_store: Store) -> N
     # It recovers by itself, with nobody asking.
     assert await asyncio.to_thread(recovered.wait, 30)
     assert await pg_store.write(each(bump), 5) == 1
+
+
+async def test_waiters_look_again_after_a_commit_of_unknown_outcome(
+    pg_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = pg_store._driver.commit
+
+    def commit_without_answer(connection: Any, payloads: Any = ()) -> None:
+        monkeypatch.setattr(pg_store._driver, "commit", commit)
+        commit(connection, payloads)
+        connection.connection.driver_connection.close()
+        raise psycopg.OperationalError("server closed the connection unexpectedly")
+
+    def bump_and_hint(uow: UnitOfWork, id_: int) -> int:
+        uow.hint("bumped")
+        return bump(uow, id_)
+
+    # Its listener would wake everyone too, when it begins to listen.
+    assert await asyncio.to_thread(pg_store._listener.wait_listening, 30)  # type: ignore[union-attr]  # PostgreSQL has one
+    async with pg_store.hints.subscribe("bumped") as subscription:
+        monkeypatch.setattr(pg_store._driver, "commit", commit_without_answer)
+        with pytest.raises(StoreUnavailable, match="not known"):
+            await pg_store.write(each(bump_and_hint), 1)
+        assert await subscription.wait(10)
+        assert await pg_store.read(lambda uow: read_n(uow, 1)) == 1
 
 
 async def test_a_deadlock_between_two_servers_is_resolved(pg_store: Store, postgres_url: str) -> None:

@@ -361,6 +361,8 @@ class GroupCommit:
         self.available_since = time.monotonic()
         self._pause = _RECONNECT_FIRST_S
         _log.warning("The database is back")
+        # What a commit of unknown outcome stored was hinted to nobody, so everyone must look again.
+        self._hints.wake_all()
         for callback in self.on_recovered:
             try:
                 callback()
