@@ -33,6 +33,7 @@ from crosswind_server.timing import SECOND_US, Timing
 LARGEST_SWEEP: Final = 200
 _SHORTEST_SLEEP: Final = 0.02
 """Where another server has locked what is due, it is about to do it."""
+_AFTER_A_FAILURE: Final = 1.0
 _HOUR: Final = 3600.0
 
 _log = logging.getLogger(__name__)
@@ -89,30 +90,42 @@ class Timekeeper:
                 try:
                     pause = await self.tick()
                 except StoreUnavailable:
-                    pause = 1.0
+                    pause = _AFTER_A_FAILURE
                 except Exception:
                     _log.exception("The timekeeper failed, and goes on")
-                    pause = 1.0
+                    pause = _AFTER_A_FAILURE
                 await subscription.wait(pause)
 
     async def tick(self) -> float:
         """Do what is due, a piece of each kind; answers for how many seconds nothing else can be."""
         due = await self._store.read(self._probe)
         expiring = may_expire(time.monotonic(), self._store.available_since, self._timing.lease_duration)
+        duties: list[Handler[None, int]] = []
         if due.continuation:
-            await self._store.write(each(self.continue_left), None)
+            duties.append(each(self.continue_left))
         if due.waiting is not None and due.waiting <= due.now:
-            await self._store.write(each(self.wake), None)
+            duties.append(each(self.wake))
         if expiring and due.start is not None and due.start < due.now:
-            await self._store.write(each(self.return_unstarted), None)
+            duties.append(each(self.return_unstarted))
         if expiring and due.expiry is not None and due.expiry < due.now:
-            await self._store.write(each(self.expire), None)
+            duties.append(each(self.expire))
         if expiring and due.silence is not None and due.silence < due.now:
-            await self._store.write(each(self.lose_silent), None)
+            duties.append(each(self.lose_silent))
         if self._clean is not None and time.monotonic() - self._cleaned_at > _HOUR:
             self._cleaned_at = time.monotonic()
-            await self._store.write(self._clean, None)
-        return self._pause(due, expiring=expiring)
+            duties.append(self._clean)
+        failed = False
+        for duty in duties:
+            try:
+                await self._store.write(duty, None)
+            except StoreUnavailable:
+                raise
+            except Exception:
+                # What one of them cannot do must not keep the others from theirs.
+                _log.exception("The timekeeper failed, and goes on")
+                failed = True
+        pause = self._pause(due, expiring=expiring)
+        return max(_AFTER_A_FAILURE, pause) if failed else pause
 
     def _pause(self, due: Due, *, expiring: bool) -> float:
         if due.continuation:
