@@ -1,21 +1,28 @@
 """Long polls and the timekeeper on a real event loop, and two servers on one PostgreSQL."""
 
 import asyncio
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
 
 from crosswind_server.domain.errors import Refused
 from crosswind_server.services.directives import DirectiveKind
-from crosswind_server.services.polling import PollWork
+from crosswind_server.services.polling import PollWork, Work
+from crosswind_server.store import task_instances
 from crosswind_server.store.engine import Store
 from crosswind_server.store.group_commit import each
 from crosswind_server.store.hints import Subscription
 from crosswind_server.store.schema import attempt, continuation, dag_run, task_instance
+from crosswind_server.store.unit_of_work import UnitOfWork
 from crosswind_server.timing import Timing
-from tests.store.flow import Flow, Worker, dag_of, mapped, task
+from tests.store.flow import TEAM, Flow, Worker, dag_of, mapped, task
 
 
 def poll_of(worker: Worker, number: int, **fields: object) -> PollWork:
@@ -163,6 +170,27 @@ async def test_the_timekeeper_sleeps_until_the_earliest_due_time(flow: Flow):
     assert 0 < await flow.heart.timekeeper.tick() <= flow.heart.timing.start_deadline
 
 
+async def test_what_the_timekeeper_cannot_do_keeps_nothing_else_waiting(
+    flow: Flow, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    def fail(uow: UnitOfWork, _: None) -> int:
+        raise RuntimeError("a defect")
+
+    worker = flow.register()
+    flow.publish(dag_of("d", task("a", retries=1), task("list"), mapped(task("m"), "list")), to=worker)
+    run = flow.trigger("d")
+    for lease in flow.take(worker):
+        flow.run(lease, worker, "failed" if lease.task_id == "a" else "succeeded", result=list(range(600)))
+    assert flow.left_behind() == 1
+    assert flow.instance(run, "a").state == "up_for_retry"
+    flow._change(update(task_instance).values(not_before=1).where(task_instance.c.not_before.is_not(None)))
+    monkeypatch.setattr(flow.heart.timekeeper, "continue_left", fail)
+    # It tries again, but not in a busy loop.
+    assert await flow.heart.timekeeper.tick() >= 1.0
+    assert flow.instance(run, "a").state == "queued"
+    assert "a defect" in caplog.text
+
+
 # --- two servers ------------------------------------------------------------------------------------------------------
 
 
@@ -188,9 +216,10 @@ async def test_two_servers_never_give_one_task_to_two_workers(two: tuple[Flow, F
         done: list[str] = []
         misses = 0
         while misses < 3:
-            leases = flow.take(worker, max_leases=7)
-            misses = 0 if leases else misses + 1
-            for lease in leases:
+            found = flow.poll(worker, max_leases=7)
+            # While the other one has locked what comes first, there is more behind.
+            misses = 0 if found.leases or found.contended else misses + 1
+            for lease in found.leases:
                 flow.run(lease, worker)
                 done.append(lease.task_id)
         return done
@@ -252,3 +281,79 @@ async def test_two_timekeepers_share_the_work(two: tuple[Flow, Flow]):
     live = select(func.count()).select_from(attempt).where(attempt.c.end_time.is_(None))
     assert left.store.read_blocking(lambda uow: uow.execute(live).scalar_one()) == 0
     assert {left.instance(each_run, "a").losses for each_run in runs} <= {0, 1}
+
+
+@contextmanager
+def locking(flow: Flow, lock: Callable[[UnitOfWork], object]) -> Iterator[None]:
+    """Inside the block a transaction of a server has locked something; it is committed at the end of the block."""
+    locked, over = threading.Event(), threading.Event()
+
+    def hold(uow: UnitOfWork, _: None) -> None:
+        lock(uow)
+        locked.set()
+        assert over.wait(30)
+
+    with ThreadPoolExecutor(1) as threads:
+        holding = threads.submit(flow.store.write_blocking, each(hold), None)
+        try:
+            assert locked.wait(30)
+            yield
+        finally:
+            over.set()
+            holding.result()
+
+
+async def test_what_another_server_had_locked_and_left_is_found_without_a_hint(two: tuple[Flow, Flow]):
+    left, right = two
+    worker = right.register("r")
+    right.publish(dag_of("d", task("a")), to=worker)
+    right.trigger("d")
+    looked = asyncio.Event()
+    loop, claim = asyncio.get_running_loop(), right.heart.polling.claim
+
+    def look(uow: UnitOfWork, commands: Sequence[PollWork]) -> Sequence[Work | Exception]:
+        found = claim(uow, commands)
+        loop.call_soon_threadsafe(looked.set)
+        return found
+
+    right.heart.polling.claim = look  # type: ignore[method-assign]  # a spy
+    queued = select(task_instance).where(task_instance.c.state == "queued").with_for_update()
+    with locking(left, lambda uow: uow.execute(queued).all()):
+        poll = asyncio.create_task(right.heart.polling.poll(poll_of(worker, 1)))
+        await asyncio.wait_for(looked.wait(), 30)
+    work = await asyncio.wait_for(poll, right.heart.timing.poll_wait / 4)
+    assert [lease.task_id for lease in work.leases] == ["a"]
+
+
+_BLOCKED = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+
+
+async def test_a_run_that_changes_its_version_leaves_what_is_being_assigned(
+    two: tuple[Flow, Flow], monkeypatch: pytest.MonkeyPatch
+):
+    left, right = two
+    old, new = left.register("old"), right.register("new")
+    left.publish(dag_of("d", task("a")), to=old, version="v1")
+    run = left.trigger("d")
+    right.publish(dag_of("d", task("a"), task("b", "a")), to=new, version="v2")
+    run_locked, assigned = threading.Event(), threading.Event()
+    lock_idle = task_instances.lock_idle_of_runs
+
+    def lock_after_assignment(uow: UnitOfWork, run_keys: Collection[str]) -> Sequence[Any]:
+        run_locked.set()
+        assert assigned.wait(30)
+        return lock_idle(uow, run_keys)
+
+    monkeypatch.setattr(task_instances, "lock_idle_of_runs", lock_after_assignment)
+    # Nobody offers the old version any more, so the run goes on with the new one.
+    leave = partial(right.store.write_blocking, right.heart.deregister, (TEAM, old.instance_id))
+    leaving = asyncio.create_task(asyncio.to_thread(leave))
+    assert await asyncio.to_thread(run_locked.wait, 30)
+    with locking(left, lambda uow: left.heart.polling.claim(uow, [poll_of(old, 0, first=False)])):
+        assigned.set()
+        while not await right.store.read(lambda uow: uow.execute(_BLOCKED).scalar_one()):
+            assert not leaving.done()
+    await leaving
+    assert right.states(run)["a"] == "assigned"
+    assert right.pass_start_deadline() == 1
+    assert [lease.bundle_version for lease in right.take(new)] == ["v2"]

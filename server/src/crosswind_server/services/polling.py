@@ -37,6 +37,8 @@ _BUSY: Final = 8
 _BREATHER_S: Final = 0.025
 """A worker that holds `_BUSY` attempts gets more at most this often. It has enough to do meanwhile, and its slots that
 become free one by one are then filled by one claim and one answer instead of many."""
+_CONTENDED_S: Final = 0.02
+"""After so long a poll looks again for what another server had locked, for which no hint may come."""
 _REMEMBERED: Final = 1_000
 _CONSUMES_A_NUMBER: Final = frozenset({"succeeded", "failed", "skipped", "lost"})
 
@@ -83,11 +85,12 @@ class Lease:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """Answers a poll."""
+    """Answers a poll. `contended`: another server had locked some of what the worker could have been given."""
 
     leases: tuple[Lease, ...] = ()
     directives: tuple[Directive, ...] = ()
     digest: str = ""
+    contended: bool = False
 
 
 class Polling:
@@ -133,7 +136,10 @@ class Polling:
                     if work.leases or work.digest != command.known_directives:
                         return work
                     command = replace(command, first=False)
-                    if not await subscription.wait(max(0.0, end - loop.time())):
+                    left = max(0.0, end - loop.time())
+                    if work.contended and left > _CONTENDED_S:
+                        await subscription.wait(_CONTENDED_S)
+                    elif not await subscription.wait(left):
                         return work
         finally:
             if self._newest.get(instance_id) == number:
@@ -210,16 +216,17 @@ class Polling:
             apply_to_all(uow, self._plans, Event.REDELIVER, exhausted)
             gone = frozenset(exhausted)
             held = [row for row in held if row.id not in gone]
-        leases = self._deliver_again(uow, again)
+        leases, contended = self._deliver_again(uow, again), False
         if worker.state == WorkerState.ACTIVE and not worker.paused and not self._stopping:
             free = worker.slots - sum(row.slots for row in held)
             room = free if command.max_leases is None else min(free, command.max_leases - len(leases))
             if room > 0:
-                leases += self._assign(uow, worker, slots=free, limit=min(room, LARGEST_CLAIM))
+                assigned, contended = self._assign(uow, worker, slots=free, limit=min(room, LARGEST_CLAIM))
+                leases += assigned
         told = directives.of_worker(worker) + directives.of_attempts(held)
         told += self._lost(uow, command, held)
         told += self._retired(uow, command.instance_id)
-        return _answer(leases, told)
+        return replace(_answer(leases, told), contended=contended)
 
     def _deliver_again(self, uow: UnitOfWork, rows: Sequence[Row[Any]]) -> list[Lease]:
         if not rows:
@@ -246,12 +253,15 @@ class Polling:
             if row.id in still
         ]
 
-    def _assign(self, uow: UnitOfWork, worker: Row[Any], *, slots: int, limit: int) -> list[Lease]:
+    def _assign(self, uow: UnitOfWork, worker: Row[Any], *, slots: int, limit: int) -> tuple[list[Lease], bool]:
+        """The leases of what waits for the worker, and whether another server had locked some of it."""
         queues = json.loads(worker.queues_json)
         offers = claims.wanted_offers(uow, worker.instance_id, queues)
         if not offers:
-            return []
-        found = claims.lock_best(uow, worker.team, offer_keys=list(offers), queues=queues, slots=slots, limit=limit)
+            return [], False
+        found, contended = claims.lock_best(
+            uow, worker.team, offer_keys=list(offers), queues=queues, slots=slots, limit=limit
+        )
         leases: list[Lease] = []
         given: list[Row[Any]] = []
         new_attempts: list[dict[str, Any]] = []
@@ -288,7 +298,7 @@ class Polling:
             runs.touch_unlocked(uow, run_keys)
             for run_key in run_keys:
                 uow.hint(f"run:{run_key}")
-        return leases
+        return leases, contended
 
     def _lease(self, uow: UnitOfWork, row: Row[Any], bundle: str, version: str) -> Lease:
         code = self._plans.get(uow, row.code_version_id)

@@ -34,7 +34,7 @@ def apply(uow: UnitOfWork, plans: PlanCache, *, team: str, bundles: Collection[s
         run = Run(*values[: len(runs.COLUMNS)])
         board.runs[run.id] = run
         current[run.id] = row.current_version_id
-    for row in task_instances.idle_of_runs(uow, list(board.runs)):
+    for row in task_instances.lock_idle_of_runs(uow, list(board.runs)):
         instance = board.put(instance_of(row))
         run = board.runs[instance.run_key]
         own = instance.offer_key.startswith("dag:") and instance.state != TaskState.EXPANDED

@@ -138,11 +138,12 @@ _CLAIMED = (
 
 def lock_best(
     uow: UnitOfWork, team: str, *, offer_keys: Collection[str], queues: Collection[str], slots: int, limit: int
-) -> Sequence[Row[Any]]:
+) -> tuple[Sequence[Row[Any]], bool]:
     """Lock queued instances that want one of the offers, best first, and skip those that are locked.
 
     Reads at most `limit` rows of each offer and queue, whatever waits behind them. Answers the columns of an instance,
-    the code version and DAG of its run, and of its last attempt `last_state` and `last_started`.
+    the code version and DAG of its run, and of its last attempt `last_state` and `last_started`; and whether some were
+    skipped. What another server has locked may be left by it, and there may be more behind, without any hint.
 
     Args:
         slots: an instance that takes more is left.
@@ -154,8 +155,9 @@ def lock_best(
         parameters |= {f"offer_{number}": offer_key, f"queue_{number}": queue}
     found = uow.execute(_best_ids(len(pairs)), parameters).scalars().all()
     if not found:
-        return []
-    return uow.execute(uow.dialect.claim_rows(_CLAIMED, task_instance), {"ids": list(found)}).all()
+        return [], False
+    locked = uow.execute(uow.dialect.claim_rows(_CLAIMED, task_instance), {"ids": list(found)}).all()
+    return locked, len(locked) < len(found)
 
 
 def assign(uow: UnitOfWork, rows: Sequence[RowValues]) -> None:

@@ -136,10 +136,13 @@ def cancel_idle(uow: UnitOfWork, run_key: str) -> Sequence[Row[Any]]:
     return uow.execute(statement).all()
 
 
-def idle_of_runs(uow: UnitOfWork, run_keys: Collection[str]) -> Sequence[Row[Any]]:
-    """The instances of locked runs that have neither ended nor a live attempt."""
-    idle = guards.is_one_of(_t.state, guards.IDLE)
-    return uow.execute(select(*COLUMNS).where(_t.run_key.in_(list(run_keys)), idle)).all()
+def lock_idle_of_runs(uow: UnitOfWork, run_keys: Collection[str]) -> Sequence[Row[Any]]:
+    """Lock the instances of locked runs that have neither ended nor a live attempt.
+
+    An assignment that is under way at the same time has locked its instance: this waits for it, and then leaves it.
+    """
+    query = select(*COLUMNS).where(_t.run_key.in_(list(run_keys)), guards.is_one_of(_t.state, guards.IDLE))
+    return uow.execute(uow.dialect.lock_rows(query, task_instance)).all()
 
 
 def lock_runs_with_due(uow: UnitOfWork, limit: int) -> Sequence[str]:
