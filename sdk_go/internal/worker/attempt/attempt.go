@@ -205,7 +205,7 @@ func (a *Attempt) endTask(task executor.RunningTask) {
 	if reason == "" {
 		reason = ending.String()
 	}
-	a.log.WriteWorker(fmt.Sprintf("The worker ends the task: %s.", reason), execpb.LogRecord_LEVEL_WARNING)
+	a.log.WriteWorker(fmt.Sprintf("The worker ends the task: %s.", strings.TrimRight(reason, ".")), execpb.LogRecord_LEVEL_WARNING)
 	task.Terminate(grace)
 	a.setTimer("kill", grace, a.Kill)
 }

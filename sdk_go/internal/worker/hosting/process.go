@@ -23,6 +23,7 @@ import (
 
 	bundlepb "crosswind.dev/go/internal/gen/crosswind/bundle/v1"
 	execpb "crosswind.dev/go/internal/gen/crosswind/execution/v1"
+	"crosswind.dev/go/internal/packing"
 	"crosswind.dev/go/internal/plugin"
 	"crosswind.dev/go/internal/worker/connection"
 	"crosswind.dev/go/internal/worker/executor"
@@ -73,7 +74,8 @@ func launch(ctx context.Context, version *Version, host executor.TaskHost) (*pro
 	if err != nil {
 		return nil, &executor.GoneError{Sentence: fmt.Sprintf("A process for the bundle %s could not be started: %v.", version.Name(), err)}
 	}
-	secure := goplugin.SecureConfig{Checksum: version.source.FileSHA256[:], Hash: sha256.New()}
+	checked := make(chan error, 1)
+	go func() { checked <- check(version.source) }() // while go-plugin makes its certificate
 	p.client = goplugin.NewClient(&goplugin.ClientConfig{
 		HandshakeConfig:  plugin.Handshake,
 		VersionedPlugins: plugin.HostPlugins(),
@@ -87,10 +89,8 @@ func launch(ctx context.Context, version *Version, host executor.TaskHost) (*pro
 		UnixSocketConfig: &goplugin.UnixSocketConfig{TempDir: version.services.RunFolder},
 		RunnerFunc: func(_ hclog.Logger, asked *exec.Cmd, sockets string) (pluginrunner.Runner, error) {
 			// go-plugin itself checks only what it starts itself.
-			if same, err := secure.Check(version.source.Path); err != nil {
+			if err := <-checked; err != nil {
 				return nil, err
-			} else if !same {
-				return nil, goplugin.ErrChecksumsDoNotMatch
 			}
 			p.runner = &runner{
 				guard: watched, path: version.source.Path, environment: append(environment(), asked.Env...), output: p.output,
@@ -135,6 +135,16 @@ func launch(ctx context.Context, version *Version, host executor.TaskHost) (*pro
 		version.Name(), version.Short(), p.runner.child.ProcessID, float64(time.Since(began).Microseconds())/1000))
 	go p.awaitEnd()
 	return p, nil
+}
+
+// check tells whether the worker's copy of a bundle is what was read.
+func check(source *packing.Packed) error {
+	secure := goplugin.SecureConfig{Checksum: source.FileSHA256[:], Hash: sha256.New()}
+	same, err := secure.Check(source.Path)
+	if err == nil && !same {
+		err = goplugin.ErrChecksumsDoNotMatch
+	}
+	return err
 }
 
 // environment is the worker's without what only the worker is to know, and without go-plugin's own.
@@ -192,7 +202,7 @@ func (p *process) explain(err error) *executor.GoneError {
 	p.runner.child.Kill()
 	<-p.runner.child.Done()
 	<-p.runner.drained
-	gone.StderrTail = p.output.last()
+	gone.StderrTail = p.masker.Mask(p.output.last())
 	how := ""
 	if exited {
 		how = p.describeExit(gone)
@@ -346,7 +356,7 @@ func (p *process) judge(err error) executor.TaskEnd {
 	}
 	<-p.runner.drained
 	exit := p.runner.child.Exit()
-	end := executor.TaskEnd{Detail: detail, StderrTail: p.output.last()}
+	end := executor.TaskEnd{Detail: detail, StderrTail: p.masker.Mask(p.output.last())}
 	switch {
 	case !exit.Known:
 		end.Detail = "The guard of the bundles' processes has ended."
