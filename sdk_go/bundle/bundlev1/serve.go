@@ -20,6 +20,7 @@ import (
 	goplugin "github.com/hashicorp/go-plugin"
 	"google.golang.org/grpc"
 
+	"crosswind.dev/go/internal/packing"
 	"crosswind.dev/go/internal/plugin"
 	"crosswind.dev/go/internal/registry"
 	"crosswind.dev/go/internal/serving"
@@ -136,13 +137,16 @@ func instructions(bundle *registry.Bundle) string {
 	if len(holds) == 0 {
 		holds = append(holds, fmt.Sprintf("%d tasks for DAGs of other bundles", len(bundle.Manifest.GetOfferedTasks())))
 	}
-	return fmt.Sprintf(`This is the Crosswind bundle '%s' (%s). A worker runs it; by hand there is nothing to run.
-
-  crosswind-go-pack --binary %s -o %s.bundle
-      packs it, so that workers know what it holds
-  crosswind-go-worker --server HOST:PORT --token-file FILE --bundle %s.bundle
-      runs its tasks; crosswind-worker takes the same flag
-`, bundle.Name, strings.Join(holds, ", "), os.Args[0], own, own)
+	text := fmt.Sprintf("This is the Crosswind bundle '%s' (%s). A worker runs it; by hand there is nothing to run.\n\n",
+		bundle.Name, strings.Join(holds, ", "))
+	file := os.Args[0]
+	if !packing.IsPacked(file) {
+		file = own + ".bundle"
+		text += fmt.Sprintf("  crosswind-go-pack --binary %s -o %s\n"+
+			"      packs it, so that workers know what it holds\n", os.Args[0], file)
+	}
+	return text + fmt.Sprintf("  crosswind-go-worker --server HOST:PORT --token-file FILE --bundle %s\n"+
+		"      runs its tasks; crosswind-worker takes the same flag\n", file)
 }
 
 var majorVersion = regexp.MustCompile(`^v[0-9]+$`)

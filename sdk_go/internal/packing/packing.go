@@ -122,6 +122,17 @@ func VersionOf(path string) (string, error) {
 	return digest.Version(), nil
 }
 
+// IsPacked says whether a file ends as packed bundles do, damaged or not.
+func IsPacked(path string) bool {
+	file, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = file.Close() }()
+	_, _, err = readTrailer(file, path)
+	return err == nil || errors.Is(err, ErrDamaged)
+}
+
 // Write packs the binary in a file, which may be packed already, with a manifest; its bundle_version is set to the
 // binary's. The output appears whole or not at all, executable, in place of what was there.
 func Write(binaryPath string, manifest *manifestpb.Manifest, outputPath string) (*Packed, error) {

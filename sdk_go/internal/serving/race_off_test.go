@@ -1,0 +1,5 @@
+//go:build !race
+
+package serving_test
+
+var buildFlags []string
