@@ -82,6 +82,8 @@ class _Watched:
     current: _Version | None = None
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     deaths: int = 0
+    failures: int = 0
+    """How often in a row its code could not be read for reasons that may pass."""
 
 
 class WatchedBundles:
@@ -205,7 +207,11 @@ class WatchedBundles:
         except (ZygoteBroken, PackedBundleDamaged, OSError) as error:
             kept = "" if watched.current is None else f"; version {_short(watched.current.version)} stays on offer"
             _log.error("The bundle %s (%s) could not be read: %s%s.", source.name, source.path, error, kept)
+            if _may_pass(error):
+                # The files may never change, and the machine may only have been short of something.
+                self._spawn(self._read_again(watched, signature))
             return
+        watched.failures = 0
         found = _Version(source.name, executor.manifest.bundle_version, executor)
         replaced = self._versions.get((found.name, found.version))
         self._versions[found.name, found.version] = found
@@ -215,6 +221,12 @@ class WatchedBundles:
         self._spawn(self._await_end(watched, found))
         self._report(source, executor.manifest)
         self.sweep()
+
+    async def _read_again(self, watched: _Watched, signature: int) -> None:
+        watched.failures += 1
+        await asyncio.sleep(_RESPAWN_SECONDS[min(watched.failures, len(_RESPAWN_SECONDS)) - 1])
+        if watched.signature == signature:
+            watched.signature = None
 
     async def _open(self, source: BundleSource) -> BundleExecutor:
         """Makes ready to run what a source holds now."""
@@ -300,6 +312,13 @@ def _read_version(source: BundleSource) -> str:
 
 def _short(version: str) -> str:
     return version[:8]
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether the same files may be read better another time."""
+    if isinstance(error, ZygoteBroken):
+        return not error.by_code
+    return isinstance(error, OSError) and not isinstance(error, FileNotFoundError)
 
 
 def _signature(path: Path) -> int:

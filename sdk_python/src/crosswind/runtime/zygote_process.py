@@ -24,7 +24,16 @@ from crosswind.runtime.task_process import TaskProcess
 
 
 class ZygoteBroken(Exception):
-    """A zygote could not be started; the message says why, in a sentence without a full stop."""
+    """A zygote could not be started; the message says why, in a sentence without a full stop.
+
+    Args:
+        message: the sentence.
+        by_code: whether the bundle's code said so itself: it would again. Else another try may do better.
+    """
+
+    def __init__(self, message: str, *, by_code: bool = False) -> None:
+        super().__init__(message)
+        self.by_code = by_code
 
 
 class ZygoteProcess:
@@ -193,7 +202,7 @@ class ZygoteProcess:
             if not self._ready.done():
                 self._ready.set_result(None)
         elif kind == protocol.BROKEN and not self._ready.done():
-            self._ready.set_exception(ZygoteBroken(packet[1:].decode(errors="replace")))
+            self._ready.set_exception(ZygoteBroken(packet[1:].decode(errors="replace"), by_code=True))
 
     def _end_child(self, number: int, ended: protocol.ChildExit | None, detail: str = "") -> None:
         child = self._children.pop(number, None)
