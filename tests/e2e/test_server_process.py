@@ -4,7 +4,7 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -202,6 +202,38 @@ def test_migrate_and_tokens_work_without_a_server(tmp_path: Path, database_url: 
         with pytest.raises(Exception, match="revoked"):
             worker.register()
         worker.close()
+
+
+def until_refused(call: Callable[[], object]) -> str:
+    """Repeat a call until it is refused; returns the reason."""
+    while True:
+        try:
+            call()
+        except grpc.RpcError as error:
+            return reason_of(error)
+
+
+def test_tokens_of_any_team_are_made_listed_and_revoked_beside_a_server(tmp_path: Path, database_url: str) -> None:
+    with ServerProcess(database_url, tmp_path) as server:
+
+        def token(*arguments: str, team: str) -> str:
+            command: list[str | Path] = [BIN / "crosswind-server", "token", *arguments, "--team", team]
+            command += ["--db", database_url]
+            done = run(command, folder=tmp_path)
+            assert (done.returncode, done.stderr) == (0, ""), done
+            return done.stdout
+
+        for team in ("default", "red"):
+            made = token("create", "--subject", f"{team} reader", "--role", "viewer", team=team)
+            listed = token("list", team=team)
+            (line,) = [line for line in listed.splitlines() if "reader" in line]
+            assert f"{team} reader" in line
+            control = Control(server.address, made.strip())
+            assert control.dag_ids() == []
+            token("revoke", line.split()[0], team=team)
+            # On SQLite another process wrote it, of which the server learns within a heartbeat.
+            assert until_refused(control.dag_ids) == "TOKEN_REVOKED"
+            control.close()
 
 
 def test_an_idle_connection_survives_pings_that_gRPC_would_end(server: ServerProcess) -> None:

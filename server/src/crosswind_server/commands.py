@@ -124,7 +124,7 @@ def create_token(
         bundles=tuple(bundle or ["*"]),
         queues=tuple(queue or ()),
     )
-    typer.echo(open_access(_settings(flags)).create(wanted))
+    typer.echo(open_access(_settings(flags), team).create(wanted))
 
 
 @token_app.command("list", help="List tokens, made last first; never the tokens themselves.", epilog=_EPILOG)
@@ -140,7 +140,7 @@ def list_tokens(
     table = Table(box=None, pad_edge=False)
     for name in ("id", "kind", "subject", "role", "bundles", "made", "expires", "revoked"):
         table.add_column(name, no_wrap=True)
-    for info in open_access(_settings(flags)).list(team, include_ended=all):
+    for info in open_access(_settings(flags), team).list(team, include_ended=all):
         table.add_row(
             info.token_id,
             info.kind,
@@ -167,7 +167,7 @@ def revoke_token(
     """Revoke a token."""
     from crosswind_server.token_access import open_access
 
-    open_access(_settings(flags)).revoke(team, token_id)
+    open_access(_settings(flags), team).revoke(team, token_id)
     typer.echo(f"The token {token_id} is revoked.")
 
 

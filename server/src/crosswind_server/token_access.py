@@ -66,13 +66,18 @@ class TokenAccess(ABC):
         """Revoke a token."""
 
 
-def open_access(settings: ServerSettings) -> TokenAccess:
-    """The database where it is free, else the server that has it. Raises `StoreError` or `CommandFailed`."""
+def open_access(settings: ServerSettings, team: str) -> TokenAccess:
+    """The database where it is free, else the server that has it, or for a team that it does not serve this machine
+    the database beside it. Raises `StoreError` or `CommandFailed`.
+    """
     home = Home(settings.home)
     try:
         return _Direct(Store.open(settings.db, readers=1, refusals=(Refused,)), settings, home)
     except DatabaseInUse as error:
-        return _Remote(home.folder / SERVER_FILE, str(error))
+        if team == DEFAULT_TEAM:
+            return _Remote(home.folder / SERVER_FILE, str(error))
+    # The server's token for this machine is one of the default team, and a token reaches no other team.
+    return _Direct(Store.open(settings.db, readers=1, exclusive=False, refusals=(Refused,)), settings, home)
 
 
 class _Direct(TokenAccess):
@@ -120,6 +125,8 @@ class _Direct(TokenAccess):
 
 
 class _Remote(TokenAccess):
+    """For the default team only."""
+
     def __init__(self, server_file: Path, in_use: str) -> None:
         try:
             facts = json.loads(server_file.read_text())
@@ -136,11 +143,6 @@ class _Remote(TokenAccess):
 
     def create(self, wanted: WantedToken) -> str:
         ttl = Duration(seconds=wanted.life_us // 1_000_000)
-        if wanted.team != DEFAULT_TEAM:
-            raise CommandFailed(
-                f"A running server makes tokens for the team '{DEFAULT_TEAM}' only; stop it to make one for"
-                f" '{wanted.team}'."
-            )
         if wanted.kind is CallerKind.ACCESS:
             role = f"ROLE_{wanted.role.value.upper()}"
             access = tokens_pb2.CreateAccessTokenRequest(
