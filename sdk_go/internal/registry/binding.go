@@ -51,7 +51,7 @@ func (d *Dag) sortInputs(of *task) []spec.Input {
 	}
 	takesNone := of.function != nil && of.function.Fields == nil && len(of.function.Values) == 0
 	for _, input := range of.said.Inputs {
-		takesTask := input.Kind == spec.Result || input.Kind == spec.Items && input.Value == nil
+		takesTask := input.Kind == spec.Result || input.Kind == spec.Items && input.Task != nil
 		if takesTask {
 			node := d.checkMember(of, input.Task, input.Written)
 			if node == nil {

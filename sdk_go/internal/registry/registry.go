@@ -118,7 +118,7 @@ func (r *Registry) AddDag(dagID string, said spec.Dag, location string) *Dag {
 	before, taken := r.dagIDs[dagID]
 	switch {
 	case !id.MatchString(dagID):
-		r.note(dagID, "", location, "has an id that is not valid; %s", idRule)
+		r.note("", "", location, "has a DAG with the id '%s', which is not valid; %s", dagID, idRule)
 	case taken:
 		r.note(dagID, "", location, "was added before, at %s; rename one of them", before.location)
 	default:
