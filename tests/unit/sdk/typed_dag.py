@@ -43,7 +43,11 @@ with DAG("typed", params={"month": 1}) as typed:
     numbers() >> end
     double(typed.params["month"])
     double.override(retries=5, queue="large")(x=1)
-    task.ref(bundle="go_stats", entry_point="stats")(row, weight=2)
+    # What a task of another bundle returns may be passed where any type is taken.
+    elsewhere = task.ref(bundle="go_stats", entry_point="stats")
+    double(elsewhere(row, weight=2))
+    total(elsewhere.override(task_id="each").expand(rows=numbers()))
+    total(elsewhere.override(task_id="partly").partial(weight=1).expand(rows=numbers()))
 
     double("one")  # type: ignore[arg-type]  # text is no int
     double(numbers())  # type: ignore[arg-type]  # a list is no int

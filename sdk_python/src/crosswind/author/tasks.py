@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import Signature
-from typing import Any, Final, Generic, ParamSpec, Protocol, TypeVar, Unpack, overload
+from typing import Any, Final, Generic, Never, ParamSpec, Protocol, TypeVar, Unpack, overload
 
 from crosswind.author import binding, context, registry
 from crosswind.author.binding import Argument, BoundInput, bind_arguments, bind_input, describe_argument
@@ -91,6 +91,8 @@ class TaskFunction(Generic[P, R]):
         return self.settings.get("task_id", self.definition.name)
 
     @overload
+    def __call__(self: TaskFunction[P, Never], *args: P.args, **kwargs: P.kwargs) -> Any: ...  # of one by `ref`
+    @overload
     def __call__(self: TaskFunction[P, None], *args: P.args, **kwargs: P.kwargs) -> XComArg: ...
     @overload
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
@@ -111,6 +113,8 @@ class TaskFunction(Generic[P, R]):
         bind_arguments(self.definition.signature, args, kwargs, task_id=self.task_id, complete=False)
         return PartialTask(self, args, kwargs)
 
+    @overload
+    def expand(self: TaskFunction[P, Never], *args: Any, **kwargs: Any) -> Any: ...  # of one by `ref`
     @overload
     def expand(self: TaskFunction[P, None], *args: Any, **kwargs: Any) -> XComArg: ...
     @overload
@@ -171,6 +175,8 @@ class PartialTask(Generic[R]):
         self._args = args
         self._kwargs = kwargs
 
+    @overload
+    def expand(self: PartialTask[Never], *args: Any, **kwargs: Any) -> Any: ...
     @overload
     def expand(self: PartialTask[None], *args: Any, **kwargs: Any) -> XComArg: ...
     @overload
