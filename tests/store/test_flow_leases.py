@@ -10,7 +10,7 @@ from crosswind_server.domain.lifecycle import MAX_DELIVERIES
 from crosswind_server.services.bundles import Offer
 from crosswind_server.services.callers import Caller, CallerKind
 from crosswind_server.services.directives import DirectiveKind
-from crosswind_server.services.polling import Lease
+from crosswind_server.services.polling import Lease, PollWork
 from crosswind_server.services.workers import Verdict
 from crosswind_server.store import attempts
 from crosswind_server.store.group_commit import each
@@ -394,3 +394,24 @@ def test_who_may_publish_and_serve_what(flow: Flow):
     result = flow.publish(dag_of("d", task("b")), dag_of("f", task("b")), to=other, bundle="his")
     assert [(dag.dag_id, dag.reason.name) for dag in result.refused] == [("d", "DAG_OWNED_BY_OTHER_BUNDLE")]
     assert flow.trigger("f")
+
+
+async def test_a_worker_is_busy_from_eight_attempts_on(flow: Flow):
+    worker = flow.register(slots=9)
+    flow.publish(dag_of("d", *(task(f"t{number}") for number in range(8))), to=worker)
+    flow.trigger("d")
+    polling = flow.heart.polling
+
+    async def poll(number: int, *held: str, **fields: int) -> list[str]:
+        command = PollWork(
+            caller=worker.caller, instance_id=worker.instance_id, poll_number=number, held_attempt_ids=held, **fields
+        )
+        return [lease.attempt_id for lease in (await polling.poll(command, wait=0)).leases]
+
+    given = await poll(1, max_leases=7)
+    assert not polling.is_busy(worker.instance_id)
+    given += await poll(2, *given)
+    assert len(given) == 8
+    assert polling.is_busy(worker.instance_id)
+    await poll(3, *given[1:])
+    assert not polling.is_busy(worker.instance_id)

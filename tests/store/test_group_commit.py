@@ -84,6 +84,31 @@ async def test_a_batch_has_a_limit(store: Store) -> None:
     assert values(store)[1] == group_commit.LARGEST_BATCH + 1
 
 
+async def test_patient_requests_wait_for_company_until_an_impatient_one_comes(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group_commit, "LINGER_S", 600.0)
+    before = store.transactions
+    patient = [asyncio.create_task(store.write(each(bump), id_, patient=True)) for id_ in (1, 2)]
+    await asyncio.sleep(0)  # the tasks' first step is what queues their requests
+    assert await store.write(each(bump), 3) == 1
+    assert await asyncio.gather(*patient) == [1, 1]
+    assert store.transactions == before + 1
+
+
+async def test_a_patient_request_waits_no_longer_than_its_time(store: Store) -> None:
+    assert await store.write(each(bump), 1, patient=True) == 1
+
+
+async def test_closing_does_not_wait_for_company(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(group_commit, "LINGER_S", 600.0)
+    with open_counters(database_url) as store:
+        patient = asyncio.create_task(store.write(each(bump), 1, patient=True))
+        await asyncio.sleep(0)
+        await asyncio.to_thread(store.close)
+        assert await patient == 1
+
+
 async def test_one_bad_request_does_not_harm_its_neighbours(store: Store) -> None:
     def bump_unless_poisoned(uow: UnitOfWork, id_: int) -> int:
         result = bump(uow, id_)

@@ -193,7 +193,9 @@ class WorkerServicer(worker_service_pb2_grpc.WorkerServiceServicer):
         self._worker(request.instance_id)
         attempt_id, lease = convert.read_ref(request.attempt)
         started = await self._store.write(
-            self._start, StartAttempt(attempt_id=attempt_id, lease=lease, instance_id=request.instance_id)
+            self._start,
+            StartAttempt(attempt_id=attempt_id, lease=lease, instance_id=request.instance_id),
+            patient=self._heart.polling.is_busy(request.instance_id),
         )
         return messages.StartAttemptResponse(
             context=convert.context_message(started), lease_duration=convert.span(self._heart.timing.lease_us)
@@ -210,14 +212,16 @@ class WorkerServicer(worker_service_pb2_grpc.WorkerServiceServicer):
     async def _end(self, request: messages.FinishAttemptRequest) -> messages.FinishAttemptResponse:
         who = caller()
         command = convert.read_finish(request)
+        patient = self._heart.polling.is_busy(who.instance_id or "")
         if not request.log_chunks or command.log_end is not None:
-            finished = await self._store.write(self._finish, command)
+            finished = await self._store.write(self._finish, command, patient=patient)
             return messages.FinishAttemptResponse(
                 recorded_as_cancelled=finished.recorded_as_cancelled, next_log_sequence=finished.next_log_sequence
             )
         logs = (self._chunks(request.attempt.attempt_id, request.attempt.lease, request.log_chunks, who),)
         finished, (logged,) = await asyncio.gather(
-            self._store.write(self._finish, command), self._store.write(self._append_logs, logs)
+            self._store.write(self._finish, command, patient=patient),
+            self._store.write(self._append_logs, logs, patient=patient),
         )
         return messages.FinishAttemptResponse(
             recorded_as_cancelled=finished.recorded_as_cancelled,

@@ -102,6 +102,7 @@ class Polling:
         self._timing = timing
         self._newest: dict[str, int] = {}
         self._given: dict[str, float] = {}
+        self._busy: set[str] = set()
         self._stopping = False
 
     # Waiting
@@ -116,6 +117,7 @@ class Polling:
         longest = self._timing.poll_wait
         end = loop.time() + (longest if wait is None else max(0.0, min(wait, longest)))
         instance_id, number = command.instance_id, command.poll_number
+        self._note_held(instance_id, len(command.held_attempt_ids))
         if number > self._newest.get(instance_id, -1):
             self._newest[instance_id] = number
             self._store.hints.publish([f"poll:{instance_id}"])
@@ -128,11 +130,12 @@ class Polling:
                         return _answer((), [directives.MOVE_AWAY])
                     if self._newest.get(instance_id, number) > number:
                         raise superseded(instance_id)
-                    if len(command.held_attempt_ids) >= _BUSY:
+                    if self.is_busy(instance_id):
                         await asyncio.sleep(self._given.get(instance_id, 0.0) + _BREATHER_S - loop.time())
                     work = await self._store.write(self.claim, command)
                     if work.leases:
                         self._note_given(instance_id, loop.time())
+                        self._note_held(instance_id, len(command.held_attempt_ids) + len(work.leases))
                     if work.leases or work.digest != command.known_directives:
                         return work
                     command = replace(command, first=False)
@@ -144,6 +147,18 @@ class Polling:
         finally:
             if self._newest.get(instance_id) == number:
                 del self._newest[instance_id]
+
+    def is_busy(self, instance_id: str) -> bool:
+        """Whether a worker has enough to do, so that its calls may wait a moment for each other."""
+        return instance_id in self._busy
+
+    def _note_held(self, instance_id: str, count: int) -> None:
+        if count < _BUSY:
+            self._busy.discard(instance_id)
+        elif instance_id not in self._busy:
+            if len(self._busy) >= _REMEMBERED:
+                self._busy.clear()  # those that still are busy say so with their next poll
+            self._busy.add(instance_id)
 
     def _note_given(self, instance_id: str, now: float) -> None:
         if len(self._given) >= _REMEMBERED:

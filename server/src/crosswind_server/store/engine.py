@@ -139,13 +139,15 @@ class Store:
 
     # Requests
 
-    async def write(self, handler: Handler[Q, R], request: Q) -> R:
+    async def write(self, handler: Handler[Q, R], request: Q, *, patient: bool = False) -> R:
         """Answer a request in a transaction that it may share with others, after that is committed.
+
+        A patient request waits up to 10 ms for others to share it with, unless an impatient one comes.
 
         Raises the refusal or error that is this request's own, or `StoreUnavailable`. A caller that is cancelled
         does not learn whether its request was carried out.
         """
-        return await self._committer.submit(handler, request)
+        return await self._committer.submit(handler, request, patient=patient)
 
     def write_blocking(self, handler: Handler[Q, R], request: Q) -> R:
         """Do the same for a thread without an event loop."""

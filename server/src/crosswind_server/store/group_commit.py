@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import logging
+import math
 import queue
 import random
 import threading
@@ -30,6 +31,8 @@ Handler = Callable[[UnitOfWork, Sequence[Q]], Sequence[R | Exception]]
 """Answers requests in one transaction: a result for each, in their order; an exception is that one's error."""
 
 LARGEST_BATCH = 256
+LINGER_S = 0.01
+"""As long as only patient requests wait, the oldest of them waits so long for company."""
 STALL_S = 5.0
 """A transaction that took longer counts as an absence of the database: nobody's heartbeat was accepted meanwhile."""
 
@@ -70,7 +73,7 @@ def each(answer: Callable[[UnitOfWork, Q], R]) -> Handler[Q, R]:
 class _Waiting:
     """A request, and the future of whoever waits for its answer."""
 
-    __slots__ = ("error", "future", "handler", "loop", "request", "result")
+    __slots__ = ("error", "future", "handler", "loop", "request", "result", "since")
 
     def __init__(
         self,
@@ -78,11 +81,15 @@ class _Waiting:
         request: Any,
         future: asyncio.Future[Any] | concurrent.futures.Future[Any],
         loop: asyncio.AbstractEventLoop | None,
+        *,
+        since: float | None = None,
     ) -> None:
         self.handler = handler
         self.request = request
         self.future = future
         self.loop = loop
+        self.since = since
+        """Monotonic seconds when a patient request came; None for one that is to be answered at once."""
         self.result: Any = None
         self.error: BaseException | None = None
 
@@ -133,11 +140,14 @@ class GroupCommit:
 
     # Callers, in any thread
 
-    async def submit(self, handler: Handler[Q, R], request: Q) -> R:
-        """Queue a request and wait for its answer, which comes after its transaction is committed."""
+    async def submit(self, handler: Handler[Q, R], request: Q, *, patient: bool = False) -> R:
+        """Queue a request and wait for its answer, which comes after its transaction is committed.
+
+        A patient request gives others a moment to join its transaction: for callers that have enough to do meanwhile.
+        """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[R] = loop.create_future()
-        self._put(_Waiting(handler, request, future, loop))
+        self._put(_Waiting(handler, request, future, loop, since=time.monotonic() if patient else None))
         return await future
 
     def submit_blocking(self, handler: Handler[Q, R], request: Q) -> R:
@@ -179,19 +189,30 @@ class GroupCommit:
             self._connection.close()
 
     def _take(self) -> tuple[list[_Waiting], bool]:
-        """Wait for a request and take what else is waiting, but wait for nothing more; the flag says it is the end."""
+        """Wait for a request and take what else is waiting; the flag says it is the end.
+
+        Nothing more is waited for, unless all that is there is patient.
+        """
         batch: list[_Waiting] = []
+        patient_until: float | None = math.inf
         try:
             item = self._queue.get(timeout=self._pause if self.available_since is None else None)
             while item is not None:
                 if not item.future.cancelled():
                     batch.append(item)
+                    if patient_until is not None:
+                        patient_until = None if item.since is None else min(patient_until, item.since + LINGER_S)
                 if len(batch) == LARGEST_BATCH:
                     return batch, False
-                item = self._queue.get_nowait()
+                item = self._next(patient_until if batch else None)
         except queue.Empty:
             return batch, False
         return batch, True
+
+    def _next(self, patient_until: float | None) -> _Waiting | None:
+        """The next request that waits, or that comes until then. Raises `queue.Empty`."""
+        linger = 0.0 if patient_until is None else patient_until - time.monotonic()
+        return self._queue.get(timeout=linger) if linger > 0 else self._queue.get_nowait()
 
     def _answer(self, batch: list[_Waiting]) -> None:
         try:
