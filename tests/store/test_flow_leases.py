@@ -1,5 +1,6 @@
 """Leases in trouble: redelivery, deadlines, expiry, cancel, stale and repeated calls, workers that go. On both."""
 
+import asyncio
 import uuid
 from functools import partial
 
@@ -402,16 +403,20 @@ async def test_a_worker_is_busy_from_eight_attempts_on(flow: Flow):
     flow.trigger("d")
     polling = flow.heart.polling
 
-    async def poll(number: int, *held: str, **fields: int) -> list[str]:
+    async def poll(*held: Lease, max_leases: int | None = None) -> tuple[Lease, ...]:
         command = PollWork(
-            caller=worker.caller, instance_id=worker.instance_id, poll_number=number, held_attempt_ids=held, **fields
+            caller=worker.caller,
+            instance_id=worker.instance_id,
+            poll_number=next(worker.polls),
+            held_attempt_ids=tuple(lease.attempt_id for lease in held),
+            max_leases=max_leases,
         )
-        return [lease.attempt_id for lease in (await polling.poll(command, wait=0)).leases]
+        return (await polling.poll(command, wait=0)).leases
 
-    given = await poll(1, max_leases=7)
+    first = await poll(max_leases=7)
     assert not polling.is_busy(worker.instance_id)
-    given += await poll(2, *given)
-    assert len(given) == 8
+    (last,) = await poll(*first)
     assert polling.is_busy(worker.instance_id)
-    await poll(3, *given[1:])
+    await asyncio.to_thread(flow.run, last, worker)
+    await poll(*first)
     assert not polling.is_busy(worker.instance_id)
