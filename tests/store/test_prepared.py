@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, text, update
 
 from crosswind_server.store import prepared
 from crosswind_server.store.engine import Store
@@ -34,6 +34,12 @@ COUNT = select(func.count()).select_from(counter)
 @pytest.fixture
 def store(database_url: str) -> Iterator[Store]:
     with open_counters(database_url, ids=[]) as store:
+        yield store
+
+
+@pytest.fixture
+def pg_store(postgres_url: str) -> Iterator[Store]:
+    with open_counters(postgres_url, ids=[]) as store:
         yield store
 
 
@@ -76,6 +82,8 @@ def test_a_list_of_values_is_one_parameter(store: Store) -> None:
         for ids, expected in (([], []), ([1], [1]), ([2, 0, 99], [0, 2])):
             assert run(store, lambda uow, ids=ids: uow.execute(AMONG, {"ids": ids}).scalars().all()) == expected
         assert run(store, lambda uow: uow.execute(NAMED, {"names": ["", "ü'\"\\%s"]}).scalars().all()) == [0, 1]
+    assert all(prepared._seen[AMONG].prepared.values())
+    assert all(prepared._seen[NAMED].prepared.values())
 
 
 def test_columns_left_out_take_their_defaults_however_often(store: Store) -> None:
@@ -121,3 +129,42 @@ def test_what_nobody_holds_is_forgotten(store: Store) -> None:
     store._driver.engine.clear_compiled_cache()  # which holds the first executions' object, up to a bound
     gc.collect()
     assert forgotten() is None
+
+
+def test_postgresql_never_sees_half_of_a_text(pg_store: Store) -> None:
+    for _ in range(TIMES):
+        with pytest.raises(Exception, match=r"NUL \(0x00\)"):
+            run(pg_store, lambda uow: uow.execute(ADD, {"id": 1, "name": "a\0b"}))
+    assert run(pg_store, lambda uow: uow.execute(COUNT).scalar_one()) == 0
+
+
+def test_postgresql_forgets_what_nobody_holds(pg_store: Store) -> None:
+    def prepared_statements(uow: Any) -> int:
+        count: int = uow.execute(
+            text("SELECT count(*) FROM pg_prepared_statements WHERE name LIKE 'crosswind%'")
+        ).scalar_one()
+        return count
+
+    counts = []
+    for number in range(3):
+
+        def delete_often(uow: Any, number: int = number) -> None:
+            statement = delete(counter).where(counter.c.id == bindparam("wanted"), counter.c.n != number)
+            for _ in range(TIMES):
+                uow.execute(statement, {"wanted": 1})
+
+        run(pg_store, delete_often)
+        run(pg_store, lambda uow: None)  # the writer lets go of its last request when the next one comes
+        pg_store._driver.engine.clear_compiled_cache()
+        gc.collect()
+        counts.append(run(pg_store, prepared_statements))
+    assert counts[0] == counts[1] == counts[2]
+
+
+def test_a_failed_statement_leaves_the_prepared_ones_usable(pg_store: Store) -> None:
+    fill(pg_store)
+    missing = update(counter).where(counter.c.id == bindparam("wanted")).values(n=text("no_such_column"))
+    for _ in range(TIMES):
+        with pytest.raises(Exception, match="no_such_column"):
+            run(pg_store, lambda uow: uow.execute(missing, {"wanted": 1}))
+        assert run(pg_store, lambda uow: uow.execute(BY_ID, {"wanted": 0}).one()).n == 1

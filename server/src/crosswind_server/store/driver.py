@@ -25,6 +25,7 @@ from sqlalchemy.pool import NullPool
 from crosswind_server.store.dialect import FROM_HEX
 from crosswind_server.store.errors import DatabaseUrlInvalid
 from crosswind_server.store.hints import CHANNEL
+from crosswind_server.store.libpq import execute_text
 
 _BUSY_TIMEOUT_MS = 5_000
 _CONNECT_TIMEOUT_S = 5
@@ -325,21 +326,17 @@ class PostgresDriver(Driver):
         return psycopg.connect(*arguments, **{**options, **self._options})
 
     def begin(self, connection: Connection, *, writing: bool) -> int:
-        mode = "" if writing else " ISOLATION LEVEL REPEATABLE READ READ ONLY"
-        cursor = self._raw(connection).execute(
-            f"BEGIN{mode}; SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint", prepare=False
+        mode = b"" if writing else b" ISOLATION LEVEL REPEATABLE READ READ ONLY"
+        result = execute_text(
+            self._raw(connection),
+            b"BEGIN" + mode + b"; SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint",
         )
-        cursor.nextset()
-        now: int = cursor.fetchone()[0]
-        return now
+        return int(result.get_value(0, 0) or 0)
 
     def commit(self, connection: Connection, payloads: Iterable[str] = ()) -> None:
-        raw: psycopg.Connection = self._raw(connection)
         notify = "".join(f"NOTIFY {CHANNEL}, {_quoted(payload)}; " for payload in payloads)
-        cursor = raw.execute(f"{notify}COMMIT".encode(), prepare=False)
-        while cursor.nextset():
-            pass
-        if cursor.statusmessage != "COMMIT":
+        result = execute_text(self._raw(connection), f"{notify}COMMIT".encode())
+        if result.command_status != b"COMMIT":
             raise CommitUndone("PostgreSQL answered COMMIT with ROLLBACK, because a statement had failed before.")
         connection.commit()
 
