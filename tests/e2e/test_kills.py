@@ -192,6 +192,24 @@ def test_no_attempt_is_lost_while_the_server_is_down_longer_than_a_lease(each_cl
     assert cluster.stage.arrivals == [("work", 1)]
 
 
+def test_no_attempt_is_lost_while_the_server_is_frozen_longer_than_a_lease(each_cluster):
+    cluster = each_cluster
+    cluster.write(one_task())
+    cluster.start_worker()
+    run = cluster.control.trigger("one")
+    puppet = cluster.stage.enter("work")
+    # As on a machine that sleeps: its clocks go on, and it hears nobody.
+    cluster.server.send(signal.SIGSTOP)
+    cluster.let_leases_run_out()
+    cluster.server.send(signal.SIGCONT)
+    cluster.let_leases_run_out()
+    puppet.order("print", text="I am still here")
+    puppet.succeed(1)
+    assert cluster.control.wait_run("one", run) == "SUCCEEDED"
+    assert cluster.control.attempt_states("one", run, "work") == ["SUCCEEDED"]
+    assert cluster.stage.arrivals == [("work", 1)]
+
+
 def test_outcome_kept_on_disk_arrives_after_worker_and_server_were_killed(each_cluster):
     cluster = each_cluster
     cluster.write(one_task())

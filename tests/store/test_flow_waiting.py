@@ -159,6 +159,49 @@ async def test_nothing_expires_before_the_server_has_listened_for_a_lease_durati
     assert flow.attempt(lease).state == "lost"
 
 
+async def test_nothing_expires_at_once_when_the_server_did_not_run_for_a_while(
+    flow: Flow, caplog: pytest.LogCaptureFixture
+):
+    keeper, lease_us = flow.heart.timekeeper, flow.heart.timing.lease_us
+    worker = flow.register()
+    flow.publish(dag_of("d", task("a")), to=worker)
+    flow.trigger("d")
+    (lease,) = flow.take(worker)
+    flow.start(lease, worker)
+    flow.store._committer.available_since = time.monotonic() - 1_000
+    await keeper.tick()
+    assert keeper._look_at is not None
+    # It was to look again a lease duration ago, by which time the lease has run out.
+    keeper._look_at -= lease_us + flow.heart.timing.start_deadline_us
+    flow._change(update(attempt).values(lease_expires=1))
+    assert 0 < await keeper.tick() <= flow.heart.timing.lease_duration
+    assert flow.attempt(lease).state == "running"
+    assert "did not run" in caplog.text
+    assert flow.store.available_since is not None
+    assert time.monotonic() - flow.store.available_since < 10
+    flow.store._absent_until -= flow.heart.timing.lease_duration
+    await keeper.tick()
+    assert flow.attempt(lease).state == "lost"
+
+
+def test_a_sweep_that_had_to_wait_lets_heartbeats_go_first(flow: Flow):
+    keeper, timing = flow.heart.timekeeper, flow.heart.timing
+    worker = flow.register()
+    flow.publish(dag_of("d", task("a"), task("b")), to=worker)
+    run = flow.trigger("d")
+    lease, _unstarted = flow.take(worker)
+    flow.start(lease, worker)
+    flow._change(update(attempt).values(lease_expires=1, start_deadline=1))
+    flow.fall_silent(worker)
+    late = flow.store.read_blocking(lambda uow: uow.now) - timing.absence_us - 1
+    for duty in (keeper.expire, keeper.return_unstarted, keeper.lose_silent):
+        assert flow.store.write_blocking(each(duty), late) == 0
+    assert flow.states(run) == {"a": "running", "b": "assigned"}
+    for duty in (keeper.expire, keeper.return_unstarted, keeper.lose_silent):
+        assert flow.store.write_blocking(each(duty), late + timing.absence_us) == 1
+    assert flow.states(run) == {"a": "queued", "b": "queued"}
+
+
 async def test_the_timekeeper_sleeps_until_the_earliest_due_time(flow: Flow):
     """[SCHED-2]"""
     flow.store._committer.available_since = time.monotonic() - 1_000

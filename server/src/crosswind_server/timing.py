@@ -60,6 +60,14 @@ class Timing:
         return round(self.lease_duration * SECOND_US)
 
     @property
+    def absence_us(self) -> int:
+        """A server that was late by more may have left so many heartbeats unheard that leases ran out. [LEASE-3]
+
+        After a shorter while, whoever sent heartbeats in time has as much again to get one through.
+        """
+        return (self.lease_us - self.heartbeat_us) // 2
+
+    @property
     def start_deadline_us(self) -> int:
         """`start_deadline` in microseconds."""
         return round(self.start_deadline * SECOND_US)

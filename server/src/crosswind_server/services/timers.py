@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from crosswind_server.domain.leases import may_expire
 from crosswind_server.domain.lifecycle import Event
@@ -69,8 +69,8 @@ class Timekeeper:
         self._timing = timing
         self._clean = clean
         self._cleaned_at = 0.0
+        self._look_at: int | None = None
         self._task: asyncio.Task[None] | None = None
-        self._sweeps: tuple[Handler[None, int], ...] = ()
 
     async def start(self) -> None:
         """Begin to keep time."""
@@ -99,8 +99,9 @@ class Timekeeper:
     async def tick(self) -> float:
         """Do what is due, a piece of each kind; answers for how many seconds nothing else can be."""
         due = await self._store.read(self._probe)
+        self._notice_absence(due.now)
         expiring = may_expire(time.monotonic(), self._store.available_since, self._timing.lease_duration)
-        duties: list[Handler[None, int]] = []
+        duties: list[Handler[Any, int]] = []
         if due.continuation:
             duties.append(each(self.continue_left))
         if due.waiting is not None and due.waiting <= due.now:
@@ -117,7 +118,7 @@ class Timekeeper:
         failed = False
         for duty in duties:
             try:
-                await self._store.write(duty, None)
+                await self._store.write(duty, due.now)
             except StoreUnavailable:
                 raise
             except Exception:
@@ -125,7 +126,17 @@ class Timekeeper:
                 _log.exception("The timekeeper failed, and goes on")
                 failed = True
         pause = self._pause(due, expiring=expiring)
-        return max(_AFTER_A_FAILURE, pause) if failed else pause
+        if failed:
+            pause = max(_AFTER_A_FAILURE, pause)
+        self._look_at = due.now + round(pause * SECOND_US)
+        return pause
+
+    def _notice_absence(self, now: int) -> None:
+        """Notice that the server did not run, or its clock jumped: heartbeats come first then. [LEASE-3]"""
+        if self._look_at is not None and now - self._look_at > self._timing.absence_us:
+            self._store.note_absence()
+            late = (now - self._look_at) / SECOND_US
+            _log.warning("This server did not run for %.1f s; it waits for a lease duration before one expires", late)
 
     def _pause(self, due: Due, *, expiring: bool) -> float:
         if due.continuation:
@@ -156,7 +167,7 @@ class Timekeeper:
             silence=None if heard is None else heard + self._timing.lease_us,
         )
 
-    def wake(self, uow: UnitOfWork, _: None) -> int:
+    def wake(self, uow: UnitOfWork, _: object) -> int:
         """Queue the instances whose retry delay, deferral or reschedule is over."""
         board = Board(uow, self._plans)
         run_keys = task_instances.lock_runs_with_due(uow, LARGEST_SWEEP)
@@ -169,23 +180,33 @@ class Timekeeper:
         board.flush()
         return len(due)
 
-    def return_unstarted(self, uow: UnitOfWork, _: None) -> int:
-        """Give attempts that were not started by their deadline back to the queue. [LEASE-2]"""
-        return self._sweep(uow, Event.START_DEADLINE, attempts.claim_unstarted)
+    def return_unstarted(self, uow: UnitOfWork, seen: int | None) -> int:
+        """Give attempts that were not started by their deadline back to the queue. [LEASE-2]
 
-    def expire(self, uow: UnitOfWork, _: None) -> int:
+        Args:
+            seen: when that was found, by the database's clock, as for the next two. Where this comes much later, what
+                workers sent meanwhile may wait behind it, and nothing is done. None: it is.
+        """
+        return self._sweep(uow, Event.START_DEADLINE, attempts.claim_unstarted, seen)
+
+    def expire(self, uow: UnitOfWork, seen: int | None) -> int:
         """End attempts whose leases are overdue. [LEASE-3]"""
-        return self._sweep(uow, Event.EXPIRE, attempts.claim_expired)
+        return self._sweep(uow, Event.EXPIRE, attempts.claim_expired, seen)
 
-    def lose_silent(self, uow: UnitOfWork, _: None) -> int:
+    def lose_silent(self, uow: UnitOfWork, seen: int | None) -> int:
         """Say that silent workers are lost."""
-        return self._workers.lose_silent(uow, limit=LARGEST_SWEEP)
+        return 0 if self._is_late(uow, seen) else self._workers.lose_silent(uow, limit=LARGEST_SWEEP)
 
-    def _sweep(self, uow: UnitOfWork, event: Event, claim: Callable[[UnitOfWork, int], Sequence[str]]) -> int:
-        ids = claim(uow, LARGEST_SWEEP)
+    def _is_late(self, uow: UnitOfWork, seen: int | None) -> bool:
+        return seen is not None and uow.now - seen > self._timing.absence_us
+
+    def _sweep(
+        self, uow: UnitOfWork, event: Event, claim: Callable[[UnitOfWork, int], Sequence[str]], seen: int | None
+    ) -> int:
+        ids = [] if self._is_late(uow, seen) else claim(uow, LARGEST_SWEEP)
         return len(apply_to_all(uow, self._plans, event, ids)) if ids else 0
 
-    def continue_left(self, uow: UnitOfWork, _: None) -> int:
+    def continue_left(self, uow: UnitOfWork, _: object) -> int:
         """Work off one piece that an earlier transaction left. [SCHED-1]"""
         pieces = continuations.take(uow, 1)
         if not pieces:

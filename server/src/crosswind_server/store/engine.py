@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import queue
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
@@ -61,6 +62,7 @@ class Store:
         self._listener = listener
         self._lock = lock
         self._stack = stack
+        self._absent_until = 0.0
         self.hints = hints
         self.revision = revision
         self.place = driver.place
@@ -179,8 +181,13 @@ class Store:
 
     @property
     def available_since(self) -> float | None:
-        """Monotonic seconds when the database last became reachable, None while it is away. [LEASE-3]"""
-        return self._committer.available_since
+        """Monotonic seconds since when writes are taken without a break, None while the database is away. [LEASE-3]"""
+        since = self._committer.available_since
+        return None if since is None else max(since, self._absent_until)
+
+    def note_absence(self) -> None:
+        """Take note that this process did not run for a while, until now: nobody's heartbeat was accepted meanwhile."""
+        self._absent_until = time.monotonic()
 
     @property
     def on_recovered(self) -> list[Callable[[], None]]:
