@@ -1,12 +1,15 @@
-"""Runs the flights pipeline on a server and a worker of its own, shows how it goes, and stops both.
+"""Runs the flights pipeline in two languages, on a server, a Python worker and a Go worker of its own, and stops all.
 
-Everything that it writes lies in a new folder under `build/demo`, the report too.
+First the DAG `flights`, written in Python with one task in Go, then `flights_go`, which is in Go altogether. Everything
+that is written lies in a new folder under `build/demo`, the reports too, and what is built of Go under `build/go`.
 """
 
 import contextlib
 import json
+import math
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -32,7 +35,10 @@ from crosswind.control.v1.xcoms_pb2 import GetXComRequest
 from crosswind.value.v1.value_pb2 import Payload
 
 EXAMPLE = Path(__file__).resolve().parent
-BUILD = EXAMPLE.parent.parent / "build" / "demo"
+ROOT = EXAMPLE.parent.parent
+BUILD = ROOT / "build" / "demo"
+GO_BUILD = ROOT / "build" / "go"
+BUNDLE = GO_BUILD / "flights_go.bundle"
 BIN = Path(sys.executable).parent
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
@@ -110,18 +116,24 @@ class Process:
 
 
 def main() -> int:
-    """Runs the demo. Returns 0 when the pipeline succeeded, 1 when it did not, 130 after Ctrl-C."""
+    """Runs the demo. Returns 0 when both DAGs succeeded, 1 when one did not, 130 after Ctrl-C."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is stopped then too
     BUILD.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="run-", dir=BUILD))
     processes: list[Process] = []
+    reports: list[Path] = []
     try:
+        build_bundle()
         with start_all(folder, processes) as client:
-            run = watch_run(client, trigger(client, workdir=folder / "flights"), open_view(screen=console.is_terminal))
-            if run.state != RUN_STATE_SUCCEEDED:
-                report_failures(client, run)
-                raise DemoFailed(f"The run {run.run_id} did not succeed.")
-            show_ranking(read_ranking(client, run))
+            rankings = []
+            for dag_id in ("flights", "flights_go"):
+                run = run_to_end(client, dag_id, workdir=folder / dag_id)
+                reports.append(folder / dag_id / run.run_id / "report.md")
+                rankings.append(read_ranking(client, run))
+            show_ranking(rankings[0])
+            if not is_same(*rankings):
+                raise DemoFailed("The two DAGs do not give the same figures.")
+            console.print("The DAG in Go, flights_go, gives the same figures.")
     except KeyboardInterrupt:
         console.print("Stopped.")
         return 130
@@ -131,27 +143,59 @@ def main() -> int:
             console.print(f"--- the end of {process.log_file}", style="bold", markup=False)
             console.print(process.tail(), markup=False, highlight=False, soft_wrap=True)
         return 1
-    console.print(f"The report is {folder / 'flights' / run.run_id / 'report.md'}", highlight=False, soft_wrap=True)
+    console.print(f"The report is {reports[0]}", highlight=False, soft_wrap=True)
+    console.print(f"That of the DAG in Go is {reports[1]}", highlight=False, soft_wrap=True)
     return 0
+
+
+def build_bundle() -> None:
+    """Builds the commands of the Go SDK and packs the bundle; what has not changed takes a moment."""
+    if shutil.which("go") is None:
+        raise DemoFailed("There is no Go on the PATH: `make demo` brings one.")
+    first = "" if BUNDLE.exists() else ", once; this takes a minute"
+    console.print(f"Building the Go worker and the bundle flights_go{first}", style="dim")
+    GO_BUILD.mkdir(parents=True, exist_ok=True)
+    commands = ["./cmd/crosswind-go-pack", "./cmd/crosswind-go-worker"]
+    build(["go", "build", "-o", f"{GO_BUILD}/", *commands], folder=ROOT / "sdk_go")
+    build([GO_BUILD / "crosswind-go-pack", ".", "-o", BUNDLE], folder=EXAMPLE / "go")
+
+
+def build(command: Sequence[str | Path], *, folder: Path) -> None:
+    """Runs a command that builds something."""
+    done = subprocess.run(
+        [str(part) for part in command],
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise DemoFailed(f"{Path(command[0]).name} failed in {folder}:\n{done.stdout}{done.stderr}".rstrip())
 
 
 @contextlib.contextmanager
 def start_all(folder: Path, processes: list[Process]) -> Iterator[ControlClient]:
-    """A server and a worker that offers the flights DAG; both are stopped afterwards, the worker first."""
+    """A server, and a worker for each language; all are stopped afterwards, the workers first."""
     with contextlib.ExitStack() as stack:
-        console.print("Starting a server on SQLite and a worker", style="dim")
+        console.print("Starting a server on SQLite, a Python worker and a Go worker", style="dim")
         server = Process("server", [BIN / "crosswind-server", "start", "--address", "127.0.0.1:0"], folder=folder)
         processes.append(server)
         stack.callback(server.stop)
         address = server.wait_for(r"listening on (\S+)").group(1)
         wait_until_healthy(address)
         home = folder / ".crosswind"
-        options: list[str | Path] = ["--server", address, "--token-file", home / "enrolment-token"]
-        options += ["--dags", EXAMPLE / "dags", "--state-dir", folder / "worker-state"]
-        worker = Process("worker", [BIN / "crosswind-worker", *options], folder=folder)
-        processes.append(worker)
-        stack.callback(worker.stop)
-        worker.wait_for(r"On offer: .*\bdags\b")
+        options: list[str | Path] = ["--server", address, "--token-file", home / "enrolment-token", "--state-dir"]
+        workers = {
+            "worker": [BIN / "crosswind-worker", *options, folder / "worker-state", "--dags", EXAMPLE / "dags"],
+            "go-worker": [GO_BUILD / "crosswind-go-worker", *options, folder / "go-worker-state", "--bundle", BUNDLE],
+        }
+        started = [Process(name, command, folder=folder) for name, command in workers.items()]
+        processes += started
+        for worker in started:
+            stack.callback(worker.stop)
+        for worker in started:
+            worker.wait_for(r"On offer: \S+ \w")
         with ControlClient(address, token=read_token(home / "access-token")) as client:
             yield client
 
@@ -163,11 +207,19 @@ def wait_until_healthy(address: str) -> None:
         health.Check(health_pb2.HealthCheckRequest(), timeout=START_SECONDS, wait_for_ready=True)
 
 
-def trigger(client: ControlClient, *, workdir: Path) -> DagRun:
-    """Starts the pipeline."""
-    conf = Payload(encoding="json/utf-8", data=json.dumps({"workdir": str(workdir)}).encode())
-    request = TriggerDagRunRequest(dag_id="flights", conf=conf, request_id=new_request_id())
-    return client.call(client.dag_runs.TriggerDagRun, request).dag_run
+def run_to_end(client: ControlClient, dag_id: str, *, workdir: Path) -> DagRun:
+    """Runs a DAG and shows how it goes."""
+    parameters = {"workdir": str(workdir)}
+    if dag_id == "flights_go":
+        parameters["data"] = str(EXAMPLE / "data")
+    conf = Payload(encoding="json/utf-8", data=json.dumps(parameters).encode())
+    request = TriggerDagRunRequest(dag_id=dag_id, conf=conf, request_id=new_request_id())
+    triggered = client.call(client.dag_runs.TriggerDagRun, request).dag_run
+    run = watch_run(client, triggered, open_view(screen=console.is_terminal))
+    if run.state != RUN_STATE_SUCCEEDED:
+        report_failures(client, run)
+        raise DemoFailed(f"The run {run.dag_id}/{run.run_id} did not succeed.")
+    return run
 
 
 def read_ranking(client: ControlClient, run: DagRun) -> list[dict[str, Any]]:
@@ -175,6 +227,17 @@ def read_ranking(client: ControlClient, run: DagRun) -> list[dict[str, Any]]:
     request = GetXComRequest(dag_id=run.dag_id, run_id=run.run_id, task_id="report")
     ranking: list[dict[str, Any]] = decode_payload(client.call(client.xcoms.GetXCom, request).value)
     return ranking
+
+
+def is_same(first: list[dict[str, Any]], second: list[dict[str, Any]]) -> bool:
+    """Whether two rankings hold the same, but for the last digits of what was summed in another order."""
+    return len(first) == len(second) and all(
+        one.keys() == other.keys()
+        and all(
+            math.isclose(one[key], other[key]) if isinstance(one[key], float) else one[key] == other[key] for key in one
+        )
+        for one, other in zip(first, second, strict=True)
+    )
 
 
 def show_ranking(ranking: list[dict[str, Any]]) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.support.cluster import Cluster
+from tests.e2e.support.go_bundles import GoBundles
 from tests.e2e.support.workers import KINDS, WorkerKind
 
 
@@ -24,6 +25,12 @@ def pytest_runtest_makereport(item, call):
 def worker_kind(request: pytest.FixtureRequest) -> WorkerKind:
     """The language of the workers under test."""
     return KINDS[request.param]()
+
+
+@pytest.fixture(scope="session")
+def go_bundles(tmp_path_factory: pytest.TempPathFactory) -> GoBundles:
+    """What is built of Go, once for the whole run."""
+    return GoBundles(tmp_path_factory.mktemp("go"))
 
 
 @pytest.fixture

@@ -21,11 +21,6 @@ from tests.e2e.support.workers import PythonKind, WorkerProcess
 from tests.unit.worker.plugin_files import pack
 
 
-@pytest.fixture(scope="session")
-def bundles(tmp_path_factory: pytest.TempPathFactory) -> GoBundles:
-    return GoBundles(tmp_path_factory.mktemp("go"))
-
-
 @pytest.fixture
 def cluster(sqlite_url: str, tmp_path: Path) -> Iterator[Cluster]:
     cluster = Cluster(PythonKind(), sqlite_url, tmp_path)
@@ -34,9 +29,9 @@ def cluster(sqlite_url: str, tmp_path: Path) -> Iterator[Cluster]:
 
 
 @pytest.fixture
-def kit(cluster: Cluster, bundles: GoBundles) -> Path:
+def kit(cluster: Cluster, go_bundles: GoBundles) -> Path:
     """The kit, where the worker watches it."""
-    return install(bundles.kit(), cluster.folder / "kit.bundle")
+    return install(go_bundles.kit(), cluster.folder / "kit.bundle")
 
 
 def start(cluster: Cluster, bundle: Path, *, options: Sequence[str] = (), **environment: str) -> WorkerProcess:
@@ -367,12 +362,12 @@ def test_second_signal_ends_running_tasks_which_are_given_to_others(cluster, kit
     again.succeed()
 
 
-def test_replaced_file_is_a_new_version_and_running_tasks_keep_theirs(cluster, kit, bundles):
+def test_replaced_file_is_a_new_version_and_running_tasks_keep_theirs(cluster, kit, go_bundles):
     worker = start(cluster, kit)
     old_run, old = perform(cluster)
     assert old.order("version") == "1"
     since = worker.mark()
-    install(bundles.kit(2), kit)
+    install(go_bundles.kit(2), kit)
     worker.wait_for("Bundle kit: new runs begin with version", since=since)
     run, new = perform(cluster)
     assert new.order("version") == "2"
@@ -402,8 +397,8 @@ def test_damaged_file_leaves_the_version_before_on_offer(cluster, kit):
     assert cluster.control.wait_run("kit", run) == "SUCCEEDED"
 
 
-def test_binary_that_was_not_packed_is_refused_with_a_sentence(cluster, bundles):
-    worker = cluster.worker(options=["--bundle", bundles.command("crosswind-go-pack")])
+def test_binary_that_was_not_packed_is_refused_with_a_sentence(cluster, go_bundles):
+    worker = cluster.worker(options=["--bundle", go_bundles.command("crosswind-go-pack")])
     worker.start()
     assert worker.wait() == 2
     assert "is neither a Python file (.py) nor a packed bundle" in worker.log

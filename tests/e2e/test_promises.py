@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
+import pytest
 
 from tests.e2e.support.cluster import Cluster
 from tests.e2e.support.dags import DagSpec, Does, TaskSpec
@@ -119,17 +120,22 @@ def test_worker_that_reaches_one_port_and_nothing_else_runs_a_pipeline(each_clus
         assert worker.wait() == 0
 
 
-def test_flights_pipeline_runs_where_only_the_server_can_be_reached(clusters, sqlite_url, tmp_path):
+@pytest.mark.timeout(600)  # where nothing of Go has been built yet
+def test_flights_pipeline_runs_where_only_the_server_can_be_reached(clusters, sqlite_url, tmp_path, go_bundles):
     work = tmp_path / "work"
     cluster = Cluster(PythonKind(), sqlite_url, tmp_path)
     clusters.append(cluster)
     with OnePort(cluster.server.address) as network:
         worker = cluster.worker(
-            address=network.address, wrap=network.command(), pass_fds=network.pass_fds, dags=FLIGHTS
+            address=network.address,
+            wrap=network.command(),
+            pass_fds=network.pass_fds,
+            dags=FLIGHTS,
+            options=["--bundle", go_bundles.flights()],
         )
         worker.start()
         network.connect()
-        worker.wait_on_offer()
+        worker.wait_for(r"On offer: dags \w+, flights_go \w+")
         run = cluster.control.trigger("flights", conf=json.dumps({"workdir": str(work)}).encode())
         assert cluster.control.wait_run("flights", run, seconds=60) == "SUCCEEDED"
         assert (work / run / "report.md").is_file()

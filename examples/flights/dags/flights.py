@@ -1,6 +1,7 @@
 """Which airline left New York latest in January 2013?
 
 `extract` splits the month by carrier, `carrier_stats` runs once for each carrier, `report` writes a report and a chart.
+`carrier_stats` is written in Go, in the bundle `flights_go` (`../go`), which holds the whole pipeline in Go too.
 
 The tasks hand each other small results; the flights themselves travel as files in `workdir`, a parameter of the run.
 With workers on several machines, `workdir` is a folder that all of them see.
@@ -8,8 +9,6 @@ With workers on several machines, `workdir` is a folder that all of them see.
 
 import csv
 import gzip
-import math
-import statistics
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +20,6 @@ EXAMPLE = Path(__file__).resolve().parent.parent
 FLIGHTS = EXAMPLE / "data" / "flights-2013-01.csv.gz"
 AIRLINES = EXAMPLE / "data" / "airlines.csv"
 COLUMNS = ("origin", "dest", "dep_delay")
-ROUTE_MINIMUM = 10  # flights that make the mean of a route worth comparing
 
 
 class CarrierStats(TypedDict):
@@ -52,14 +50,6 @@ def run_folder() -> Path:
     return folder
 
 
-def percentile(values: Sequence[float], share: float) -> float:
-    """The value below which `share` of the values lie, interpolated linearly between its two neighbours."""
-    ordered = sorted(values)
-    position = share * (len(ordered) - 1)
-    low, high = math.floor(position), math.ceil(position)
-    return ordered[low] + (ordered[high] - ordered[low]) * (position - low)
-
-
 @task
 def extract() -> list[str]:
     """Writes one file for each carrier and returns the carriers."""
@@ -77,29 +67,8 @@ def extract() -> list[str]:
     return sorted(by_carrier)
 
 
-@task
-def carrier_stats(carrier: str) -> CarrierStats:
-    """Computes the figures of a carrier. A route counts from ten flights on; if none has as many, each counts."""
-    with (run_folder() / f"{carrier}.csv").open(newline="") as source:
-        rows = list(csv.DictReader(source))
-    by_route: dict[str, list[float]] = defaultdict(list)
-    for row in rows:
-        if row["dep_delay"] != "NA":  # NA: cancelled
-            by_route[f"{row['origin']}-{row['dest']}"].append(float(row["dep_delay"]))
-    delays = [delay for route in by_route.values() for delay in route]
-    compared = {route: d for route, d in by_route.items() if len(d) >= ROUTE_MINIMUM} or by_route
-    means = {route: statistics.fmean(compared[route]) for route in sorted(compared)}  # sorted: a tie has one winner
-    worst = max(means, key=means.__getitem__, default=None)
-    return {
-        "carrier": carrier,
-        "flights": len(rows),
-        "cancelled": len(rows) - len(delays),
-        "mean_delay": statistics.fmean(delays) if delays else None,
-        "median_delay": statistics.median(delays) if delays else None,
-        "p95_delay": percentile(delays, 0.95) if delays else None,
-        "worst_route": worst,
-        "worst_route_mean_delay": means[worst] if worst else None,
-    }
+# Runs where a worker offers the bundle: crosswind-go-worker, or crosswind-worker, with --bundle.
+carrier_stats = task.ref(bundle="flights_go", entry_point="carrier_stats", parameters=["carrier", "workdir"])
 
 
 @task
@@ -176,5 +145,5 @@ with DAG(
     description="Departure delays of New York's airlines in January 2013",
     tags=["example"],
     params={"workdir": str(EXAMPLE / "work")},
-):
-    report(carrier_stats.expand(carrier=extract()))
+) as dag:
+    report(carrier_stats.partial(workdir=dag.params["workdir"]).expand(carrier=extract()))

@@ -97,11 +97,11 @@ class Cluster:
             self.kind.write(dag, self.dags, self.stage.path)
 
     def worker(self, name: str = "worker", *, through: FaultProxy | None = None, **options: Any) -> WorkerProcess:
-        """Make a worker without starting it; through a proxy, if one is given."""
+        """Make a worker without starting it; through a proxy, or of another kind, if one is given."""
         arguments: dict[str, Any] = {"dags": self.dags, "folder": self.folder / name, "name": name, **options}
         address = arguments.pop("address", through.address if through else self.server.address)
         token_file = arguments.pop("token_file", self.server.enrolment_token_file)
-        worker = WorkerProcess(self.kind, address, token_file, **arguments)
+        worker = WorkerProcess(arguments.pop("kind", self.kind), address, token_file, **arguments)
         self.processes.append(worker)
         self._stack.callback(worker.close)
         return worker

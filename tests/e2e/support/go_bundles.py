@@ -7,6 +7,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).parents[3]
 SDK = REPOSITORY / "sdk_go"
 KIT = REPOSITORY / "tests" / "e2e" / "go_kit"
+FLIGHTS = REPOSITORY / "examples" / "flights" / "go"
 _BUILD_SECONDS = 600.0
 
 
@@ -23,6 +24,10 @@ class GoBundles:
     def kit(self, version: int = 1) -> Path:
         """The bundle of `tests/e2e/go_kit`."""
         return self.pack(KIT, f"kit-{version}", "--", "-ldflags", f"-s -w -X main.version={version}")
+
+    def flights(self) -> Path:
+        """The bundle of the example."""
+        return self.pack(FLIGHTS, "flights_go.bundle")
 
     def pack(self, source: Path, name: str, *flags: str) -> Path:
         """The packed bundle of a folder with a main package.
