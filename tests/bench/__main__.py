@@ -19,7 +19,7 @@ from tests.bench.calls import measure_calls
 from tests.bench.figures import DATABASES, Figures, middle, prefixed
 from tests.bench.memory import measure_memory
 from tests.bench.package import measure_package
-from tests.bench.pipelines import measure_pipelines
+from tests.bench.pipelines import measure_go_pipelines, measure_pipelines
 from tests.bench.report import show_report, write_report
 from tests.bench.site import WORKSPACE, Site, open_site
 
@@ -37,6 +37,7 @@ class Scenario:
 
 SCENARIOS: Final[Mapping[str, Scenario]] = {
     "pipelines": Scenario(measure_pipelines),
+    "go": Scenario(measure_go_pipelines),
     "calls": Scenario(measure_calls, calls.SETTINGS),
     "memory": Scenario(measure_memory),
 }

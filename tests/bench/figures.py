@@ -32,6 +32,10 @@ class Goal:
 GOALS: Final[Mapping[str, Goal]] = {
     "python.tasks_per_second": Goal(150, at_least=True),
     "python.chain_gap_p50_ms": Goal(20),
+    "go.tasks_per_second": Goal(400, at_least=True),
+    "go.chain_gap_p50_ms": Goal(10),
+    "go.bundle_start_ms": Goal(60),
+    "worker.go.rss_mb": Goal(40),
     "server.heartbeat128_us_per_attempt": Goal(20),
     "worker.python.task_private_mb": Goal(25),
     "sdk.packages": Goal(5),

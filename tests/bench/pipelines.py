@@ -1,20 +1,29 @@
-"""Python tasks through server, worker and a process each: throughput, waiting times, and the gaps in a chain."""
+"""Tasks through server and worker: throughput, waiting times, and the gaps in a chain.
+
+A Python task has a process of its own; Go tasks share their bundle's.
+"""
 
 import itertools
 import os
 import time
+from pathlib import Path
 
 from google.protobuf import timestamp_pb2
 
 from crosswind.control.v1 import task_instances_pb2
-from tests.bench.figures import Figures, percentile
-from tests.bench.readings import family_cpu_seconds, machine_cpu_seconds
-from tests.bench.site import BenchFailed, Site
-from tests.e2e.support.workers import WorkerProcess
+from tests.bench.figures import Figures, percentile, prefixed
+from tests.bench.readings import child_ids, family_cpu_seconds, machine_cpu_seconds, memory_of
+from tests.bench.site import WORKSPACE, BenchFailed, Site
+from tests.e2e.support.go_bundles import GoBundles
+from tests.e2e.support.processes import Process
 
 INDEPENDENT = 500
+GO_INDEPENDENT = 2000
 CHAIN = 50
 SLOTS = 16
+GO_SLOTS = 64
+"""Go tasks are goroutines, of which a worker has more at a time than of processes."""
+GO_BUNDLE = Path(__file__).parent / "go_bundle"
 
 SOURCE = f'''"""Written by the benchmark."""
 from crosswind import DAG, task
@@ -49,30 +58,51 @@ def measure_pipelines(site: Site) -> Figures:
     """Run both DAGs, after a small one that makes everything warm."""
     worker = site.start_worker(SOURCE, slots=SLOTS)
     site.run("warm_up")
-    return {f"python.{name}": value for name, value in {**_independent(site, worker), **_chain(site)}.items()}
+    return prefixed("python", {**_independent(site, worker, count=INDEPENDENT), **_chain(site)})
 
 
-def _independent(site: Site, worker: WorkerProcess) -> Figures:
+def measure_go_pipelines(site: Site) -> Figures:
+    """Do the same with a Go worker, and look at its bundle's start and at the memory of both."""
+    folder = (WORKSPACE / "go").resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    go = GoBundles(folder)
+    bundle = go.pack(GO_BUNDLE, "bench.bundle")
+    worker = site.start_go_worker(go.command("crosswind-go-worker"), bundle, slots=GO_SLOTS)
+    site.run("warm_up")
+    figures = {**_independent(site, worker, count=GO_INDEPENDENT), **_chain(site)}
+    started = worker.wait_for(r"Bundle bench, version \w+: its process (\d+) started in ([\d.]+) ms")
+    figures["bundle_start_ms"] = float(started.group(2))
+    return {
+        **prefixed("go", figures),
+        "worker.go.rss_mb": memory_of(worker.pid).rss,
+        "worker.go.guard_rss_mb": sum(
+            memory_of(pid).rss for pid in child_ids(worker.pid) if pid != int(started.group(1))
+        ),
+        "worker.go.bundle_rss_mb": memory_of(int(started.group(1))).rss,
+    }
+
+
+def _independent(site: Site, worker: Process, *, count: int) -> Figures:
     server_before, worker_before = site.server_cpu(), site.worker_cpu(worker)
     all_before, ours_before, began = machine_cpu_seconds(), family_cpu_seconds(os.getpid()), time.monotonic()
     instances = site.run("independent")
     server_used, worker_used = site.server_cpu() - server_before, site.worker_cpu(worker) - worker_before
     ours = family_cpu_seconds(os.getpid()) - ours_before
     others = (machine_cpu_seconds() - all_before - ours) / (time.monotonic() - began)
-    if len(instances) != INDEPENDENT:
-        raise BenchFailed(f"The run has {len(instances)} task instances instead of {INDEPENDENT}.")
+    if len(instances) != count:
+        raise BenchFailed(f"The run has {len(instances)} task instances instead of {count}.")
     queued = [_seconds(instance.queued_time) for instance in instances]
     started = [_seconds(instance.start_time) for instance in instances]
     ended = [_seconds(instance.end_time) for instance in instances]
     waits = [(start - queue) * 1e3 for queue, start in zip(queued, started, strict=True)]
     return {
-        "tasks_per_second": INDEPENDENT / (max(ended) - min(queued)),
+        "tasks_per_second": count / (max(ended) - min(queued)),
         "queue_to_start_p50_ms": percentile(waits, 50),
         "queue_to_start_p99_ms": percentile(waits, 99),
-        "server_cpu_ms_per_task": server_used / INDEPENDENT * 1e3,
-        "worker_cpu_ms_per_task": worker_used / INDEPENDENT * 1e3,
+        "server_cpu_ms_per_task": server_used / count * 1e3,
+        "worker_cpu_ms_per_task": worker_used / count * 1e3,
         # With the database's and the benchmark's own; and what others took away meanwhile.
-        "all_cpu_ms_per_task": ours / INDEPENDENT * 1e3,
+        "all_cpu_ms_per_task": ours / count * 1e3,
         "cores_used_by_others": max(0.0, others),
     }
 

@@ -73,6 +73,12 @@ def parent_of(pid: int) -> int:
     return int(_stat(pid)[1])
 
 
+def child_ids(pid: int) -> list[int]:
+    """The children of a process, whichever of its threads made them."""
+    listings = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(word) for listing in listings for word in listing.read_text().split()]
+
+
 def _stat(pid: int) -> list[str]:
     """The fields of /proc/PID/stat after the name, which may hold anything but is in parentheses."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

@@ -11,6 +11,7 @@ from pathlib import Path
 from crosswind.control.v1 import dag_runs_pb2, task_instances_pb2
 from tests.bench.readings import cpu_seconds, family_cpu_seconds
 from tests.e2e.support.control import FINAL_RUN_STATES, Control, run_state
+from tests.e2e.support.processes import Process
 from tests.e2e.support.servers import Pace, ServerProcess
 from tests.e2e.support.workers import PythonKind, WorkerProcess
 from tests.postgres import PostgresServer
@@ -61,6 +62,26 @@ class Site:
         worker.wait_on_offer()
         return worker
 
+    def start_go_worker(self, command: Path, bundle: Path, *, slots: int, name: str = "bench-go") -> Process:
+        """Start a Go worker over one packed bundle; return when it is registered."""
+        folder = self.folder / name
+        folder.mkdir()
+        options = {
+            "--bundle": bundle,
+            "--server": self.server.address,
+            "--token-file": self.server.enrolment_token_file,
+            "--state-dir": folder / "state",
+            "--name": name,
+            "--slots": slots,
+            "--log-level": "debug",
+        }
+        words = [str(word) for option in options.items() for word in option]
+        worker = Process(name, [command, *words], folder=folder)
+        self.stack.callback(worker.close)
+        worker.start()
+        worker.wait_for(r"On offer: \S+ \S")
+        return worker
+
     def run(self, dag_id: str) -> list[task_instances_pb2.TaskInstance]:
         """Run a DAG to its end and return its task instances.
 
@@ -96,8 +117,8 @@ class Site:
         """CPU seconds of the server until now."""
         return cpu_seconds(self.server.pid)
 
-    def worker_cpu(self, worker: WorkerProcess) -> float:
-        """CPU seconds of a worker, its zygotes and its tasks until now."""
+    def worker_cpu(self, worker: Process) -> float:
+        """CPU seconds of a worker and of all below it until now."""
         return family_cpu_seconds(worker.pid)
 
 
