@@ -11,12 +11,16 @@ INSTALLED := $(VENV)/.installed
 CODEGEN_VENV := build/codegen-venv
 CODEGEN_INSTALLED := $(CODEGEN_VENV)/.installed
 SNAPSHOT := proto/released/provisional.binpb
+GO_MODULES := sdk_go $(patsubst %/go.mod,%,$(wildcard examples/*/go/go.mod tests/e2e/*/go.mod))
 CHECKED := sdk_python/src server/src codegen tests $(wildcard examples)
 
 # Compiled modules are what makes the second start fast; some machines switch them off for every process.
 unexport PYTHONDONTWRITEBYTECODE
 unexport PYTHONPATH
 unexport VIRTUAL_ENV
+
+# Puts the Go to use first on the PATH, and brings one where there is none: codegen/go_toolchain.py decides.
+use_go = go_folder=$$($(BIN)/python -m codegen.go_toolchain); export PATH="$$go_folder:$$PATH" GOTOOLCHAIN=local
 
 # uv only makes it faster: where it cannot reach the registry that pip is configured for, pip does the same.
 # $(call install,PYTHON,ARGUMENTS)
@@ -58,12 +62,12 @@ lock: $(INSTALLED) ## Resolve requirements-dev.in and codegen/requirements.in in
 		codegen/requirements.in -o codegen/requirements.lock
 
 .PHONY: gen
-gen: $(INSTALLED) $(CODEGEN_INSTALLED) ## Generate the Python stubs from proto/
-	@$(BIN)/python codegen/generate.py
+gen: $(INSTALLED) $(CODEGEN_INSTALLED) ## Generate the stubs of every language from proto/
+	@$(BIN)/python -m codegen.generate
 
 .PHONY: gen-check
 gen-check: $(INSTALLED) $(CODEGEN_INSTALLED) ## Fail if the committed stubs are not what proto/ generates
-	@$(BIN)/python codegen/generate.py --check
+	@$(BIN)/python -m codegen.generate --check
 
 .PHONY: proto-check
 proto-check: $(INSTALLED) ## Lint proto/, check its format, and compare it with the committed provisional image
@@ -78,28 +82,33 @@ proto-snapshot: $(INSTALLED) ## Write the provisional image that proto-check com
 	@$(BIN)/buf build --exclude-source-info -o $(SNAPSHOT)
 
 .PHONY: lint
-lint: $(INSTALLED) ## Run ruff, mypy and the import contracts
+lint: $(INSTALLED) ## Run ruff, mypy and the import contracts; gofmt, go vet and staticcheck
 	@$(BIN)/ruff check --quiet $(CHECKED)
 	@$(BIN)/ruff format --quiet --check $(CHECKED) || { echo "Run .venv/bin/ruff format $(CHECKED)" >&2; exit 1; }
 	@$(BIN)/mypy $(CHECKED)
 	@$(BIN)/lint-imports --no-logo
+	@$(use_go); staticcheck=$$(go -C sdk_go tool -n staticcheck); unformatted=$$(gofmt -l $(GO_MODULES)); \
+	if [ -n "$$unformatted" ]; then echo "Run gofmt -w on" $$unformatted >&2; exit 1; fi; \
+	for module in $(GO_MODULES); do (cd $$module; go vet ./...; "$$staticcheck" ./...); done
 
 .PHONY: test
-test: gen-check proto-check lint ## Run every check: protos, stubs, ruff, mypy, import contracts, pytest
-	@$(BIN)/pytest -q tests/unit tests/lifecycle tests/store tests/e2e
+test: gen-check proto-check lint ## Run every check: protos, stubs, linters, import contracts, go test, pytest
+	@$(use_go); race=$$($(BIN)/python -m codegen.go_toolchain --race); \
+	for module in $(GO_MODULES); do (cd $$module; go test $$race ./...); done
+	@$(use_go); $(BIN)/pytest -q tests/unit tests/lifecycle tests/store tests/e2e
 
 .PHONY: demo
-demo: $(INSTALLED) ## Run the flights pipeline on a server and a worker of its own
-	@$(BIN)/python examples/flights/demo.py
+demo: $(INSTALLED) ## Run the flights pipeline on a server, a Python worker and a Go worker of its own
+	@$(use_go); $(BIN)/python examples/flights/demo.py
 
 .PHONY: bench
 bench: $(INSTALLED) ## Measure; prints a table and writes build/bench/latest.json
 	@mkdir -p build/bench
-	@$(BIN)/python -m tests.bench
+	@$(use_go); $(BIN)/python -m tests.bench
 
 .PHONY: soak
 soak: $(INSTALLED) ## Run what takes an hour, such as connections that stay idle
-	@$(BIN)/pytest -q -m soak --timeout=7200 tests/e2e tests/soak
+	@$(use_go); $(BIN)/pytest -q -m soak --timeout=7200 tests/e2e tests/soak
 
 .PHONY: clean
 clean: ## Remove .venv, build/ and every cache
