@@ -1,11 +1,20 @@
 """Fixtures that several folders of tests share. What they start is in modules of its own, such as `postgres.py`."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from codegen.go_toolchain import find_go, with_go
 from tests.postgres import PostgresServer
+
+
+def pytest_configure() -> None:
+    """Lets tests, and what they start, find the Go that `make` would use."""
+    folder = find_go()
+    if folder is not None:
+        os.environ.update(with_go(folder))
 
 
 @pytest.fixture(scope="session")

@@ -76,8 +76,7 @@ func (r *runner) run() *executionpb.Outcome {
 	if err != nil {
 		return r.inputRefused(err)
 	}
-	var results []reflect.Value
-	results = called.Func.Call(arguments)
+	results := called.Func.Call(arguments)
 	if called.ReturnsError {
 		if returned, _ := results[len(results)-1].Interface().(error); returned != nil {
 			return r.failed(returned)

@@ -56,6 +56,8 @@ type ownClient interface {
 	GetVariable(ctx context.Context, key string) (string, error)
 }
 
+var _ = unexported{}.a // as an author would read it
+
 func named(context.Context) error { return nil }
 
 type holder struct{}
