@@ -104,6 +104,10 @@ func (l *life) sayGoodbye(ctx context.Context) error {
 	if err := l.shipper.FlushWithin(ctx, farewellTimeout); err != nil {
 		return err
 	}
+	// From here on the server does not know this worker, which is no reason to complain.
+	l.mu.Lock()
+	l.leaving = true
+	l.mu.Unlock()
 	request := &execpb.DeregisterWorkerRequest{InstanceId: l.identity.InstanceID}
 	err := l.connection.Send(ctx, execpb.WorkerService_DeregisterWorker_FullMethodName, request,
 		&execpb.DeregisterWorkerResponse{}, farewellTimeout)

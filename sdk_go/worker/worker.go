@@ -145,6 +145,7 @@ type life struct {
 	settled    chan struct{} // closed and renewed whenever an attempt ends or begins to deliver
 	registered bool
 	over       bool // nothing more is begun
+	leaving    bool // the server is told goodbye
 	draining   bool
 	stopping   bool
 	hurried    chan struct{} // closed by stop
@@ -261,7 +262,11 @@ func (l *life) spawn(work func(context.Context) error) {
 		return
 	}
 	l.tasks.Go(func() {
-		if err := work(l.ctx); err != nil && l.ctx.Err() == nil {
+		err := work(l.ctx)
+		l.mu.Lock()
+		told := err != nil && l.ctx.Err() == nil && !l.leaving
+		l.mu.Unlock()
+		if told {
 			l.end(err)
 		}
 	})

@@ -18,8 +18,8 @@ var ErrGone = errors.New("the guard of the bundles' processes has ended")
 
 // Spec is a process to start. Its standard input is empty.
 type Spec struct {
-	// Path of the program.
-	Path string
+	// Path of the program, and the name that it is shown under.
+	Path, Name string
 	// Environment, whole.
 	Environment []string
 	// Directory it works in.
@@ -126,7 +126,7 @@ func (g *Guard) Spawn(spec Spec) (*Child, error) {
 	g.running[child.number] = child
 	g.mu.Unlock()
 	g.send(order{
-		Start: child.number, Path: spec.Path, Arguments: []string{spec.Path}, Environment: spec.Environment,
+		Start: child.number, Path: spec.Path, Arguments: []string{spec.Name}, Environment: spec.Environment,
 		Directory: spec.Directory,
 	}, spec.Stdout, spec.Stderr)
 	told, ok := <-answer

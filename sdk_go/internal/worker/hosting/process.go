@@ -94,7 +94,7 @@ func launch(ctx context.Context, version *Version, host executor.TaskHost) (*pro
 			}
 			p.runner = &runner{
 				guard: watched, path: version.source.Path, environment: append(environment(), asked.Env...), output: p.output,
-				sockets: sockets,
+				name: "crosswind-bundle:" + version.Name() + "@" + version.Short(), sockets: sockets,
 			}
 			return p.runner, nil
 		},
@@ -185,7 +185,7 @@ func (p *process) explain(err error) *executor.GoneError {
 		return gone
 	}
 	// Of a process that ended by itself the exit says more than that its output ended.
-	first := p.runner.first
+	first := p.runner.firstLine()
 	if first == "" && !strings.Contains(err.Error(), "timeout") {
 		select {
 		case <-p.runner.child.Done():

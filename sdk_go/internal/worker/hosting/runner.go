@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -93,12 +94,13 @@ func (s stream) Write(data []byte) (int, error) {
 type runner struct {
 	guard       *guard.Guard
 	path        string
+	name        string // that the process is shown under
 	environment []string
 	output      *output
 	sockets     string // go-plugin's folder for it
 
 	child   *guard.Child
-	first   string        // the line that should have been the handshake
+	first   atomic.Value  // the line that should have been the handshake, once it came
 	drained chan struct{} // closed when the process has ended and its output has been read
 	stdout  *io.PipeReader
 }
@@ -117,7 +119,7 @@ func (r *runner) Start(context.Context) error {
 	directory, err := os.Getwd()
 	if err == nil {
 		r.child, err = r.guard.Spawn(guard.Spec{
-			Path: r.path, Environment: r.environment, Directory: directory, Stdout: outWriting, Stderr: errWriting,
+			Path: r.path, Name: r.name, Environment: r.environment, Directory: directory, Stdout: outWriting, Stderr: errWriting,
 		})
 	}
 	_, _ = outWriting.Close(), errWriting.Close()
@@ -161,10 +163,16 @@ func (r *runner) readStdout(from io.Reader, handshake *io.PipeWriter) {
 			break
 		}
 	}
-	r.first = strings.ToValidUTF8(string(bytes.TrimSpace(line)), "\uFFFD")
+	r.first.Store(strings.ToValidUTF8(string(bytes.TrimSpace(line)), "\uFFFD"))
 	_, _ = handshake.Write(line)
 	_ = handshake.Close()
 	_, _ = io.Copy(stream{r.output, false}, buffered)
+}
+
+// firstLine is what the process printed first, so far.
+func (r *runner) firstLine() string {
+	first, _ := r.first.Load().(string)
+	return first
 }
 
 // Wait implements runner.AttachedRunner.

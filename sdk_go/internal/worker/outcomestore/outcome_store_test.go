@@ -62,6 +62,10 @@ func TestFilesAreUsedAgain(t *testing.T) {
 	if left, _ := filepath.Glob(filepath.Join(folder, "outcomes", "*")); len(left) != 0 {
 		t.Fatalf("%v are left", left)
 	}
+	spares, _ := filepath.Glob(filepath.Join(folder, sparePrefix+"*"))
+	if content, err := os.ReadFile(spares[0]); err != nil || len(spares) != 1 || len(content) > 1 {
+		t.Fatalf("%v hold %q, %v", spares, content, err)
+	}
 	short := makeRequest("short")
 	store.Keep(short)
 	if left, _ := filepath.Glob(filepath.Join(folder, sparePrefix+"*")); len(left) != 0 {
