@@ -32,7 +32,7 @@ from crosswind_server.rpc.worker_service import WorkerServicer
 from crosswind_server.services import tokens
 from crosswind_server.services.callers import CallerKind, Role
 from crosswind_server.services.declared import SealedValues
-from crosswind_server.services.dependencies import Services
+from crosswind_server.services.dependencies import Services, StoreUnavailable
 from crosswind_server.services.heart import Heart
 from crosswind_server.services.sealing import Sealer, make_key
 from crosswind_server.services.tokens import IssuedToken, TokenSigner, TokenVerifier
@@ -240,8 +240,12 @@ async def watch_revocations(services: Services) -> None:
     async with services.store.hints.subscribe(tokens.TOPIC) as subscription:
         while True:
             await subscription.wait(services.timing.heartbeat_interval)
-            with contextlib.suppress(Exception):
+            try:
                 services.verifier.replace_revoked(await services.store.read(tokens.read_revoked))
+            except StoreUnavailable:
+                continue  # it is asked again, at the latest after a heartbeat
+            except Exception:
+                _log.exception("The revoked tokens could not be read; those known before stay revoked")
 
 
 @contextlib.asynccontextmanager

@@ -100,11 +100,6 @@ def payload_of(value: StoredValue) -> Payload:
     return Payload(encoding=value.encoding, metadata=value.metadata, data=value.data or b"")
 
 
-def read_value(message: bytes) -> StoredValue:
-    """The value in a serialized payload that was checked when it was stored."""
-    return value_of(Payload.FromString(message), limit=LIMITS.max_message_bytes)
-
-
 def read_conf(message: bytes) -> Mapping[str, object]:
     """The parameters of a run: a serialized payload that holds a JSON object.
 

@@ -318,10 +318,6 @@ def _run_of(named: Any, scope: AttemptScope) -> tuple[str, str]:
     return dag_id, named.run_id if named.HasField("run_id") else scope.attempt.run_id
 
 
-def _map_index(key: xcom_pb2.XComKey) -> int:
-    return key.map_index if key.HasField("map_index") else -1
-
-
 def _payload_or_none(value: StoredValue | None) -> Payload:
     return Payload() if value is None else manifests.payload_of(value)
 

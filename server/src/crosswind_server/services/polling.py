@@ -175,11 +175,6 @@ class Polling:
         """Whether workers are to move away."""
         return self._stopping
 
-    @property
-    def move_away(self) -> Directive:
-        """What a stopping server tells workers. [STOP-1]"""
-        return directives.MOVE_AWAY
-
     # One look, in a transaction
 
     def claim(self, uow: UnitOfWork, commands: Sequence[PollWork]) -> Sequence[Work | Exception]:

@@ -54,11 +54,6 @@ class Sealer:
         self._ciphers = {key_id(key): AESGCM(key) for key in keys}
         self._current = key_id(keys[0])
 
-    @property
-    def current_key_id(self) -> str:
-        """Id of the key that new envelopes are sealed with, in hexadecimal."""
-        return self._current.hex()
-
     def seal(self, secret: bytes, place: str) -> bytes:
         """An envelope around a secret.
 

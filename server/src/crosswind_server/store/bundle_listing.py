@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Row, and_, func, or_, select
 
+from crosswind_server.store import guards
 from crosswind_server.store.schema import (
     bundle,
     bundle_offer,
@@ -105,7 +106,7 @@ def live_workers(uow: UnitOfWork, team: str, names: Collection[str]) -> Mapping[
         .where(
             worker_bundle.c.team == team,
             worker_bundle.c.bundle.in_(list(names)),
-            worker.c.state.in_(("active", "draining")),
+            guards.is_one_of(worker.c.state, guards.LIVE_WORKERS),
         )
         .order_by(worker.c.name)
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import Row, and_, delete, exists, or_, select, update
+from sqlalchemy import Row, and_, delete, or_, select, update
 
 from crosswind_server.store.dialect import RowValues
 from crosswind_server.store.schema import bundle, bundle_offer, bundle_version, source_error, worker_bundle
@@ -94,11 +94,3 @@ def offered_by(uow: UnitOfWork, instance_ids: Collection[str]) -> frozenset[str]
     """The names of the bundles that workers offer."""
     query = select(worker_bundle.c.bundle).where(worker_bundle.c.instance_id.in_(list(instance_ids))).distinct()
     return frozenset(uow.execute(query).scalars()) if instance_ids else frozenset()
-
-
-def is_offered(uow: UnitOfWork, instance_id: str, name: str, version: str) -> bool:
-    """Whether a worker offers a version."""
-    w = worker_bundle.c
-    named = and_(w.instance_id == instance_id, w.bundle == name, w.version == version)
-    found: bool = uow.execute(select(exists().where(named))).scalar_one()
-    return found

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Row, and_, func, literal, select, update
 
+from crosswind_server.store.offers import LIVE_OFFERS
 from crosswind_server.store.schema import (
     bundle,
     bundle_offer,
@@ -14,12 +15,8 @@ from crosswind_server.store.schema import (
     dag,
     dag_run,
     dag_version,
-    worker,
-    worker_bundle,
 )
 from crosswind_server.store.unit_of_work import UnitOfWork
-
-LIVE_WORKERS = ("active", "draining")
 
 _holding = bundle_offer.alias("holding")
 _holds_it = and_(
@@ -119,20 +116,8 @@ def offered_keys(uow: UnitOfWork, team: str, offer_keys: Collection[str]) -> fro
         return frozenset()
     query = (
         select(bundle_offer.c.offer_key)
-        .join(
-            worker_bundle,
-            and_(
-                worker_bundle.c.team == bundle_offer.c.team,
-                worker_bundle.c.bundle == bundle_offer.c.bundle,
-                worker_bundle.c.version == bundle_offer.c.version,
-            ),
-        )
-        .join(worker, worker.c.instance_id == worker_bundle.c.instance_id)
-        .where(
-            bundle_offer.c.team == team,
-            bundle_offer.c.offer_key.in_(list(offer_keys)),
-            worker.c.state.in_(LIVE_WORKERS),
-        )
+        .select_from(LIVE_OFFERS)
+        .where(bundle_offer.c.team == team, bundle_offer.c.offer_key.in_(list(offer_keys)))
         .distinct()
     )
     return frozenset(uow.execute(query).scalars())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from crosswind_server.store.guards import is_among
 from crosswind_server.store.schema import attempt, log_chunk
@@ -120,11 +120,6 @@ def advance_logs(uow: UnitOfWork, states: Sequence[LogState]) -> None:
             for state in states
         ],
     )
-
-
-def close_log(uow: UnitOfWork, attempt_id: str) -> None:
-    """Accept no further record of an attempt."""
-    uow.execute(update(attempt).where(attempt.c.id == attempt_id).values(log_closed=True))
 
 
 def read_chunks(uow: UnitOfWork, attempt_id: str, *, from_sequence: int, limit: int) -> Sequence[ChunkRow]:

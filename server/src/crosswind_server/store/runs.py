@@ -10,7 +10,8 @@ from sqlalchemy import Row, Select, Update, and_, bindparam, func, insert, liter
 
 from crosswind_server.store import guards
 from crosswind_server.store.dialect import RowValues
-from crosswind_server.store.schema import attempt, bundle_offer, dag, dag_run, task_instance, worker, worker_bundle
+from crosswind_server.store.offers import LIVE_OFFERS
+from crosswind_server.store.schema import attempt, bundle_offer, dag, dag_run, task_instance
 from crosswind_server.store.unit_of_work import UnitOfWork
 
 COLUMNS: Final = (
@@ -90,21 +91,8 @@ def lock_stranded(uow: UnitOfWork, team: str, bundles: Collection[str]) -> Seque
     def offered(dag_version_id: Any) -> Any:
         return (
             select(1)
-            .select_from(bundle_offer)
-            .join(
-                worker_bundle,
-                and_(
-                    worker_bundle.c.team == bundle_offer.c.team,
-                    worker_bundle.c.bundle == bundle_offer.c.bundle,
-                    worker_bundle.c.version == bundle_offer.c.version,
-                ),
-            )
-            .join(worker, worker.c.instance_id == worker_bundle.c.instance_id)
-            .where(
-                bundle_offer.c.team == team,
-                bundle_offer.c.offer_key == literal("dag:").concat(dag_version_id),
-                guards.is_one_of(worker.c.state, guards.LIVE_WORKERS),
-            )
+            .select_from(LIVE_OFFERS)
+            .where(bundle_offer.c.team == team, bundle_offer.c.offer_key == literal("dag:").concat(dag_version_id))
             .exists()
         )
 

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, and_, func, not_, or_, select
 
+from crosswind_server.store import guards
 from crosswind_server.store.schema import attempt, dag, dag_run, task_instance, worker
 from crosswind_server.store.unit_of_work import UnitOfWork
-
-LIVE_ATTEMPTS = ("assigned", "running", "cancelling")
-LIVE_WORKERS = ("active", "draining")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,10 +33,10 @@ def count_team(uow: UnitOfWork, team: str) -> Counts:
         .where(active, countable_instances())
         .group_by(task_instance.c.state)
     )
-    live_worker = and_(worker.c.team == team, worker.c.state.in_(LIVE_WORKERS))
+    live_worker = and_(worker.c.team == team, guards.is_one_of(worker.c.state, guards.LIVE_WORKERS))
     slots = func.coalesce(func.sum(worker.c.slots), 0).label("slots")
     workers = uow.execute(select(func.count().label("number"), slots).where(live_worker)).one()
-    attempts = select(func.count()).where(attempt.c.team == team, attempt.c.state.in_(LIVE_ATTEMPTS))
+    attempts = select(func.count()).where(attempt.c.team == team, guards.is_one_of(attempt.c.state, guards.LIVE))
     return Counts(
         dags=uow.execute(select(func.count()).where(dag.c.team == team, dag.c.active)).scalar_one(),
         active_runs=uow.execute(select(func.count()).select_from(dag_run).where(active)).scalar_one(),

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Row, and_, func, or_, select
 
+from crosswind_server.store.offers import LIVE_OFFERS
 from crosswind_server.store.schema import (
     attempt,
     bundle_offer,
@@ -15,7 +16,6 @@ from crosswind_server.store.schema import (
     dag,
     task_instance,
     worker,
-    worker_bundle,
 )
 from crosswind_server.store.unit_of_work import UnitOfWork
 
@@ -134,20 +134,8 @@ def list_offering_workers(uow: UnitOfWork, team: str, offer_keys: Collection[str
             worker.c.queues_json,
             worker.c.slots,
         )
-        .join(
-            worker_bundle,
-            and_(
-                worker_bundle.c.team == bundle_offer.c.team,
-                worker_bundle.c.bundle == bundle_offer.c.bundle,
-                worker_bundle.c.version == bundle_offer.c.version,
-            ),
-        )
-        .join(worker, worker.c.instance_id == worker_bundle.c.instance_id)
-        .where(
-            bundle_offer.c.team == team,
-            bundle_offer.c.offer_key.in_(list(offer_keys)),
-            worker.c.state.in_(("active", "draining")),
-        )
+        .select_from(LIVE_OFFERS)
+        .where(bundle_offer.c.team == team, bundle_offer.c.offer_key.in_(list(offer_keys)))
         .distinct()
     )
     found = uow.execute(offering).all()
