@@ -104,6 +104,18 @@ async def test_threads_of_a_task_ask_at_the_same_time(zygote):
     assert host.calls == ["/crosswind.execution.v1.TaskService/GetVariable"] * 8
 
 
+async def test_a_defect_of_the_worker_is_told_to_the_task_and_in_the_worker_s_log(zygote, caplog):
+    class DefectiveHost(RecordingHost):
+        async def forward(self, method: str, request: bytes, timeout: float | None) -> bytes:
+            raise RuntimeError("a defect")
+
+    outcome = outcome_of(await run(zygote, "wait_for_an_answer", DefectiveHost()))
+    assert "The worker failed: RuntimeError('a defect')" in outcome.failed.failure.message
+    (record,) = [record for record in caplog.records if record.name == "crosswind.worker"]
+    assert "TaskService/GetVariable by a task met a defect" in record.message
+    assert record.exc_info is not None
+
+
 async def test_a_process_forked_by_a_task_is_told_that_it_cannot_ask(zygote):
     assert "forked from the task's process" in result_of(await run(zygote, "ask_from_a_fork"))
 

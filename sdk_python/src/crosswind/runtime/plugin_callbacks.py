@@ -15,9 +15,9 @@ from typing import Any, Final, NoReturn
 import grpc
 import grpc.aio
 
-from crosswind.client.errors import CANCELLED, INTERNAL, UNAUTHENTICATED, CallError
+from crosswind.client.errors import CANCELLED, UNAUTHENTICATED, CallError
 from crosswind.runtime.executor import TaskHost
-from crosswind.runtime.task_process import TASK_SERVICE, WRITE_LOGS
+from crosswind.runtime.task_process import TASK_SERVICE, WRITE_LOGS, note_defect
 
 KEY: Final = "crosswind-attempt-key"
 MESSAGE_BYTES: Final = 64 * 1024 * 1024
@@ -86,12 +86,12 @@ class _Handlers(grpc.GenericRpcHandler):
         """The handler of a method. None: it is not served."""
         method = details.method
         if method == WRITE_LOGS:
-            return self._handler(_write_logs)
+            return self._handler(method, _write_logs)
         if method.startswith(TASK_SERVICE):
-            return self._handler(lambda session, request, context: _forward(session, method, request, context))
+            return self._handler(method, lambda session, request, context: _forward(session, method, request, context))
         return None
 
-    def _handler(self, answer: _Answer) -> grpc.RpcMethodHandler[Any, Any]:
+    def _handler(self, method: str, answer: _Answer) -> grpc.RpcMethodHandler[Any, Any]:
         async def handle(request: bytes, context: _Context) -> bytes:
             session = self._sessions.get(_key_of(context))
             if session is None:
@@ -109,8 +109,7 @@ class _Handlers(grpc.GenericRpcHandler):
             except CallError as error:
                 problem = error
             except Exception as error:
-                # The task waits for an answer, so that a defect here must not leave it with none that says so.
-                problem = CallError(INTERNAL, "INTERNAL", f"The worker failed: {error!r}")
+                problem = note_defect(method, error)
             await _abort(context, problem)
 
         return grpc.unary_unary_rpc_method_handler(handle)

@@ -6,6 +6,7 @@ Here belongs what concerns one child. Forking and reaping belong to the zygote; 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import socket
@@ -26,6 +27,7 @@ RUN_TASK: Final = "/crosswind.bundle.v1.BundleService/RunTask"
 WRITE_LOGS: Final = "/crosswind.bundle.v1.HostService/WriteLogs"
 TASK_SERVICE: Final = "/crosswind.execution.v1.TaskService/"
 _RUN_STREAM: Final = 2
+_log = logging.getLogger("crosswind.worker")
 _PIPE_BYTES: Final = 64 * 1024
 
 
@@ -177,12 +179,17 @@ class TaskProcess:
         except CallError as error:
             reply = _status(request.stream_id, error)
         except Exception as error:
-            # The task waits for an answer, so that a defect here must not leave it without one.
-            reply = _status(request.stream_id, CallError(INTERNAL, "INTERNAL", f"The worker failed: {error!r}"))
+            reply = _status(request.stream_id, note_defect(request.method, error))
         try:
             self._peer.send(reply)
         except FrameError as error:
             self._peer.send(_status(request.stream_id, CallError(RESOURCE_EXHAUSTED, "MESSAGE_TOO_LARGE", str(error))))
+
+
+def note_defect(method: str, error: Exception) -> CallError:
+    """A defect of the worker in a task's call: told in the worker's log, and to the task, which waits for an answer."""
+    _log.error("The call of %s by a task met a defect of the worker.", method, exc_info=error)
+    return CallError(INTERNAL, "INTERNAL", f"The worker failed: {error!r}")
 
 
 def _status(stream: int, error: CallError) -> frame_pb2.Frame:
