@@ -7,8 +7,12 @@ import random
 
 import pytest
 
-from crosswind.client.errors import CallError
+from crosswind.client.errors import DEADLINE_EXCEEDED, CallError
+from crosswind.runtime.bundles import WatchedBundles
+from crosswind.runtime.registration import WorkerIdentity
+from crosswind.runtime.server_calls import ServerCalls
 from crosswind.runtime.server_connection import ServerConnection
+from crosswind.runtime.worker import Worker
 
 
 @pytest.fixture
@@ -30,6 +34,39 @@ async def test_a_server_that_answers_with_errors_is_asked_less_and_less(waits: l
     for failures in range(1, 12):
         await connection.wait_for_retry(failures)
     assert waits == [0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 15.0, 15.0, 15.0, 15.0, 15.0]
+    await connection.close()
+
+
+async def test_a_call_that_cannot_wait_so_long_says_so(waits: list[float]) -> None:
+    connection = ServerConnection("127.0.0.1:1")
+    connection._note_up()
+    calls = ServerCalls(connection, registration=None)  # type: ignore[arg-type]  # no error here asks for one
+    for failures in range(1, 7):
+        await calls.recover(CallError(DEADLINE_EXCEEDED, "", "late"), token="", failures=failures, most=3.0)
+    assert waits == [0.4, 0.8, 1.6, 3.0, 3.0, 3.0]
+    await connection.close()
+
+
+class Enough(Exception):
+    """Ends a loop of the worker."""
+
+
+async def test_heartbeats_that_fail_come_as_often_as_those_that_do_not(
+    waits: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = ServerConnection("127.0.0.1:1")
+    connection._note_up()
+    worker = Worker(connection, WorkerIdentity(name="w", slots=1), WatchedBundles([], import_timeout=1.0))
+    errors = [Enough(), *[CallError(DEADLINE_EXCEEDED, "", "late")] * 8]
+
+    async def fail(*_: object, **__: object) -> None:
+        raise errors.pop()
+
+    monkeypatch.setattr(connection, "send", fail)
+    with pytest.raises(Enough):
+        await worker._beat()
+    interval = float(connection.timing.heartbeat_interval.seconds)
+    assert waits == [0.4, 0.8, 1.6, 3.2, interval, interval, interval, interval]
     await connection.close()
 
 

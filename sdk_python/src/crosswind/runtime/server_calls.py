@@ -5,6 +5,7 @@ Which error means what for one method belongs to its caller; here is what holds 
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from crosswind.client.errors import CallError
@@ -71,13 +72,14 @@ class ServerCalls:
                 failures += 1
                 await self.recover(error, token=token, failures=failures)
 
-    async def recover(self, error: CallError, *, token: str, failures: int) -> None:
+    async def recover(self, error: CallError, *, token: str, failures: int, most: float = math.inf) -> None:
         """Does what an error asks for before the call may be repeated.
 
         Args:
             error: how the call failed.
             token: that it carried.
             failures: how often it failed in a row, from 1.
+            most: the longest wait before the server is asked again, in seconds.
 
         Raises:
             CallError: `error`, where repeating cannot help.
@@ -85,7 +87,7 @@ class ServerCalls:
         """
         if needs_registration(error):
             if failures > 1:
-                await self.connection.wait_for_retry(failures)
+                await self.connection.wait_for_retry(failures, most=most)
             await self._registration.renew(token)
         elif error.reason == "WORKER_SUPERSEDED":
             raise WorkerRefused(
@@ -97,6 +99,6 @@ class ServerCalls:
                 f"The server at {self.connection.address} refuses this worker: {error.message}"
             ) from None
         elif is_repeatable(error):
-            await self.connection.wait_for_retry(failures)
+            await self.connection.wait_for_retry(failures, most=most)
         else:
             raise error

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
 import time
 from collections.abc import Sequence
@@ -174,15 +175,16 @@ class ServerConnection:
             self._note_up()
         return answer
 
-    async def wait_for_retry(self, failures: int) -> None:
+    async def wait_for_retry(self, failures: int, *, most: float = math.inf) -> None:
         """Waits before a call is repeated: full jitter between the server's bounds; while the server is down, at the
         longest until another call got through.
 
         Args:
             failures: how often it failed in a row, from 1.
+            most: seconds, where the call cannot wait for as long as the server allows.
         """
         first = seconds(self.timing.backoff_initial)
-        longest = seconds(self.timing.backoff_max)
+        longest = min(seconds(self.timing.backoff_max), most)
         # No less than a little, or a refusing server would be called in a busy loop.
         delay = max(0.02, random.uniform(0, min(longest, first * 2 ** min(failures, 30))))
         recovered = self._recovered

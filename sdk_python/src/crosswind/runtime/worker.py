@@ -268,7 +268,8 @@ class Worker:
                 answer = await self._connection.send(HEARTBEAT, request, timeout=max(1.0, interval))
             except CallError as error:
                 failures += 1
-                await self._calls.recover(error, token=token, failures=failures)
+                # Leases run out meanwhile; and no more often than when all is well.
+                await self._calls.recover(error, token=token, failures=failures, most=interval)
                 continue
             failures = 0
             valid_until = sent + seconds(timing.lease_duration)
