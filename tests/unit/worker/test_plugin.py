@@ -7,7 +7,8 @@ import os
 import signal
 import struct
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ Open = Callable[..., PluginExecutor]
 
 
 @pytest_asyncio.fixture
-async def open_packed(tmp_path: Path) -> AsyncIterator[Open]:
+async def open_packed(tmp_path: Path, sockets: Path) -> AsyncIterator[Open]:
     """Makes executors of a packed file, and closes them."""
     opened: list[PluginExecutor] = []
 
@@ -45,13 +46,11 @@ async def open_packed(tmp_path: Path) -> AsyncIterator[Open]:
 
 
 @pytest.fixture
-def sockets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def sockets(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Where folders for sockets are made."""
-    import tempfile
-
-    folder = Path(tempfile.mkdtemp(prefix="kit-", dir="/tmp"))  # pytest's own have long paths
-    monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    return folder
+    with tempfile.TemporaryDirectory(prefix="kit-", dir="/tmp") as folder:  # pytest's own have long paths
+        monkeypatch.setattr(tempfile, "tempdir", folder)
+        yield Path(folder)
 
 
 @pytest_asyncio.fixture
@@ -156,8 +155,6 @@ async def test_a_process_is_told_no_token_and_lives_behind_a_closed_door(kit, so
 
 
 async def test_a_folder_with_a_long_path_is_no_place_for_sockets(kit, tmp_path, monkeypatch):
-    import tempfile
-
     long = tmp_path / ("x" * 90)
     long.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(long))
