@@ -41,12 +41,13 @@ func run() int {
 	if err == nil {
 		given, err = settings.Read(os.Args[1:], place)
 	}
-	if err == nil && len(given.Files) == 0 && len(given.Folders) == 0 {
-		err = errors.New("There is nothing to run: name a folder of packed bundles with --dags, or a packed bundle with " +
-			"--bundle.")
-	}
 	if err != nil {
 		return explain(err)
+	}
+	if len(given.Files) == 0 && len(given.Folders) == 0 {
+		fmt.Fprintf(os.Stderr, "%s: There is nothing to run: name a folder of packed bundles with --dags, or a packed bundle "+
+			"with --bundle.\n", program)
+		return exitSettings
 	}
 	keepSmall()
 	log := newLog(given.LogFormat, given.LogLevel)

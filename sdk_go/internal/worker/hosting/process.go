@@ -332,13 +332,6 @@ func (p *process) end(atOnce bool) {
 	<-p.runner.child.Done()
 }
 
-// count is how many tasks it has.
-func (p *process) count() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return len(p.tasks)
-}
-
 // judge says how a task ended whose call failed.
 func (p *process) judge(err error) executor.TaskEnd {
 	problem := connection.FromStatus(err)

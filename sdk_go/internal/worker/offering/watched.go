@@ -51,6 +51,7 @@ type file struct {
 	taken   *state // of which the current version, or the failed attempt at one, was made
 	pending *state
 	bundle  string // that it held last
+	behind  string // the file that holds the same bundle and was there first
 }
 
 // bundle is what is known of a bundle's name.
@@ -257,6 +258,11 @@ func (w *Watched) scan(first bool) {
 		if !present[path] {
 			delete(w.files, path)
 			w.noteGone(known)
+			for _, other := range w.files {
+				if other.behind == path {
+					other.behind, other.taken = "", nil // its turn, at the next look
+				}
+			}
 		}
 	}
 }
@@ -298,6 +304,7 @@ func (w *Watched) load(known *file) {
 	}
 	if of.path != known.path {
 		if other := w.files[of.path]; other != nil && other.bundle == name {
+			known.behind = of.path
 			w.mu.Unlock()
 			w.options.Log.Error(fmt.Sprintf("Both %s and %s hold the bundle %s: the first stays on offer; pack one of them "+
 				"under another name, or take it away.", of.path, known.path, name))
