@@ -30,7 +30,8 @@ func (l *life) beat(ctx context.Context) error {
 				return err
 			}
 			failures++
-			if err := l.calls.Recover(ctx, problem, token, failures); err != nil {
+			// Leases run out meanwhile; and no more often than when all is well.
+			if err := l.calls.RecoverWithin(ctx, problem, token, failures, interval); err != nil {
 				return err
 			}
 			continue

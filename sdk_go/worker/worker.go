@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -214,7 +215,7 @@ func (l *life) openOfferings() error {
 	if err != nil {
 		return err
 	}
-	server, err := callback.Listen(folder)
+	server, err := callback.Listen(folder, l.log)
 	if err != nil {
 		_ = os.RemoveAll(folder)
 		return err
@@ -330,7 +331,7 @@ func (l *life) begin(lease *execpb.Lease) {
 func (l *life) runAttempt(ctx context.Context, begun *attempt.Attempt) (err error) {
 	defer func() {
 		if defect := recover(); defect != nil {
-			l.log.Error(fmt.Sprintf("%s is dropped after a defect of the worker: %v", begun.Label(), defect))
+			l.log.Error(fmt.Sprintf("%s is dropped after a defect of the worker: %v\n%s", begun.Label(), defect, debug.Stack()))
 			begun.Kill()
 		}
 		l.mu.Lock()

@@ -8,8 +8,10 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
+	"log/slog"
 	"net"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"sync"
 
@@ -34,19 +36,20 @@ const (
 type Server struct {
 	address string
 	server  *grpc.Server
+	log     *slog.Logger
 
 	mu    sync.RWMutex
 	hosts map[string]executor.TaskHost
 }
 
-// Listen serves on a socket in a folder that is the user's alone.
-func Listen(folder string) (*Server, error) {
+// Listen serves on a socket in a folder that is the user's alone. log is the worker's.
+func Listen(folder string, log *slog.Logger) (*Server, error) {
 	path := filepath.Join(folder, "w")
 	listener, err := net.Listen("unix", path)
 	if err != nil {
 		return nil, fmt.Errorf("the socket for tasks could not be made: %w", err)
 	}
-	s := &Server{address: "unix://" + path, hosts: map[string]executor.TaskHost{}}
+	s := &Server{address: "unix://" + path, hosts: map[string]executor.TaskHost{}, log: log}
 	s.server = grpc.NewServer(
 		grpc.ForceServerCodecV2(connection.RawCodec{}),
 		grpc.UnknownServiceHandler(func(_ any, stream grpc.ServerStream) error { return s.handle(stream) }),
@@ -80,9 +83,16 @@ func (s *Server) Dismiss(key string) {
 // Close ends it.
 func (s *Server) Close() { s.server.Stop() }
 
-func (s *Server) handle(stream grpc.ServerStream) error {
+func (s *Server) handle(stream grpc.ServerStream) (err error) {
 	ctx := stream.Context()
 	method, _ := grpc.Method(ctx)
+	defer func() {
+		if defect := recover(); defect != nil {
+			// The task waits for an answer, so that a defect here must not leave it without one.
+			s.log.Error(fmt.Sprintf("A call of a task, %s, failed by a defect of the worker: %v\n%s", method, defect, debug.Stack()))
+			err = connection.NewCallError(codes.Internal, "INTERNAL", fmt.Sprintf("The worker failed: %v", defect)).GRPCStatus().Err()
+		}
+	}()
 	host := s.find(metadata.ValueFromIncomingContext(ctx, keyHeader))
 	if host == nil {
 		return status.Error(codes.PermissionDenied, "The call's crosswind-attempt-key is that of no running attempt.")

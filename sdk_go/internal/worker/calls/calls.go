@@ -6,6 +6,7 @@ package calls
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -49,6 +50,11 @@ func (c *Calls) Repeat(ctx context.Context, method string, request, response pro
 // Recover does what an error asks for before the call may be repeated. token is what the call carried, failures how
 // often it failed in a row, from 1. The error is err itself where repeating cannot help, a *refusal.Error, or ctx's.
 func (c *Calls) Recover(ctx context.Context, err error, token string, failures int) error {
+	return c.RecoverWithin(ctx, err, token, failures, math.MaxInt64)
+}
+
+// RecoverWithin is Recover with the longest wait before the server is asked again.
+func (c *Calls) RecoverWithin(ctx context.Context, err error, token string, failures int, most time.Duration) error {
 	problem := connection.AsCallError(err)
 	if problem == nil {
 		return err
@@ -57,7 +63,7 @@ func (c *Calls) Recover(ctx context.Context, err error, token string, failures i
 	switch {
 	case problem.NeedsRegistration():
 		if failures > 1 {
-			if err := c.Connection.WaitForRetry(ctx, failures); err != nil {
+			if err := c.Connection.WaitForRetryAtMost(ctx, failures, most); err != nil {
 				return err
 			}
 		}
@@ -69,7 +75,7 @@ func (c *Calls) Recover(ctx context.Context, err error, token string, failures i
 	case problem.Reason == "CLIENT_TOO_OLD", problem.Reason == "CLIENT_TOO_NEW":
 		return &refusal.Error{Sentence: fmt.Sprintf("The server at %s refuses this worker: %s", address, problem.Message)}
 	case problem.Repeatable():
-		return c.Connection.WaitForRetry(ctx, failures)
+		return c.Connection.WaitForRetryAtMost(ctx, failures, most)
 	default:
 		return err
 	}

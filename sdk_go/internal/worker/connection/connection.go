@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -222,11 +223,16 @@ func (c *Connection) invoke(
 // the longest until another call got through. failures is how often the call failed in a row, from 1. The error is
 // ctx's.
 func (c *Connection) WaitForRetry(ctx context.Context, failures int) error {
+	return c.WaitForRetryAtMost(ctx, failures, math.MaxInt64)
+}
+
+// WaitForRetryAtMost is WaitForRetry for a call that cannot wait for as long as the server allows.
+func (c *Connection) WaitForRetryAtMost(ctx context.Context, failures int, most time.Duration) error {
 	c.mu.Lock()
 	first, longest := c.timing.GetBackoffInitial().AsDuration(), c.timing.GetBackoffMax().AsDuration()
 	recovered := c.recovered
 	c.mu.Unlock()
-	delay := jitter(backoffBound(first, longest, failures))
+	delay := jitter(backoffBound(first, min(longest, most), failures))
 	// No less than a little, or a refusing server would be called in a busy loop.
 	delay = max(shortestBackoff, delay)
 	select {

@@ -181,7 +181,7 @@ func standOf(t *testing.T, packed *packing.Packed) *stand {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server, err := callback.Listen(folder)
+	server, err := callback.Listen(folder, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -60,7 +60,7 @@ func (p *place) open() *Watched {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	server, err := callback.Listen(run)
+	server, err := callback.Listen(run, slog.New(slog.DiscardHandler))
 	if err != nil {
 		p.t.Fatal(err)
 	}
