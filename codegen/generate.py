@@ -4,6 +4,7 @@ Only the stubs are written or compared. `buf.gen.yaml` and `buf.gen.go.yaml` nam
 """
 
 import argparse
+import re
 import subprocess
 import sys
 import tempfile
@@ -80,10 +81,31 @@ class GoStubs:
             GoMissing: there is no Go to run the plugins with, and none could be brought.
         """
         run_buf("codegen/buf.gen.go.yaml", output, environment=go_environment())
+        for path in output.rglob("*.go"):
+            path.write_text(normal_lists(path.read_text()))
 
     def files(self, tree: Path) -> dict[Path, bytes]:
         """All files of `tree`."""
         return {path.relative_to(tree): path.read_bytes() for path in tree.rglob("*") if path.is_file()}
+
+
+def normal_lists(source: str) -> str:
+    """Go source with every list in its comments as gofmt writes lists.
+
+    Which of them the plugins write so, differs with the version of the Go that compiled them.
+    """
+    lines = []
+    in_item = False
+    for line in source.split("\n"):
+        item = re.fullmatch(r"(\t*//) \* (.*)", line)
+        more = re.fullmatch(r"(\t*//)   (\S.*)", line) if in_item else None
+        if item:
+            line = f"{item[1]}   - {item[2]}"
+        elif more:
+            line = f"{more[1]}     {more[2]}"
+        in_item = bool(item or more)
+        lines.append(line)
+    return "\n".join(lines)
 
 
 LANGUAGES: Final[tuple[Language, ...]] = (PythonStubs(), GoStubs())

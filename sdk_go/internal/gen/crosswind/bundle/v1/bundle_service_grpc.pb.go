@@ -37,8 +37,8 @@ type BundleServiceClient interface {
 	GetManifest(ctx context.Context, in *GetManifestRequest, opts ...grpc.CallOption) (*GetManifestResponse, error)
 	// Runs an attempt to its end. Answers with the outcome, also when the task failed; the status is an error only where
 	// the process could not run it at all:
-	// * NOT_FOUND / TASK_NOT_FOUND: the bundle has no such entry point.
-	// * FAILED_PRECONDITION / SERVER_STOPPING: the process is closed to new tasks.
+	//   - NOT_FOUND / TASK_NOT_FOUND: the bundle has no such entry point.
+	//   - FAILED_PRECONDITION / SERVER_STOPPING: the process is closed to new tasks.
 	RunTask(ctx context.Context, in *RunTaskRequest, opts ...grpc.CallOption) (*RunTaskResponse, error)
 	// Asks a running task to end: its context is cancelled, and `RunTask` answers when it has ended.
 	CancelTask(ctx context.Context, in *CancelTaskRequest, opts ...grpc.CallOption) (*CancelTaskResponse, error)
@@ -93,8 +93,8 @@ type BundleServiceServer interface {
 	GetManifest(context.Context, *GetManifestRequest) (*GetManifestResponse, error)
 	// Runs an attempt to its end. Answers with the outcome, also when the task failed; the status is an error only where
 	// the process could not run it at all:
-	// * NOT_FOUND / TASK_NOT_FOUND: the bundle has no such entry point.
-	// * FAILED_PRECONDITION / SERVER_STOPPING: the process is closed to new tasks.
+	//   - NOT_FOUND / TASK_NOT_FOUND: the bundle has no such entry point.
+	//   - FAILED_PRECONDITION / SERVER_STOPPING: the process is closed to new tasks.
 	RunTask(context.Context, *RunTaskRequest) (*RunTaskResponse, error)
 	// Asks a running task to end: its context is cancelled, and `RunTask` answers when it has ended.
 	CancelTask(context.Context, *CancelTaskRequest) (*CancelTaskResponse, error)

@@ -38,7 +38,7 @@ type AssetServiceClient interface {
 	// Lists the events of one asset or of all, the newest first. Changes nothing. Role: VIEWER.
 	//
 	// Errors:
-	// * NOT_FOUND / ASSET_NOT_FOUND: there is none of this name. List them.
+	//   - NOT_FOUND / ASSET_NOT_FOUND: there is none of this name. List them.
 	ListAssetEvents(ctx context.Context, in *ListAssetEventsRequest, opts ...grpc.CallOption) (*ListAssetEventsResponse, error)
 	// Records that an asset changed, as if a task had done it. The runs that it completes the condition of are created in
 	// the same transaction, or by a durable continuation of it when they are many. [SCHED-1] Role: OPERATOR.
@@ -46,8 +46,8 @@ type AssetServiceClient interface {
 	// Repeating the call with the same `request_id` records one event.
 	//
 	// Errors:
-	// * NOT_FOUND / ASSET_NOT_FOUND: there is none of this name. List them.
-	// * INVALID_ARGUMENT / VALUE_TOO_LARGE: `extra` is past the inline limit. Pass a reference to the data instead.
+	//   - NOT_FOUND / ASSET_NOT_FOUND: there is none of this name. List them.
+	//   - INVALID_ARGUMENT / VALUE_TOO_LARGE: `extra` is past the inline limit. Pass a reference to the data instead.
 	CreateAssetEvent(ctx context.Context, in *CreateAssetEventRequest, opts ...grpc.CallOption) (*CreateAssetEventResponse, error)
 }
 
@@ -103,7 +103,7 @@ type AssetServiceServer interface {
 	// Lists the events of one asset or of all, the newest first. Changes nothing. Role: VIEWER.
 	//
 	// Errors:
-	// * NOT_FOUND / ASSET_NOT_FOUND: there is none of this name. List them.
+	//   - NOT_FOUND / ASSET_NOT_FOUND: there is none of this name. List them.
 	ListAssetEvents(context.Context, *ListAssetEventsRequest) (*ListAssetEventsResponse, error)
 	// Records that an asset changed, as if a task had done it. The runs that it completes the condition of are created in
 	// the same transaction, or by a durable continuation of it when they are many. [SCHED-1] Role: OPERATOR.
@@ -111,8 +111,8 @@ type AssetServiceServer interface {
 	// Repeating the call with the same `request_id` records one event.
 	//
 	// Errors:
-	// * NOT_FOUND / ASSET_NOT_FOUND: there is none of this name. List them.
-	// * INVALID_ARGUMENT / VALUE_TOO_LARGE: `extra` is past the inline limit. Pass a reference to the data instead.
+	//   - NOT_FOUND / ASSET_NOT_FOUND: there is none of this name. List them.
+	//   - INVALID_ARGUMENT / VALUE_TOO_LARGE: `extra` is past the inline limit. Pass a reference to the data instead.
 	CreateAssetEvent(context.Context, *CreateAssetEventRequest) (*CreateAssetEventResponse, error)
 	mustEmbedUnimplementedAssetServiceServer()
 }

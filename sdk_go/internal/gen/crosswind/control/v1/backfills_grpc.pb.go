@@ -39,9 +39,9 @@ type BackfillServiceClient interface {
 	// Repeating the call with the same `request_id` creates one backfill.
 	//
 	// Errors:
-	// * NOT_FOUND / DAG_NOT_FOUND: no bundle of the team has published it. List the DAGs.
-	// * FAILED_PRECONDITION / DAG_NOT_SCHEDULED: its schedule has no points in time. Trigger single runs instead.
-	// * INVALID_ARGUMENT / VALUE_TOO_LARGE: `conf` is past the inline limit. Pass a reference to the data instead.
+	//   - NOT_FOUND / DAG_NOT_FOUND: no bundle of the team has published it. List the DAGs.
+	//   - FAILED_PRECONDITION / DAG_NOT_SCHEDULED: its schedule has no points in time. Trigger single runs instead.
+	//   - INVALID_ARGUMENT / VALUE_TOO_LARGE: `conf` is past the inline limit. Pass a reference to the data instead.
 	CreateBackfill(ctx context.Context, in *CreateBackfillRequest, opts ...grpc.CallOption) (*CreateBackfillResponse, error)
 	// Lists backfills, created last first. Changes nothing. Role: VIEWER.
 	//
@@ -50,14 +50,14 @@ type BackfillServiceClient interface {
 	// Answers one backfill. Its runs are listed by `ListDagRuns`. Changes nothing. Role: VIEWER.
 	//
 	// Errors:
-	// * NOT_FOUND / BACKFILL_NOT_FOUND: there is none of this id. List them.
+	//   - NOT_FOUND / BACKFILL_NOT_FOUND: there is none of this id. List them.
 	GetBackfill(ctx context.Context, in *GetBackfillRequest, opts ...grpc.CallOption) (*GetBackfillResponse, error)
 	// Cancels a backfill and, as `CancelDagRun` does, those of its runs that have not ended. It creates no further run.
 	// It is CANCELLING until the last of its runs has ended, then CANCELLED. One that has ended, or is CANCELLING
 	// already, is answered as it is. [LEASE-4] Role: OPERATOR.
 	//
 	// Errors:
-	// * NOT_FOUND / BACKFILL_NOT_FOUND: there is none of this id. List them.
+	//   - NOT_FOUND / BACKFILL_NOT_FOUND: there is none of this id. List them.
 	CancelBackfill(ctx context.Context, in *CancelBackfillRequest, opts ...grpc.CallOption) (*CancelBackfillResponse, error)
 }
 
@@ -123,9 +123,9 @@ type BackfillServiceServer interface {
 	// Repeating the call with the same `request_id` creates one backfill.
 	//
 	// Errors:
-	// * NOT_FOUND / DAG_NOT_FOUND: no bundle of the team has published it. List the DAGs.
-	// * FAILED_PRECONDITION / DAG_NOT_SCHEDULED: its schedule has no points in time. Trigger single runs instead.
-	// * INVALID_ARGUMENT / VALUE_TOO_LARGE: `conf` is past the inline limit. Pass a reference to the data instead.
+	//   - NOT_FOUND / DAG_NOT_FOUND: no bundle of the team has published it. List the DAGs.
+	//   - FAILED_PRECONDITION / DAG_NOT_SCHEDULED: its schedule has no points in time. Trigger single runs instead.
+	//   - INVALID_ARGUMENT / VALUE_TOO_LARGE: `conf` is past the inline limit. Pass a reference to the data instead.
 	CreateBackfill(context.Context, *CreateBackfillRequest) (*CreateBackfillResponse, error)
 	// Lists backfills, created last first. Changes nothing. Role: VIEWER.
 	//
@@ -134,14 +134,14 @@ type BackfillServiceServer interface {
 	// Answers one backfill. Its runs are listed by `ListDagRuns`. Changes nothing. Role: VIEWER.
 	//
 	// Errors:
-	// * NOT_FOUND / BACKFILL_NOT_FOUND: there is none of this id. List them.
+	//   - NOT_FOUND / BACKFILL_NOT_FOUND: there is none of this id. List them.
 	GetBackfill(context.Context, *GetBackfillRequest) (*GetBackfillResponse, error)
 	// Cancels a backfill and, as `CancelDagRun` does, those of its runs that have not ended. It creates no further run.
 	// It is CANCELLING until the last of its runs has ended, then CANCELLED. One that has ended, or is CANCELLING
 	// already, is answered as it is. [LEASE-4] Role: OPERATOR.
 	//
 	// Errors:
-	// * NOT_FOUND / BACKFILL_NOT_FOUND: there is none of this id. List them.
+	//   - NOT_FOUND / BACKFILL_NOT_FOUND: there is none of this id. List them.
 	CancelBackfill(context.Context, *CancelBackfillRequest) (*CancelBackfillResponse, error)
 	mustEmbedUnimplementedBackfillServiceServer()
 }

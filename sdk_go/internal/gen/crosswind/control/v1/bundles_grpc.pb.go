@@ -38,7 +38,7 @@ type BundleCatalogServiceClient interface {
 	// Lists the versions of a bundle, the one published last first. Changes nothing. Role: VIEWER.
 	//
 	// Errors:
-	// * NOT_FOUND / BUNDLE_NOT_FOUND: no worker of the team has published it. List the bundles.
+	//   - NOT_FOUND / BUNDLE_NOT_FOUND: no worker of the team has published it. List the bundles.
 	ListBundleVersions(ctx context.Context, in *ListBundleVersionsRequest, opts ...grpc.CallOption) (*ListBundleVersionsResponse, error)
 	// Makes a known version of a bundle the current one: new runs of its DAGs begin with it. Runs that exist keep theirs.
 	// It stays current until another version is published for the first time or chosen here; a worker that reconnects
@@ -104,7 +104,7 @@ type BundleCatalogServiceServer interface {
 	// Lists the versions of a bundle, the one published last first. Changes nothing. Role: VIEWER.
 	//
 	// Errors:
-	// * NOT_FOUND / BUNDLE_NOT_FOUND: no worker of the team has published it. List the bundles.
+	//   - NOT_FOUND / BUNDLE_NOT_FOUND: no worker of the team has published it. List the bundles.
 	ListBundleVersions(context.Context, *ListBundleVersionsRequest) (*ListBundleVersionsResponse, error)
 	// Makes a known version of a bundle the current one: new runs of its DAGs begin with it. Runs that exist keep theirs.
 	// It stays current until another version is published for the first time or chosen here; a worker that reconnects

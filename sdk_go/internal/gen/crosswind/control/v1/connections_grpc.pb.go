@@ -38,18 +38,18 @@ type ConnectionServiceClient interface {
 	// Answers one connection with its secrets. Changes nothing. Role: OPERATOR.
 	//
 	// Errors:
-	// * NOT_FOUND / CONNECTION_NOT_FOUND: there is none of this id. List them.
+	//   - NOT_FOUND / CONNECTION_NOT_FOUND: there is none of this id. List them.
 	GetConnection(ctx context.Context, in *GetConnectionRequest, opts ...grpc.CallOption) (*GetConnectionResponse, error)
 	// Creates a connection or replaces one. Secrets that the message leaves absent stay as they are, so that a client
 	// that has not read them can change the rest. Role: OPERATOR.
 	//
 	// Errors:
-	// * INVALID_ARGUMENT / VALUE_TOO_LARGE: `extra_json` is longer than 64 KiB. Store the value elsewhere.
+	//   - INVALID_ARGUMENT / VALUE_TOO_LARGE: `extra_json` is longer than 64 KiB. Store the value elsewhere.
 	SetConnection(ctx context.Context, in *SetConnectionRequest, opts ...grpc.CallOption) (*SetConnectionResponse, error)
 	// Deletes a connection. Role: OPERATOR.
 	//
 	// Errors:
-	// * NOT_FOUND / CONNECTION_NOT_FOUND: there is none of this id.
+	//   - NOT_FOUND / CONNECTION_NOT_FOUND: there is none of this id.
 	DeleteConnection(ctx context.Context, in *DeleteConnectionRequest, opts ...grpc.CallOption) (*DeleteConnectionResponse, error)
 }
 
@@ -114,18 +114,18 @@ type ConnectionServiceServer interface {
 	// Answers one connection with its secrets. Changes nothing. Role: OPERATOR.
 	//
 	// Errors:
-	// * NOT_FOUND / CONNECTION_NOT_FOUND: there is none of this id. List them.
+	//   - NOT_FOUND / CONNECTION_NOT_FOUND: there is none of this id. List them.
 	GetConnection(context.Context, *GetConnectionRequest) (*GetConnectionResponse, error)
 	// Creates a connection or replaces one. Secrets that the message leaves absent stay as they are, so that a client
 	// that has not read them can change the rest. Role: OPERATOR.
 	//
 	// Errors:
-	// * INVALID_ARGUMENT / VALUE_TOO_LARGE: `extra_json` is longer than 64 KiB. Store the value elsewhere.
+	//   - INVALID_ARGUMENT / VALUE_TOO_LARGE: `extra_json` is longer than 64 KiB. Store the value elsewhere.
 	SetConnection(context.Context, *SetConnectionRequest) (*SetConnectionResponse, error)
 	// Deletes a connection. Role: OPERATOR.
 	//
 	// Errors:
-	// * NOT_FOUND / CONNECTION_NOT_FOUND: there is none of this id.
+	//   - NOT_FOUND / CONNECTION_NOT_FOUND: there is none of this id.
 	DeleteConnection(context.Context, *DeleteConnectionRequest) (*DeleteConnectionResponse, error)
 	mustEmbedUnimplementedConnectionServiceServer()
 }

@@ -40,10 +40,10 @@ type DagRunServiceClient interface {
 	// Repeating the call with the same `request_id` creates one run.
 	//
 	// Errors:
-	// * NOT_FOUND / DAG_NOT_FOUND: no bundle of the team has published it, or its bundle no longer has it. List the DAGs.
-	// * FAILED_PRECONDITION / DAG_PAUSED: unpause the DAG, then repeat.
-	// * ALREADY_EXISTS / RUN_EXISTS: the DAG has a run of this id. Choose another, or leave `run_id` empty.
-	// * INVALID_ARGUMENT / VALUE_TOO_LARGE: `conf` is past the inline limit. Pass a reference to the data instead.
+	//   - NOT_FOUND / DAG_NOT_FOUND: no bundle of the team has published it, or its bundle no longer has it. List the DAGs.
+	//   - FAILED_PRECONDITION / DAG_PAUSED: unpause the DAG, then repeat.
+	//   - ALREADY_EXISTS / RUN_EXISTS: the DAG has a run of this id. Choose another, or leave `run_id` empty.
+	//   - INVALID_ARGUMENT / VALUE_TOO_LARGE: `conf` is past the inline limit. Pass a reference to the data instead.
 	TriggerDagRun(ctx context.Context, in *TriggerDagRunRequest, opts ...grpc.CallOption) (*TriggerDagRunResponse, error)
 	// Lists runs, those created last first. Without `dag_id` it lists the runs of all DAGs, so that a client can find the
 	// DAG of a `run_id`. Changes nothing. Role: VIEWER.
@@ -55,7 +55,7 @@ type DagRunServiceClient interface {
 	// other MAY be answered as one. Changes nothing. Role: VIEWER.
 	//
 	// Errors:
-	// * NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.
+	//   - NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.
 	GetDagRun(ctx context.Context, in *GetDagRunRequest, opts ...grpc.CallOption) (*GetDagRunResponse, error)
 	// Cancels a run. [LEASE-4] Role: OPERATOR.
 	//
@@ -65,8 +65,8 @@ type DagRunServiceClient interface {
 	// is. What ended before the cancel keeps its state.
 	//
 	// Errors:
-	// * NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.
-	// * FAILED_PRECONDITION / RUN_FINISHED: the run has ended; there is nothing to cancel.
+	//   - NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.
+	//   - FAILED_PRECONDITION / RUN_FINISHED: the run has ended; there is nothing to cancel.
 	CancelDagRun(ctx context.Context, in *CancelDagRunRequest, opts ...grpc.CallOption) (*CancelDagRunResponse, error)
 	// Makes a run's tasks run again. Role: OPERATOR.
 	//
@@ -76,13 +76,13 @@ type DagRunServiceClient interface {
 	// attempt has ended or its lease has expired. [LEASE-4]
 	//
 	// Errors:
-	// * NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.
-	// * FAILED_PRECONDITION / RUN_CANCELLING: wait until the run is CANCELLED, then repeat.
+	//   - NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.
+	//   - FAILED_PRECONDITION / RUN_CANCELLING: wait until the run is CANCELLED, then repeat.
 	ClearDagRun(ctx context.Context, in *ClearDagRunRequest, opts ...grpc.CallOption) (*ClearDagRunResponse, error)
 	// Changes the note of a run, in whatever state it is. Role: OPERATOR.
 	//
 	// Errors:
-	// * NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.
+	//   - NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.
 	UpdateDagRun(ctx context.Context, in *UpdateDagRunRequest, opts ...grpc.CallOption) (*UpdateDagRunResponse, error)
 }
 
@@ -167,10 +167,10 @@ type DagRunServiceServer interface {
 	// Repeating the call with the same `request_id` creates one run.
 	//
 	// Errors:
-	// * NOT_FOUND / DAG_NOT_FOUND: no bundle of the team has published it, or its bundle no longer has it. List the DAGs.
-	// * FAILED_PRECONDITION / DAG_PAUSED: unpause the DAG, then repeat.
-	// * ALREADY_EXISTS / RUN_EXISTS: the DAG has a run of this id. Choose another, or leave `run_id` empty.
-	// * INVALID_ARGUMENT / VALUE_TOO_LARGE: `conf` is past the inline limit. Pass a reference to the data instead.
+	//   - NOT_FOUND / DAG_NOT_FOUND: no bundle of the team has published it, or its bundle no longer has it. List the DAGs.
+	//   - FAILED_PRECONDITION / DAG_PAUSED: unpause the DAG, then repeat.
+	//   - ALREADY_EXISTS / RUN_EXISTS: the DAG has a run of this id. Choose another, or leave `run_id` empty.
+	//   - INVALID_ARGUMENT / VALUE_TOO_LARGE: `conf` is past the inline limit. Pass a reference to the data instead.
 	TriggerDagRun(context.Context, *TriggerDagRunRequest) (*TriggerDagRunResponse, error)
 	// Lists runs, those created last first. Without `dag_id` it lists the runs of all DAGs, so that a client can find the
 	// DAG of a `run_id`. Changes nothing. Role: VIEWER.
@@ -182,7 +182,7 @@ type DagRunServiceServer interface {
 	// other MAY be answered as one. Changes nothing. Role: VIEWER.
 	//
 	// Errors:
-	// * NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.
+	//   - NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.
 	GetDagRun(context.Context, *GetDagRunRequest) (*GetDagRunResponse, error)
 	// Cancels a run. [LEASE-4] Role: OPERATOR.
 	//
@@ -192,8 +192,8 @@ type DagRunServiceServer interface {
 	// is. What ended before the cancel keeps its state.
 	//
 	// Errors:
-	// * NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.
-	// * FAILED_PRECONDITION / RUN_FINISHED: the run has ended; there is nothing to cancel.
+	//   - NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.
+	//   - FAILED_PRECONDITION / RUN_FINISHED: the run has ended; there is nothing to cancel.
 	CancelDagRun(context.Context, *CancelDagRunRequest) (*CancelDagRunResponse, error)
 	// Makes a run's tasks run again. Role: OPERATOR.
 	//
@@ -203,13 +203,13 @@ type DagRunServiceServer interface {
 	// attempt has ended or its lease has expired. [LEASE-4]
 	//
 	// Errors:
-	// * NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.
-	// * FAILED_PRECONDITION / RUN_CANCELLING: wait until the run is CANCELLED, then repeat.
+	//   - NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.
+	//   - FAILED_PRECONDITION / RUN_CANCELLING: wait until the run is CANCELLED, then repeat.
 	ClearDagRun(context.Context, *ClearDagRunRequest) (*ClearDagRunResponse, error)
 	// Changes the note of a run, in whatever state it is. Role: OPERATOR.
 	//
 	// Errors:
-	// * NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.
+	//   - NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.
 	UpdateDagRun(context.Context, *UpdateDagRunRequest) (*UpdateDagRunResponse, error)
 	mustEmbedUnimplementedDagRunServiceServer()
 }

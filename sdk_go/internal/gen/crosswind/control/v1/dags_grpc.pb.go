@@ -40,8 +40,8 @@ type DagServiceClient interface {
 	// Answers one DAG, with the manifest of its current or another version on demand. Changes nothing. Role: VIEWER.
 	//
 	// Errors:
-	// * NOT_FOUND / DAG_NOT_FOUND: no bundle of the team has published it. List the DAGs.
-	// * NOT_FOUND / DAG_VERSION_NOT_FOUND: the DAG has no such version. List its versions.
+	//   - NOT_FOUND / DAG_NOT_FOUND: no bundle of the team has published it. List the DAGs.
+	//   - NOT_FOUND / DAG_VERSION_NOT_FOUND: the DAG has no such version. List its versions.
 	GetDag(ctx context.Context, in *GetDagRequest, opts ...grpc.CallOption) (*GetDagResponse, error)
 	// Pauses or unpauses a DAG. Role: OPERATOR.
 	//
@@ -49,18 +49,18 @@ type DagServiceClient interface {
 	// `waiting_reason` PAUSED. Attempts that run go on. Unpausing makes them ready again in the same transaction.
 	//
 	// Errors:
-	// * NOT_FOUND / DAG_NOT_FOUND: no bundle of the team has published it. List the DAGs.
+	//   - NOT_FOUND / DAG_NOT_FOUND: no bundle of the team has published it. List the DAGs.
 	UpdateDag(ctx context.Context, in *UpdateDagRequest, opts ...grpc.CallOption) (*UpdateDagResponse, error)
 	// Lists the versions of a DAG, the newest first. Changes nothing. Role: VIEWER.
 	//
 	// Errors:
-	// * NOT_FOUND / DAG_NOT_FOUND: no bundle of the team has published it. List the DAGs.
+	//   - NOT_FOUND / DAG_NOT_FOUND: no bundle of the team has published it. List the DAGs.
 	ListDagVersions(ctx context.Context, in *ListDagVersionsRequest, opts ...grpc.CallOption) (*ListDagVersionsResponse, error)
 	// Answers one version of a DAG with its manifest. Changes nothing. Role: VIEWER.
 	//
 	// Errors:
-	// * NOT_FOUND / DAG_NOT_FOUND: no bundle of the team has published it. List the DAGs.
-	// * NOT_FOUND / DAG_VERSION_NOT_FOUND: the DAG has no such version. List its versions.
+	//   - NOT_FOUND / DAG_NOT_FOUND: no bundle of the team has published it. List the DAGs.
+	//   - NOT_FOUND / DAG_VERSION_NOT_FOUND: the DAG has no such version. List its versions.
 	GetDagVersion(ctx context.Context, in *GetDagVersionRequest, opts ...grpc.CallOption) (*GetDagVersionResponse, error)
 }
 
@@ -136,8 +136,8 @@ type DagServiceServer interface {
 	// Answers one DAG, with the manifest of its current or another version on demand. Changes nothing. Role: VIEWER.
 	//
 	// Errors:
-	// * NOT_FOUND / DAG_NOT_FOUND: no bundle of the team has published it. List the DAGs.
-	// * NOT_FOUND / DAG_VERSION_NOT_FOUND: the DAG has no such version. List its versions.
+	//   - NOT_FOUND / DAG_NOT_FOUND: no bundle of the team has published it. List the DAGs.
+	//   - NOT_FOUND / DAG_VERSION_NOT_FOUND: the DAG has no such version. List its versions.
 	GetDag(context.Context, *GetDagRequest) (*GetDagResponse, error)
 	// Pauses or unpauses a DAG. Role: OPERATOR.
 	//
@@ -145,18 +145,18 @@ type DagServiceServer interface {
 	// `waiting_reason` PAUSED. Attempts that run go on. Unpausing makes them ready again in the same transaction.
 	//
 	// Errors:
-	// * NOT_FOUND / DAG_NOT_FOUND: no bundle of the team has published it. List the DAGs.
+	//   - NOT_FOUND / DAG_NOT_FOUND: no bundle of the team has published it. List the DAGs.
 	UpdateDag(context.Context, *UpdateDagRequest) (*UpdateDagResponse, error)
 	// Lists the versions of a DAG, the newest first. Changes nothing. Role: VIEWER.
 	//
 	// Errors:
-	// * NOT_FOUND / DAG_NOT_FOUND: no bundle of the team has published it. List the DAGs.
+	//   - NOT_FOUND / DAG_NOT_FOUND: no bundle of the team has published it. List the DAGs.
 	ListDagVersions(context.Context, *ListDagVersionsRequest) (*ListDagVersionsResponse, error)
 	// Answers one version of a DAG with its manifest. Changes nothing. Role: VIEWER.
 	//
 	// Errors:
-	// * NOT_FOUND / DAG_NOT_FOUND: no bundle of the team has published it. List the DAGs.
-	// * NOT_FOUND / DAG_VERSION_NOT_FOUND: the DAG has no such version. List its versions.
+	//   - NOT_FOUND / DAG_NOT_FOUND: no bundle of the team has published it. List the DAGs.
+	//   - NOT_FOUND / DAG_VERSION_NOT_FOUND: the DAG has no such version. List its versions.
 	GetDagVersion(context.Context, *GetDagVersionRequest) (*GetDagVersionResponse, error)
 	mustEmbedUnimplementedDagServiceServer()
 }

@@ -35,7 +35,7 @@ type EventServiceClient interface {
 	// kept events of one name it receives the newest. Repeating the call with the same `request_id` delivers once.
 	//
 	// Errors:
-	// * INVALID_ARGUMENT / VALUE_TOO_LARGE: `payload` is past the inline limit. Pass a reference to the data instead.
+	//   - INVALID_ARGUMENT / VALUE_TOO_LARGE: `payload` is past the inline limit. Pass a reference to the data instead.
 	DeliverEvent(ctx context.Context, in *DeliverEventRequest, opts ...grpc.CallOption) (*DeliverEventResponse, error)
 }
 
@@ -70,7 +70,7 @@ type EventServiceServer interface {
 	// kept events of one name it receives the newest. Repeating the call with the same `request_id` delivers once.
 	//
 	// Errors:
-	// * INVALID_ARGUMENT / VALUE_TOO_LARGE: `payload` is past the inline limit. Pass a reference to the data instead.
+	//   - INVALID_ARGUMENT / VALUE_TOO_LARGE: `payload` is past the inline limit. Pass a reference to the data instead.
 	DeliverEvent(context.Context, *DeliverEventRequest) (*DeliverEventResponse, error)
 	mustEmbedUnimplementedEventServiceServer()
 }

@@ -39,10 +39,10 @@ type InputRequestServiceClient interface {
 	// afterwards. The first answer that is committed stands. [SCHED-1] Role: OPERATOR.
 	//
 	// Errors:
-	// * NOT_FOUND / INPUT_REQUEST_NOT_FOUND: there is none of this id. List them.
-	// * FAILED_PRECONDITION / INPUT_REQUEST_CLOSED: it is answered, expired or cancelled. Show the person which.
-	// * PERMISSION_DENIED / PERMISSION_DENIED: the request names who may answer, and the caller is not among them.
-	// * INVALID_ARGUMENT / VALUE_TOO_LARGE: `fields` is past the inline limit. Shorten it.
+	//   - NOT_FOUND / INPUT_REQUEST_NOT_FOUND: there is none of this id. List them.
+	//   - FAILED_PRECONDITION / INPUT_REQUEST_CLOSED: it is answered, expired or cancelled. Show the person which.
+	//   - PERMISSION_DENIED / PERMISSION_DENIED: the request names who may answer, and the caller is not among them.
+	//   - INVALID_ARGUMENT / VALUE_TOO_LARGE: `fields` is past the inline limit. Shorten it.
 	AnswerInputRequest(ctx context.Context, in *AnswerInputRequestRequest, opts ...grpc.CallOption) (*AnswerInputRequestResponse, error)
 }
 
@@ -90,10 +90,10 @@ type InputRequestServiceServer interface {
 	// afterwards. The first answer that is committed stands. [SCHED-1] Role: OPERATOR.
 	//
 	// Errors:
-	// * NOT_FOUND / INPUT_REQUEST_NOT_FOUND: there is none of this id. List them.
-	// * FAILED_PRECONDITION / INPUT_REQUEST_CLOSED: it is answered, expired or cancelled. Show the person which.
-	// * PERMISSION_DENIED / PERMISSION_DENIED: the request names who may answer, and the caller is not among them.
-	// * INVALID_ARGUMENT / VALUE_TOO_LARGE: `fields` is past the inline limit. Shorten it.
+	//   - NOT_FOUND / INPUT_REQUEST_NOT_FOUND: there is none of this id. List them.
+	//   - FAILED_PRECONDITION / INPUT_REQUEST_CLOSED: it is answered, expired or cancelled. Show the person which.
+	//   - PERMISSION_DENIED / PERMISSION_DENIED: the request names who may answer, and the caller is not among them.
+	//   - INVALID_ARGUMENT / VALUE_TOO_LARGE: `fields` is past the inline limit. Shorten it.
 	AnswerInputRequest(context.Context, *AnswerInputRequestRequest) (*AnswerInputRequestResponse, error)
 	mustEmbedUnimplementedInputRequestServiceServer()
 }

@@ -39,18 +39,18 @@ type PoolServiceClient interface {
 	// Answers one pool. Changes nothing. Role: VIEWER.
 	//
 	// Errors:
-	// * NOT_FOUND / POOL_NOT_FOUND: there is none of this name. List them.
+	//   - NOT_FOUND / POOL_NOT_FOUND: there is none of this name. List them.
 	GetPool(ctx context.Context, in *GetPoolRequest, opts ...grpc.CallOption) (*GetPoolResponse, error)
 	// Creates or changes a pool. With fewer slots than are taken, attempts go on and nothing new is assigned until enough
 	// have ended; with more, waiting task instances become assignable in the same transaction. Role: OPERATOR.
 	//
 	// Errors:
-	// * NOT_FOUND / POOL_NOT_FOUND: there is none of this name, and the call gives no slots. Give them.
+	//   - NOT_FOUND / POOL_NOT_FOUND: there is none of this name, and the call gives no slots. Give them.
 	SetPool(ctx context.Context, in *SetPoolRequest, opts ...grpc.CallOption) (*SetPoolResponse, error)
 	// Deletes a pool. Attempts that take its slots go on. Role: OPERATOR.
 	//
 	// Errors:
-	// * NOT_FOUND / POOL_NOT_FOUND: there is none of this name.
+	//   - NOT_FOUND / POOL_NOT_FOUND: there is none of this name.
 	DeletePool(ctx context.Context, in *DeletePoolRequest, opts ...grpc.CallOption) (*DeletePoolResponse, error)
 }
 
@@ -116,18 +116,18 @@ type PoolServiceServer interface {
 	// Answers one pool. Changes nothing. Role: VIEWER.
 	//
 	// Errors:
-	// * NOT_FOUND / POOL_NOT_FOUND: there is none of this name. List them.
+	//   - NOT_FOUND / POOL_NOT_FOUND: there is none of this name. List them.
 	GetPool(context.Context, *GetPoolRequest) (*GetPoolResponse, error)
 	// Creates or changes a pool. With fewer slots than are taken, attempts go on and nothing new is assigned until enough
 	// have ended; with more, waiting task instances become assignable in the same transaction. Role: OPERATOR.
 	//
 	// Errors:
-	// * NOT_FOUND / POOL_NOT_FOUND: there is none of this name, and the call gives no slots. Give them.
+	//   - NOT_FOUND / POOL_NOT_FOUND: there is none of this name, and the call gives no slots. Give them.
 	SetPool(context.Context, *SetPoolRequest) (*SetPoolResponse, error)
 	// Deletes a pool. Attempts that take its slots go on. Role: OPERATOR.
 	//
 	// Errors:
-	// * NOT_FOUND / POOL_NOT_FOUND: there is none of this name.
+	//   - NOT_FOUND / POOL_NOT_FOUND: there is none of this name.
 	DeletePool(context.Context, *DeletePoolRequest) (*DeletePoolResponse, error)
 	mustEmbedUnimplementedPoolServiceServer()
 }

@@ -6,29 +6,29 @@
 
 // The API of people: the command line, the web page and API clients. These rules hold for every RPC of the package:
 //
-// * Team. The token says the team; every name in a request and an answer is a name within that team. [AUTH-1]
-// * Role. Each RPC names the least role that may call it. OPERATOR may all that VIEWER may, ADMIN all that OPERATOR
-//   may.
-// * Repeating. Every RPC that changes something carries a `request_id`. The server keeps the answer for at least 24
-//   hours: the same message with the same id is answered with the first answer and has no further effect. A refused
-//   call leaves no trace, so its id MAY be used again. [FIN-1]
-// * Paging. A listing answers at most `page_size` rows (0: 100; more than 1,000 counts as 1,000; below 0 is refused)
-//   and a `next_page_token`, empty on the last page. A token is opaque and bound to its listing and filter: the caller
-//   MUST repeat the same filter. Rows that come and go between two pages neither repeat nor hide the others.
-// * Waiting. An RPC with a `wait` answers as soon as there is something to say, and at the latest when `wait` has
-//   passed. A server MAY answer earlier; it cuts a `wait` above 30 seconds to that. [STOP-1]
+//   - Team. The token says the team; every name in a request and an answer is a name within that team. [AUTH-1]
+//   - Role. Each RPC names the least role that may call it. OPERATOR may all that VIEWER may, ADMIN all that OPERATOR
+//     may.
+//   - Repeating. Every RPC that changes something carries a `request_id`. The server keeps the answer for at least 24
+//     hours: the same message with the same id is answered with the first answer and has no further effect. A refused
+//     call leaves no trace, so its id MAY be used again. [FIN-1]
+//   - Paging. A listing answers at most `page_size` rows (0: 100; more than 1,000 counts as 1,000; below 0 is refused)
+//     and a `next_page_token`, empty on the last page. A token is opaque and bound to its listing and filter: the caller
+//     MUST repeat the same filter. Rows that come and go between two pages neither repeat nor hide the others.
+//   - Waiting. An RPC with a `wait` answers as soon as there is something to say, and at the latest when `wait` has
+//     passed. A server MAY answer earlier; it cuts a `wait` above 30 seconds to that. [STOP-1]
 //
 // Errors of every call, which the RPCs do not repeat:
-// * UNAUTHENTICATED / TOKEN_MISSING, TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_REVOKED: get a token from an administrator.
-// * PERMISSION_DENIED / PERMISSION_DENIED: the token's role does not allow the call. Ask for one whose role does.
-// * INVALID_ARGUMENT / API_VERSION_MISSING, API_VERSION_MALFORMED: send `crosswind-api-version`. [VER-1]
-// * FAILED_PRECONDITION / CLIENT_TOO_OLD, CLIENT_TOO_NEW: use a client that the server serves. [VER-1]
-// * INVALID_ARGUMENT / INVALID_ARGUMENT: a field is missing or out of range; `metadata.field` names it. Do not retry.
-// * INVALID_ARGUMENT / PAGE_TOKEN_INVALID (listings): begin again without a page token.
-// * ALREADY_EXISTS / REQUEST_ID_REUSED (changes): the id was used with another message. Make a new id.
-// * UNIMPLEMENTED / NOT_SUPPORTED: this server cannot do it yet. Do not retry.
-// * UNAVAILABLE / SERVER_STOPPING, DATABASE_UNAVAILABLE: repeat the same message with the same `request_id`.
-// * INTERNAL / INTERNAL: report the id in the message to the server's operator.
+//   - UNAUTHENTICATED / TOKEN_MISSING, TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_REVOKED: get a token from an administrator.
+//   - PERMISSION_DENIED / PERMISSION_DENIED: the token's role does not allow the call. Ask for one whose role does.
+//   - INVALID_ARGUMENT / API_VERSION_MISSING, API_VERSION_MALFORMED: send `crosswind-api-version`. [VER-1]
+//   - FAILED_PRECONDITION / CLIENT_TOO_OLD, CLIENT_TOO_NEW: use a client that the server serves. [VER-1]
+//   - INVALID_ARGUMENT / INVALID_ARGUMENT: a field is missing or out of range; `metadata.field` names it. Do not retry.
+//   - INVALID_ARGUMENT / PAGE_TOKEN_INVALID (listings): begin again without a page token.
+//   - ALREADY_EXISTS / REQUEST_ID_REUSED (changes): the id was used with another message. Make a new id.
+//   - UNIMPLEMENTED / NOT_SUPPORTED: this server cannot do it yet. Do not retry.
+//   - UNAVAILABLE / SERVER_STOPPING, DATABASE_UNAVAILABLE: repeat the same message with the same `request_id`.
+//   - INTERNAL / INTERNAL: report the id in the message to the server's operator.
 
 package controlv1
 

@@ -38,37 +38,37 @@ type TaskInstanceServiceClient interface {
 	// comes first, then its mapped instances by `map_index`. Changes nothing. Role: VIEWER.
 	//
 	// Errors:
-	// * NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.
+	//   - NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.
 	ListTaskInstances(ctx context.Context, in *ListTaskInstancesRequest, opts ...grpc.CallOption) (*ListTaskInstancesResponse, error)
 	// Answers one task instance. Changes nothing. Role: VIEWER.
 	//
 	// Errors:
-	// * NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.
-	// * NOT_FOUND / TASK_NOT_FOUND: the run has no such task instance. List them.
+	//   - NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.
+	//   - NOT_FOUND / TASK_NOT_FOUND: the run has no such task instance. List them.
 	GetTaskInstance(ctx context.Context, in *GetTaskInstanceRequest, opts ...grpc.CallOption) (*GetTaskInstanceResponse, error)
 	// Lists the attempts of a task instance, the newest first, also those before it was cleared. Changes nothing. Role:
 	// VIEWER.
 	//
 	// Errors:
-	// * NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.
-	// * NOT_FOUND / TASK_NOT_FOUND: the run has no such task instance. List them.
+	//   - NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.
+	//   - NOT_FOUND / TASK_NOT_FOUND: the run has no such task instance. List them.
 	ListAttempts(ctx context.Context, in *ListAttemptsRequest, opts ...grpc.CallOption) (*ListAttemptsResponse, error)
 	// Makes chosen task instances of a run run again. The effect on each is that of `ClearDagRun`. A run that had ended
 	// is QUEUED or RUNNING again. Role: OPERATOR.
 	//
 	// Errors:
-	// * NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.
-	// * NOT_FOUND / TASK_NOT_FOUND: the run has no such task instance; nothing was cleared. List them.
-	// * FAILED_PRECONDITION / RUN_CANCELLING: wait until the run is CANCELLED, then repeat.
+	//   - NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.
+	//   - NOT_FOUND / TASK_NOT_FOUND: the run has no such task instance; nothing was cleared. List them.
+	//   - FAILED_PRECONDITION / RUN_CANCELLING: wait until the run is CANCELLED, then repeat.
 	ClearTaskInstances(ctx context.Context, in *ClearTaskInstancesRequest, opts ...grpc.CallOption) (*ClearTaskInstancesResponse, error)
 	// Ends a task instance by a person's word, and makes its successors ready as if it had ended so. It MUST NOT have a
 	// live attempt. A run that had ended is decided anew. [SCHED-1] Role: OPERATOR.
 	//
 	// Errors:
-	// * NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.
-	// * NOT_FOUND / TASK_NOT_FOUND: the run has no such task instance. List them.
-	// * FAILED_PRECONDITION / TASK_RUNNING: an attempt is live. Cancel the task instance, then repeat.
-	// * FAILED_PRECONDITION / RUN_CANCELLING: wait until the run is CANCELLED, then repeat.
+	//   - NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.
+	//   - NOT_FOUND / TASK_NOT_FOUND: the run has no such task instance. List them.
+	//   - FAILED_PRECONDITION / TASK_RUNNING: an attempt is live. Cancel the task instance, then repeat.
+	//   - FAILED_PRECONDITION / RUN_CANCELLING: wait until the run is CANCELLED, then repeat.
 	SetTaskInstanceState(ctx context.Context, in *SetTaskInstanceStateRequest, opts ...grpc.CallOption) (*SetTaskInstanceStateResponse, error)
 	// Cancels a task instance and leaves the rest of the run to go on. [LEASE-4] Role: OPERATOR.
 	//
@@ -78,9 +78,9 @@ type TaskInstanceServiceClient interface {
 	// answered as it is.
 	//
 	// Errors:
-	// * NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.
-	// * NOT_FOUND / TASK_NOT_FOUND: the run has no such task instance. List them.
-	// * FAILED_PRECONDITION / TASK_FINISHED: it has ended; there is nothing to cancel.
+	//   - NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.
+	//   - NOT_FOUND / TASK_NOT_FOUND: the run has no such task instance. List them.
+	//   - FAILED_PRECONDITION / TASK_FINISHED: it has ended; there is nothing to cancel.
 	CancelTaskInstance(ctx context.Context, in *CancelTaskInstanceRequest, opts ...grpc.CallOption) (*CancelTaskInstanceResponse, error)
 }
 
@@ -163,37 +163,37 @@ type TaskInstanceServiceServer interface {
 	// comes first, then its mapped instances by `map_index`. Changes nothing. Role: VIEWER.
 	//
 	// Errors:
-	// * NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.
+	//   - NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.
 	ListTaskInstances(context.Context, *ListTaskInstancesRequest) (*ListTaskInstancesResponse, error)
 	// Answers one task instance. Changes nothing. Role: VIEWER.
 	//
 	// Errors:
-	// * NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.
-	// * NOT_FOUND / TASK_NOT_FOUND: the run has no such task instance. List them.
+	//   - NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.
+	//   - NOT_FOUND / TASK_NOT_FOUND: the run has no such task instance. List them.
 	GetTaskInstance(context.Context, *GetTaskInstanceRequest) (*GetTaskInstanceResponse, error)
 	// Lists the attempts of a task instance, the newest first, also those before it was cleared. Changes nothing. Role:
 	// VIEWER.
 	//
 	// Errors:
-	// * NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.
-	// * NOT_FOUND / TASK_NOT_FOUND: the run has no such task instance. List them.
+	//   - NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.
+	//   - NOT_FOUND / TASK_NOT_FOUND: the run has no such task instance. List them.
 	ListAttempts(context.Context, *ListAttemptsRequest) (*ListAttemptsResponse, error)
 	// Makes chosen task instances of a run run again. The effect on each is that of `ClearDagRun`. A run that had ended
 	// is QUEUED or RUNNING again. Role: OPERATOR.
 	//
 	// Errors:
-	// * NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.
-	// * NOT_FOUND / TASK_NOT_FOUND: the run has no such task instance; nothing was cleared. List them.
-	// * FAILED_PRECONDITION / RUN_CANCELLING: wait until the run is CANCELLED, then repeat.
+	//   - NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.
+	//   - NOT_FOUND / TASK_NOT_FOUND: the run has no such task instance; nothing was cleared. List them.
+	//   - FAILED_PRECONDITION / RUN_CANCELLING: wait until the run is CANCELLED, then repeat.
 	ClearTaskInstances(context.Context, *ClearTaskInstancesRequest) (*ClearTaskInstancesResponse, error)
 	// Ends a task instance by a person's word, and makes its successors ready as if it had ended so. It MUST NOT have a
 	// live attempt. A run that had ended is decided anew. [SCHED-1] Role: OPERATOR.
 	//
 	// Errors:
-	// * NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.
-	// * NOT_FOUND / TASK_NOT_FOUND: the run has no such task instance. List them.
-	// * FAILED_PRECONDITION / TASK_RUNNING: an attempt is live. Cancel the task instance, then repeat.
-	// * FAILED_PRECONDITION / RUN_CANCELLING: wait until the run is CANCELLED, then repeat.
+	//   - NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.
+	//   - NOT_FOUND / TASK_NOT_FOUND: the run has no such task instance. List them.
+	//   - FAILED_PRECONDITION / TASK_RUNNING: an attempt is live. Cancel the task instance, then repeat.
+	//   - FAILED_PRECONDITION / RUN_CANCELLING: wait until the run is CANCELLED, then repeat.
 	SetTaskInstanceState(context.Context, *SetTaskInstanceStateRequest) (*SetTaskInstanceStateResponse, error)
 	// Cancels a task instance and leaves the rest of the run to go on. [LEASE-4] Role: OPERATOR.
 	//
@@ -203,9 +203,9 @@ type TaskInstanceServiceServer interface {
 	// answered as it is.
 	//
 	// Errors:
-	// * NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.
-	// * NOT_FOUND / TASK_NOT_FOUND: the run has no such task instance. List them.
-	// * FAILED_PRECONDITION / TASK_FINISHED: it has ended; there is nothing to cancel.
+	//   - NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.
+	//   - NOT_FOUND / TASK_NOT_FOUND: the run has no such task instance. List them.
+	//   - FAILED_PRECONDITION / TASK_FINISHED: it has ended; there is nothing to cancel.
 	CancelTaskInstance(context.Context, *CancelTaskInstanceRequest) (*CancelTaskInstanceResponse, error)
 	mustEmbedUnimplementedTaskInstanceServiceServer()
 }

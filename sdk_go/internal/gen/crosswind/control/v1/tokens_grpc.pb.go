@@ -38,8 +38,8 @@ type TokenServiceClient interface {
 	// Repeating the call with the same `request_id` answers the same token.
 	//
 	// Errors:
-	// * PERMISSION_DENIED / PERMISSION_DENIED: `team` is not the caller's. Make the token on the server's machine.
-	// * PERMISSION_DENIED / BUNDLE_NOT_OWNED: another subject publishes one of the bundles. Name its subject.
+	//   - PERMISSION_DENIED / PERMISSION_DENIED: `team` is not the caller's. Make the token on the server's machine.
+	//   - PERMISSION_DENIED / BUNDLE_NOT_OWNED: another subject publishes one of the bundles. Name its subject.
 	CreateEnrolmentToken(ctx context.Context, in *CreateEnrolmentTokenRequest, opts ...grpc.CallOption) (*CreateEnrolmentTokenResponse, error)
 	// Makes a token for a person or an API client of the caller's team. Role: ADMIN.
 	//
@@ -57,7 +57,7 @@ type TokenServiceClient interface {
 	// One that is revoked already is answered as it is. Role: ADMIN.
 	//
 	// Errors:
-	// * NOT_FOUND / TOKEN_NOT_FOUND: the team has none of this id. List them.
+	//   - NOT_FOUND / TOKEN_NOT_FOUND: the team has none of this id. List them.
 	RevokeToken(ctx context.Context, in *RevokeTokenRequest, opts ...grpc.CallOption) (*RevokeTokenResponse, error)
 }
 
@@ -122,8 +122,8 @@ type TokenServiceServer interface {
 	// Repeating the call with the same `request_id` answers the same token.
 	//
 	// Errors:
-	// * PERMISSION_DENIED / PERMISSION_DENIED: `team` is not the caller's. Make the token on the server's machine.
-	// * PERMISSION_DENIED / BUNDLE_NOT_OWNED: another subject publishes one of the bundles. Name its subject.
+	//   - PERMISSION_DENIED / PERMISSION_DENIED: `team` is not the caller's. Make the token on the server's machine.
+	//   - PERMISSION_DENIED / BUNDLE_NOT_OWNED: another subject publishes one of the bundles. Name its subject.
 	CreateEnrolmentToken(context.Context, *CreateEnrolmentTokenRequest) (*CreateEnrolmentTokenResponse, error)
 	// Makes a token for a person or an API client of the caller's team. Role: ADMIN.
 	//
@@ -141,7 +141,7 @@ type TokenServiceServer interface {
 	// One that is revoked already is answered as it is. Role: ADMIN.
 	//
 	// Errors:
-	// * NOT_FOUND / TOKEN_NOT_FOUND: the team has none of this id. List them.
+	//   - NOT_FOUND / TOKEN_NOT_FOUND: the team has none of this id. List them.
 	RevokeToken(context.Context, *RevokeTokenRequest) (*RevokeTokenResponse, error)
 	mustEmbedUnimplementedTokenServiceServer()
 }

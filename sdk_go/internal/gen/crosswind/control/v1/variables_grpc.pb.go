@@ -39,18 +39,18 @@ type VariableServiceClient interface {
 	// Answers one variable with its value. Changes nothing. Role: OPERATOR; VIEWER for a public one.
 	//
 	// Errors:
-	// * NOT_FOUND / VARIABLE_NOT_FOUND: there is none of this key. List them.
+	//   - NOT_FOUND / VARIABLE_NOT_FOUND: there is none of this key. List them.
 	GetVariable(ctx context.Context, in *GetVariableRequest, opts ...grpc.CallOption) (*GetVariableResponse, error)
 	// Creates or changes a variable. Attempts that have read it already keep what they read. Role: OPERATOR.
 	//
 	// Errors:
-	// * NOT_FOUND / VARIABLE_NOT_FOUND: there is none of this key, and the call gives no value. Give one.
-	// * INVALID_ARGUMENT / VALUE_TOO_LARGE: the value is longer than 64 KiB. Store it elsewhere.
+	//   - NOT_FOUND / VARIABLE_NOT_FOUND: there is none of this key, and the call gives no value. Give one.
+	//   - INVALID_ARGUMENT / VALUE_TOO_LARGE: the value is longer than 64 KiB. Store it elsewhere.
 	SetVariable(ctx context.Context, in *SetVariableRequest, opts ...grpc.CallOption) (*SetVariableResponse, error)
 	// Deletes a variable. Role: OPERATOR.
 	//
 	// Errors:
-	// * NOT_FOUND / VARIABLE_NOT_FOUND: there is none of this key.
+	//   - NOT_FOUND / VARIABLE_NOT_FOUND: there is none of this key.
 	DeleteVariable(ctx context.Context, in *DeleteVariableRequest, opts ...grpc.CallOption) (*DeleteVariableResponse, error)
 }
 
@@ -116,18 +116,18 @@ type VariableServiceServer interface {
 	// Answers one variable with its value. Changes nothing. Role: OPERATOR; VIEWER for a public one.
 	//
 	// Errors:
-	// * NOT_FOUND / VARIABLE_NOT_FOUND: there is none of this key. List them.
+	//   - NOT_FOUND / VARIABLE_NOT_FOUND: there is none of this key. List them.
 	GetVariable(context.Context, *GetVariableRequest) (*GetVariableResponse, error)
 	// Creates or changes a variable. Attempts that have read it already keep what they read. Role: OPERATOR.
 	//
 	// Errors:
-	// * NOT_FOUND / VARIABLE_NOT_FOUND: there is none of this key, and the call gives no value. Give one.
-	// * INVALID_ARGUMENT / VALUE_TOO_LARGE: the value is longer than 64 KiB. Store it elsewhere.
+	//   - NOT_FOUND / VARIABLE_NOT_FOUND: there is none of this key, and the call gives no value. Give one.
+	//   - INVALID_ARGUMENT / VALUE_TOO_LARGE: the value is longer than 64 KiB. Store it elsewhere.
 	SetVariable(context.Context, *SetVariableRequest) (*SetVariableResponse, error)
 	// Deletes a variable. Role: OPERATOR.
 	//
 	// Errors:
-	// * NOT_FOUND / VARIABLE_NOT_FOUND: there is none of this key.
+	//   - NOT_FOUND / VARIABLE_NOT_FOUND: there is none of this key.
 	DeleteVariable(context.Context, *DeleteVariableRequest) (*DeleteVariableResponse, error)
 	mustEmbedUnimplementedVariableServiceServer()
 }

@@ -39,20 +39,20 @@ type WorkerAdminServiceClient interface {
 	// Answers the newest instance of a worker. Changes nothing. Role: VIEWER.
 	//
 	// Errors:
-	// * NOT_FOUND / WORKER_NOT_FOUND: there is none of this name. List them.
+	//   - NOT_FOUND / WORKER_NOT_FOUND: there is none of this name. List them.
 	GetWorker(ctx context.Context, in *GetWorkerRequest, opts ...grpc.CallOption) (*GetWorkerResponse, error)
 	// Makes the newest instance of a worker DRAINING: it is assigned nothing new, and it deregisters and stops when its
 	// attempts have ended. It cannot be taken back. The worker is told in every poll and heartbeat until it has left.
 	// [LEASE-4] [STOP-1] One that is DRAINING already is answered as it is. Role: OPERATOR.
 	//
 	// Errors:
-	// * NOT_FOUND / WORKER_NOT_FOUND: there is none of this name, or its newest instance is SUPERSEDED or GONE.
+	//   - NOT_FOUND / WORKER_NOT_FOUND: there is none of this name, or its newest instance is SUPERSEDED or GONE.
 	DrainWorker(ctx context.Context, in *DrainWorkerRequest, opts ...grpc.CallOption) (*DrainWorkerResponse, error)
 	// Pauses a worker or lets it go on. A paused worker is assigned nothing new; its attempts go on, and it stays
 	// registered. Holds for the name, also when another instance takes it. Role: OPERATOR.
 	//
 	// Errors:
-	// * NOT_FOUND / WORKER_NOT_FOUND: there is none of this name. List them.
+	//   - NOT_FOUND / WORKER_NOT_FOUND: there is none of this name. List them.
 	PauseWorker(ctx context.Context, in *PauseWorkerRequest, opts ...grpc.CallOption) (*PauseWorkerResponse, error)
 }
 
@@ -118,20 +118,20 @@ type WorkerAdminServiceServer interface {
 	// Answers the newest instance of a worker. Changes nothing. Role: VIEWER.
 	//
 	// Errors:
-	// * NOT_FOUND / WORKER_NOT_FOUND: there is none of this name. List them.
+	//   - NOT_FOUND / WORKER_NOT_FOUND: there is none of this name. List them.
 	GetWorker(context.Context, *GetWorkerRequest) (*GetWorkerResponse, error)
 	// Makes the newest instance of a worker DRAINING: it is assigned nothing new, and it deregisters and stops when its
 	// attempts have ended. It cannot be taken back. The worker is told in every poll and heartbeat until it has left.
 	// [LEASE-4] [STOP-1] One that is DRAINING already is answered as it is. Role: OPERATOR.
 	//
 	// Errors:
-	// * NOT_FOUND / WORKER_NOT_FOUND: there is none of this name, or its newest instance is SUPERSEDED or GONE.
+	//   - NOT_FOUND / WORKER_NOT_FOUND: there is none of this name, or its newest instance is SUPERSEDED or GONE.
 	DrainWorker(context.Context, *DrainWorkerRequest) (*DrainWorkerResponse, error)
 	// Pauses a worker or lets it go on. A paused worker is assigned nothing new; its attempts go on, and it stays
 	// registered. Holds for the name, also when another instance takes it. Role: OPERATOR.
 	//
 	// Errors:
-	// * NOT_FOUND / WORKER_NOT_FOUND: there is none of this name. List them.
+	//   - NOT_FOUND / WORKER_NOT_FOUND: there is none of this name. List them.
 	PauseWorker(context.Context, *PauseWorkerRequest) (*PauseWorkerResponse, error)
 	mustEmbedUnimplementedWorkerAdminServiceServer()
 }

@@ -33,21 +33,21 @@ type XComServiceClient interface {
 	// Lists the XComs of a run without their values, by task, map index and key. Changes nothing. Role: VIEWER.
 	//
 	// Errors:
-	// * NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.
+	//   - NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.
 	ListXComs(ctx context.Context, in *ListXComsRequest, opts ...grpc.CallOption) (*ListXComsResponse, error)
 	// Answers one XCom with its value, as its task wrote it. A list comes in pieces of whole items, as many as the
 	// message limit allows. A value past the inline limit comes as a reference; `ReadXComBlob` reads it. Changes nothing.
 	// Role: VIEWER.
 	//
 	// Errors:
-	// * NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.
-	// * NOT_FOUND / XCOM_NOT_FOUND: the task instance has no such XCom. List them.
+	//   - NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.
+	//   - NOT_FOUND / XCOM_NOT_FOUND: the task instance has no such XCom. List them.
 	GetXCom(ctx context.Context, in *GetXComRequest, opts ...grpc.CallOption) (*GetXComResponse, error)
 	// Reads a piece of a blob that an XCom names. Changes nothing. Role: VIEWER.
 	//
 	// Errors:
-	// * NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.
-	// * NOT_FOUND / XCOM_NOT_FOUND: there is no such XCom, or it does not name this blob. Get the XCom again.
+	//   - NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.
+	//   - NOT_FOUND / XCOM_NOT_FOUND: there is no such XCom, or it does not name this blob. Get the XCom again.
 	ReadXComBlob(ctx context.Context, in *ReadXComBlobRequest, opts ...grpc.CallOption) (*ReadXComBlobResponse, error)
 }
 
@@ -98,21 +98,21 @@ type XComServiceServer interface {
 	// Lists the XComs of a run without their values, by task, map index and key. Changes nothing. Role: VIEWER.
 	//
 	// Errors:
-	// * NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.
+	//   - NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.
 	ListXComs(context.Context, *ListXComsRequest) (*ListXComsResponse, error)
 	// Answers one XCom with its value, as its task wrote it. A list comes in pieces of whole items, as many as the
 	// message limit allows. A value past the inline limit comes as a reference; `ReadXComBlob` reads it. Changes nothing.
 	// Role: VIEWER.
 	//
 	// Errors:
-	// * NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.
-	// * NOT_FOUND / XCOM_NOT_FOUND: the task instance has no such XCom. List them.
+	//   - NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.
+	//   - NOT_FOUND / XCOM_NOT_FOUND: the task instance has no such XCom. List them.
 	GetXCom(context.Context, *GetXComRequest) (*GetXComResponse, error)
 	// Reads a piece of a blob that an XCom names. Changes nothing. Role: VIEWER.
 	//
 	// Errors:
-	// * NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.
-	// * NOT_FOUND / XCOM_NOT_FOUND: there is no such XCom, or it does not name this blob. Get the XCom again.
+	//   - NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.
+	//   - NOT_FOUND / XCOM_NOT_FOUND: there is no such XCom, or it does not name this blob. Get the XCom again.
 	ReadXComBlob(context.Context, *ReadXComBlobRequest) (*ReadXComBlobResponse, error)
 	mustEmbedUnimplementedXComServiceServer()
 }

@@ -52,9 +52,9 @@ type WorkerServiceClient interface {
 	// offers. Outcomes that the worker still holds are to be sent with `FinishAttempt` before the first poll.
 	//
 	// Errors:
-	// * ALREADY_EXISTS / WORKER_NAME_IN_USE: another live instance has the name. Choose another, or wait and repeat.
-	// * PERMISSION_DENIED / BUNDLE_NOT_OWNED, PERMISSION_DENIED: the token does not allow a bundle, queue or role. Stop.
-	// * INVALID_ARGUMENT / INVALID_ARGUMENT: a field is missing or out of range. Stop.
+	//   - ALREADY_EXISTS / WORKER_NAME_IN_USE: another live instance has the name. Choose another, or wait and repeat.
+	//   - PERMISSION_DENIED / BUNDLE_NOT_OWNED, PERMISSION_DENIED: the token does not allow a bundle, queue or role. Stop.
+	//   - INVALID_ARGUMENT / INVALID_ARGUMENT: a field is missing or out of range. Stop.
 	RegisterWorker(ctx context.Context, in *RegisterWorkerRequest, opts ...grpc.CallOption) (*RegisterWorkerResponse, error)
 	// Offers a version of a bundle with its manifest, or a part of it.
 	//
@@ -63,8 +63,8 @@ type WorkerServiceClient interface {
 	// DAG that is refused does not stop the others: the answer says which and why.
 	//
 	// Errors:
-	// * PERMISSION_DENIED / BUNDLE_NOT_OWNED: another owner publishes the bundle, or the token does not name it. Show it.
-	// * NOT_FOUND / WORKER_UNKNOWN: register again.
+	//   - PERMISSION_DENIED / BUNDLE_NOT_OWNED: another owner publishes the bundle, or the token does not name it. Show it.
+	//   - NOT_FOUND / WORKER_UNKNOWN: register again.
 	PublishBundle(ctx context.Context, in *PublishBundleRequest, opts ...grpc.CallOption) (*PublishBundleResponse, error)
 	// Waits for work. Returns as soon as there is a lease or a directive, or after `poll_wait`. [LEASE-2] [LEASE-4]
 	//
@@ -73,10 +73,10 @@ type WorkerServiceClient interface {
 	// a lost answer held is sent again.
 	//
 	// Errors:
-	// * NOT_FOUND / WORKER_UNKNOWN: register again.
-	// * FAILED_PRECONDITION / WORKER_SUPERSEDED: a newer instance took the name. End all tasks and stop.
-	// * ABORTED / POLL_SUPERSEDED: a newer poll of this instance is open. Ignore.
-	// * UNAVAILABLE / SERVER_STOPPING: a worker that was told to move away polled here again. Repeat after a while.
+	//   - NOT_FOUND / WORKER_UNKNOWN: register again.
+	//   - FAILED_PRECONDITION / WORKER_SUPERSEDED: a newer instance took the name. End all tasks and stop.
+	//   - ABORTED / POLL_SUPERSEDED: a newer poll of this instance is open. Ignore.
+	//   - UNAVAILABLE / SERVER_STOPPING: a worker that was told to move away polled here again. Repeat after a while.
 	PollWork(ctx context.Context, in *PollWorkRequest, opts ...grpc.CallOption) (*PollWorkResponse, error)
 	// Keeps the worker and all its attempts alive, and tells what became of each. [LEASE-3] [LEASE-4]
 	//
@@ -91,9 +91,9 @@ type WorkerServiceClient interface {
 	// same.
 	//
 	// Errors:
-	// * FAILED_PRECONDITION / STALE_LEASE: the start deadline passed, or the attempt was cancelled. Drop it.
-	// * FAILED_PRECONDITION / ATTEMPT_CANCELLING: finish it as cancelled.
-	// * NOT_FOUND / UNKNOWN_ATTEMPT: drop it.
+	//   - FAILED_PRECONDITION / STALE_LEASE: the start deadline passed, or the attempt was cancelled. Drop it.
+	//   - FAILED_PRECONDITION / ATTEMPT_CANCELLING: finish it as cancelled.
+	//   - NOT_FOUND / UNKNOWN_ATTEMPT: drop it.
 	StartAttempt(ctx context.Context, in *StartAttemptRequest, opts ...grpc.CallOption) (*StartAttemptResponse, error)
 	// Records how an attempt ended and makes its successors runnable. [FIN-1] [SCHED-1] [LEASE-4]
 	//
@@ -242,9 +242,9 @@ type WorkerServiceServer interface {
 	// offers. Outcomes that the worker still holds are to be sent with `FinishAttempt` before the first poll.
 	//
 	// Errors:
-	// * ALREADY_EXISTS / WORKER_NAME_IN_USE: another live instance has the name. Choose another, or wait and repeat.
-	// * PERMISSION_DENIED / BUNDLE_NOT_OWNED, PERMISSION_DENIED: the token does not allow a bundle, queue or role. Stop.
-	// * INVALID_ARGUMENT / INVALID_ARGUMENT: a field is missing or out of range. Stop.
+	//   - ALREADY_EXISTS / WORKER_NAME_IN_USE: another live instance has the name. Choose another, or wait and repeat.
+	//   - PERMISSION_DENIED / BUNDLE_NOT_OWNED, PERMISSION_DENIED: the token does not allow a bundle, queue or role. Stop.
+	//   - INVALID_ARGUMENT / INVALID_ARGUMENT: a field is missing or out of range. Stop.
 	RegisterWorker(context.Context, *RegisterWorkerRequest) (*RegisterWorkerResponse, error)
 	// Offers a version of a bundle with its manifest, or a part of it.
 	//
@@ -253,8 +253,8 @@ type WorkerServiceServer interface {
 	// DAG that is refused does not stop the others: the answer says which and why.
 	//
 	// Errors:
-	// * PERMISSION_DENIED / BUNDLE_NOT_OWNED: another owner publishes the bundle, or the token does not name it. Show it.
-	// * NOT_FOUND / WORKER_UNKNOWN: register again.
+	//   - PERMISSION_DENIED / BUNDLE_NOT_OWNED: another owner publishes the bundle, or the token does not name it. Show it.
+	//   - NOT_FOUND / WORKER_UNKNOWN: register again.
 	PublishBundle(context.Context, *PublishBundleRequest) (*PublishBundleResponse, error)
 	// Waits for work. Returns as soon as there is a lease or a directive, or after `poll_wait`. [LEASE-2] [LEASE-4]
 	//
@@ -263,10 +263,10 @@ type WorkerServiceServer interface {
 	// a lost answer held is sent again.
 	//
 	// Errors:
-	// * NOT_FOUND / WORKER_UNKNOWN: register again.
-	// * FAILED_PRECONDITION / WORKER_SUPERSEDED: a newer instance took the name. End all tasks and stop.
-	// * ABORTED / POLL_SUPERSEDED: a newer poll of this instance is open. Ignore.
-	// * UNAVAILABLE / SERVER_STOPPING: a worker that was told to move away polled here again. Repeat after a while.
+	//   - NOT_FOUND / WORKER_UNKNOWN: register again.
+	//   - FAILED_PRECONDITION / WORKER_SUPERSEDED: a newer instance took the name. End all tasks and stop.
+	//   - ABORTED / POLL_SUPERSEDED: a newer poll of this instance is open. Ignore.
+	//   - UNAVAILABLE / SERVER_STOPPING: a worker that was told to move away polled here again. Repeat after a while.
 	PollWork(context.Context, *PollWorkRequest) (*PollWorkResponse, error)
 	// Keeps the worker and all its attempts alive, and tells what became of each. [LEASE-3] [LEASE-4]
 	//
@@ -281,9 +281,9 @@ type WorkerServiceServer interface {
 	// same.
 	//
 	// Errors:
-	// * FAILED_PRECONDITION / STALE_LEASE: the start deadline passed, or the attempt was cancelled. Drop it.
-	// * FAILED_PRECONDITION / ATTEMPT_CANCELLING: finish it as cancelled.
-	// * NOT_FOUND / UNKNOWN_ATTEMPT: drop it.
+	//   - FAILED_PRECONDITION / STALE_LEASE: the start deadline passed, or the attempt was cancelled. Drop it.
+	//   - FAILED_PRECONDITION / ATTEMPT_CANCELLING: finish it as cancelled.
+	//   - NOT_FOUND / UNKNOWN_ATTEMPT: drop it.
 	StartAttempt(context.Context, *StartAttemptRequest) (*StartAttemptResponse, error)
 	// Records how an attempt ended and makes its successors runnable. [FIN-1] [SCHED-1] [LEASE-4]
 	//
