@@ -18,6 +18,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"google.golang.org/protobuf/proto"
 
@@ -28,6 +29,7 @@ import (
 const Magic = "CROSSWIND-BNDL/1"
 
 const (
+	magicFamily  = "CROSSWIND-BNDL/"
 	trailerBytes = 8 + sha256.Size + len(Magic)
 	// A manifest travels in messages of 4 MiB; one that is far beyond is a damaged length.
 	maxManifestBytes = 256 * 1024 * 1024
@@ -216,7 +218,11 @@ func readTrailer(file *os.File, path string) (*Packed, []byte, error) {
 	if _, err := file.ReadAt(trailer, size-int64(trailerBytes)); err != nil {
 		return nil, nil, &Error{Path: path, Problem: fmt.Sprintf("cannot be read: %v", reason(err)), Err: err}
 	}
-	if string(trailer[8+sha256.Size:]) != Magic {
+	if magic := string(trailer[8+sha256.Size:]); magic != Magic {
+		if version, isOurs := strings.CutPrefix(magic, magicFamily); isOurs {
+			return nil, nil, damaged(path, fmt.Sprintf(
+				"was packed in the format %q, and this program knows %s only; pack it again with the same version", version, Magic))
+		}
 		return nil, nil, notPacked
 	}
 	length := binary.BigEndian.Uint64(trailer)

@@ -105,6 +105,8 @@ func TestDamageIsRefused(t *testing.T) {
 		{"a binary", body, packing.ErrNotPacked, "is not packed: it has no manifest behind it; pack it with crosswind-go-pack."},
 		{"cut short", whole[:len(whole)-1], packing.ErrNotPacked,
 			"is not packed: it has no manifest behind it; pack it with crosswind-go-pack."},
+		{"another format", append(bytes.Clone(whole[:len(whole)-1]), '2'), packing.ErrDamaged, "was packed in the format \"2\", " +
+			"and this program knows CROSSWIND-BNDL/1 only; pack it again with the same version."},
 		{"first byte", change(0), packing.ErrDamaged, "is damaged: its binary has another SHA-256 than when it was packed; " +
 			"pack it again, or copy it again."},
 		{"last byte of the binary", change(len(body) - 1), packing.ErrDamaged, "is damaged: its binary has another SHA-256 " +

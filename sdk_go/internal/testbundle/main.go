@@ -28,6 +28,8 @@ func (*testBundle) RegisterDags(dagbag v1.Registry) error {
 	total := pipeline.AddTask(total, sdk.After(scaled))
 	pipeline.AddTask(tell, sdk.Named("total", sdk.After(total)), sdk.Named("word", sdk.Arg("sum")))
 
+	registerEveryOption(dagbag)
+
 	dagbag.AddTask(nothing)
 	dagbag.AddTask(fail)
 	dagbag.AddTask(panics)
@@ -43,6 +45,31 @@ func (*testBundle) RegisterDags(dagbag v1.Registry) error {
 	dagbag.AddTask(environment)
 	dagbag.AddTask(secret)
 	return nil
+}
+
+// registerEveryOption adds a DAG that says all that can be said of one, for whoever reads manifests.
+func registerEveryOption(dagbag v1.Registry) {
+	every := dagbag.AddDag("every_option",
+		v1.DisplayName("Every option"), v1.Description("Says all that can be said."), v1.Doc("# Every option"), v1.Owner("test"),
+		v1.Tags("one", "two"), v1.PausedUponCreation(true), v1.FailWhenVersionGone(),
+		v1.StrictAccess(v1.Access{Variables: []string{"my_*"}, Connections: []string{"warehouse"}, Dags: []string{"go_pipeline"}}),
+		v1.Params(map[string]any{
+			"month": v1.Param{Default: 1, Description: "of the year", Schema: map[string]any{"type": "integer", "maximum": 12}},
+			"year":  v1.Param{Required: true},
+			"plain": nil,
+		}),
+		v1.Defaults(sdk.Retries(1), sdk.Queue("go")),
+	)
+	first := every.AddTask(numbers, sdk.FromParam("month"), sdk.DisplayName("Numbers"), sdk.Doc("Counts."),
+		sdk.Retries(3), sdk.RetryDelay(time.Second), sdk.RetryBackoff(2), sdk.MaxRetryDelay(time.Minute), sdk.RetryJitter(0.5),
+		sdk.RetryRules(sdk.RetryRule{Types: []string{"*fs.PathError"}, Fail: true},
+			sdk.RetryRule{Types: []string{"panic"}, Delay: time.Minute}),
+		sdk.MaxLost(1), sdk.Timeout(time.Hour), sdk.CancelGrace(time.Second), sdk.Queue("big"), sdk.Slots(2), sdk.Priority(-1),
+		sdk.OnPartition(sdk.Kill), sdk.Isolated(), sdk.Variables("my_variable"), sdk.Connections("warehouse"))
+	mapped := every.AddTask(scale, sdk.Expand(first), sdk.Expand([]int{1, 2}), sdk.Trigger(sdk.AllDone))
+	other := every.AddReference("python_bundle", "module:load", sdk.After(mapped), sdk.Named("limit", sdk.Arg(3)))
+	every.AddTask(tell, sdk.Named("total", sdk.After(other)), sdk.Named("word", sdk.Arg("x")), sdk.Upstream(first))
+	every.AddTask(nothing, sdk.After(first, other))
 }
 
 func transform(ctx context.Context, client sdk.VariableClient, log *slog.Logger) error {
