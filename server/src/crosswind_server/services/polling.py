@@ -266,7 +266,7 @@ class Polling:
     def _assign(self, uow: UnitOfWork, worker: Row[Any], *, slots: int, limit: int) -> tuple[list[Lease], bool]:
         """The leases of what waits for the worker, and whether another server had locked some of it."""
         queues = json.loads(worker.queues_json)
-        offers = claims.wanted_offers(uow, worker.instance_id, queues)
+        offers = claims.wanted_offers(uow, worker.team, worker.instance_id, queues)
         if not offers:
             return [], False
         found, contended = claims.lock_best(

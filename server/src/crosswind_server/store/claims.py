@@ -7,10 +7,27 @@ are taken and what an assignment is belongs to `services.polling`.
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, Final
 
-from sqlalchemy import Row, Select, and_, bindparam, case, func, literal_column, or_, select, union_all
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    FromClause,
+    Row,
+    ScalarSelect,
+    Select,
+    String,
+    and_,
+    bindparam,
+    case,
+    func,
+    literal_column,
+    or_,
+    select,
+    true,
+    union_all,
+)
 
 from crosswind_server.store import guards, task_instances
 from crosswind_server.store.dialect import RowValues
@@ -52,43 +69,98 @@ _queued_for_it = (
     .scalar_subquery()
     .is_not(None)
 )
-_WANTED = (
-    select(bundle_offer.c.offer_key, bundle_offer.c.bundle, bundle_offer.c.version)
-    .select_from(worker_bundle)
-    .join(
-        bundle_offer,
-        and_(
-            bundle_offer.c.team == worker_bundle.c.team,
-            bundle_offer.c.bundle == worker_bundle.c.bundle,
-            bundle_offer.c.version == worker_bundle.c.version,
-        ),
-    )
-    .join(
-        bundle_version,
-        and_(
-            bundle_version.c.team == bundle_offer.c.team,
-            bundle_version.c.bundle == bundle_offer.c.bundle,
-            bundle_version.c.version == bundle_offer.c.version,
-        ),
-    )
-    .join(bundle, and_(bundle.c.team == bundle_offer.c.team, bundle.c.name == bundle_offer.c.bundle))
-    .where(worker_bundle.c.instance_id == bindparam("instance_id"), _queued_for_it, ~_paused_dag)
-    .order_by(
-        # An unchanged DAG is in several versions: one that came back by an edit is older than that which it replaced.
-        case((bundle.c.current_version == bundle_offer.c.version, literal_column("1")), else_=literal_column("0")),
-        bundle_version.c.created_time,
-    )
-)
+_REFERENCES: Final[ColumnElement[str]] = literal_column("'ref'", String)
+"""In every collation the keys of references, `ref:...`, come behind it, and those of DAGs, `dag:...`, before it."""
 
 
-def wanted_offers(uow: UnitOfWork, instance_id: str, queues: Collection[str]) -> dict[str, list[tuple[str, str]]]:
+def _first_queued(*bounds: Callable[[ColumnElement[str]], ColumnElement[bool]]) -> ScalarSelect[str]:
+    """The first offer key within bounds for which an instance is queued."""
+    queued = task_instance.alias().c
+    return (
+        select(queued.offer_key)
+        .where(guards.is_one_of(queued.state, guards.QUEUED), queued.team == bindparam("team"))
+        .where(*(bound(queued.offer_key) for bound in bounds))
+        .order_by(queued.offer_key)
+        .limit(1)
+        .scalar_subquery()
+    )
+
+
+def _queued_references() -> CTE:
+    """The keys of references for which an instance is queued, each found by one step along the claim's index."""
+    keys = select(_first_queued(lambda key: key >= _REFERENCES).label("offer_key")).cte("queued_key", recursive=True)
+    following = _first_queued(lambda key: key > keys.c.offer_key)
+    return keys.union_all(select(following).where(keys.c.offer_key.is_not(None)))
+
+
+def _offers_of_worker(offers: FromClause, key: ColumnElement[str], *conditions: ColumnElement[bool]) -> Select[Any]:
+    version, name = worker_bundle.c.version, worker_bundle.c.bundle
+    return (
+        select(
+            key.label("offer_key"),
+            name,
+            version,
+            # An unchanged DAG is in several versions: one that came back by an edit is older than that it replaced.
+            case((bundle.c.current_version == version, literal_column("1")), else_=literal_column("0")).label(
+                "is_current"
+            ),
+            bundle_version.c.created_time,
+        )
+        .select_from(offers)
+        .join(
+            bundle_version,
+            and_(
+                bundle_version.c.team == worker_bundle.c.team,
+                bundle_version.c.bundle == name,
+                bundle_version.c.version == version,
+            ),
+        )
+        .join(bundle, and_(bundle.c.team == worker_bundle.c.team, bundle.c.name == name))
+        .where(worker_bundle.c.instance_id == bindparam("instance_id"), *conditions)
+    )
+
+
+def _wanted() -> Select[Any]:
+    of_worker = and_(
+        bundle_offer.c.team == worker_bundle.c.team,
+        bundle_offer.c.bundle == worker_bundle.c.bundle,
+        bundle_offer.c.version == worker_bundle.c.version,
+    )
+    dags = _offers_of_worker(
+        worker_bundle.join(bundle_offer, and_(of_worker, bundle_offer.c.offer_key < _REFERENCES)),
+        bundle_offer.c.offer_key,
+        _queued_for_it,
+        ~_paused_dag,
+    )
+    # Whatever the queue, and again a value: joined, PostgreSQL would begin with all that the worker offers.
+    keys = _queued_references()
+    is_offered = (
+        select(bundle_offer.c.offer_key)
+        .where(of_worker, bundle_offer.c.offer_key == keys.c.offer_key)
+        .correlate(worker_bundle, keys)
+        .scalar_subquery()
+        .is_not(None)
+    )
+    references = _offers_of_worker(keys.join(worker_bundle, true()), keys.c.offer_key, is_offered)
+    # One select around both, since only such statements are prepared.
+    found = union_all(dags, references).subquery("found").c
+    return select(found.offer_key, found.bundle, found.version).order_by(found.is_current, found.created_time)
+
+
+_WANTED = _wanted()
+
+
+def wanted_offers(
+    uow: UnitOfWork, team: str, instance_id: str, queues: Collection[str]
+) -> dict[str, list[tuple[str, str]]]:
     """Which of a worker's offers somebody waits for: the bundles and versions by offer key: the newest last, or the
     bundle's current one.
 
-    Costs a probe of the claim's index for each offer.
+    Costs a probe of the claim's index for each DAG that the worker offers, and one for each reference that waits: of
+    the tasks that a bundle offers by reference there are many, and few are referred to.
     """
     offers: dict[str, list[tuple[str, str]]] = {}
-    for row in uow.execute(_WANTED, {"instance_id": instance_id, "queues": list(queues)}):
+    for row in uow.execute(_WANTED, {"team": team, "instance_id": instance_id, "queues": list(queues)}):
         offers.setdefault(row.offer_key, []).append((row.bundle, row.version))
     return offers
 
