@@ -2,10 +2,12 @@
 
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
 
+from tests.e2e.support.go_bundles import KIT, SDK
 from tests.e2e.support.processes import BIN, Process, run
 
 README = Path(__file__).parents[2] / "README.md"
@@ -56,6 +58,30 @@ def test_its_dag_is_in_order_and_runs_in_one_process(folder):
     done = run([BIN / "crosswind", "run", "dags/hello.py"], folder=folder)
     assert done.returncode == 0, done.stderr
     assert "Hello, Lisbon!" in done.stdout + done.stderr
+
+
+def test_its_go_becomes_a_bundle_and_runs(tmp_path, go_bundles):
+    (source,) = blocks("go")
+    assert len(source.splitlines()) <= 26
+    module = tmp_path / "hello"
+    shutil.copytree(KIT, module)
+    (module / "main.go").write_text(source)
+    lines = (module / "go.mod").read_text().splitlines()
+    replaced = [f"replace crosswind.dev/go => {SDK}" if line.startswith("replace") else line for line in lines]
+    (module / "go.mod").write_text("\n".join(replaced))
+    (pack,) = commands("crosswind-go-pack")
+    (work,) = commands("crosswind-go-worker")
+    packed = run([go_bundles.command("crosswind-go-pack"), *pack], folder=module)
+    assert packed.returncode == 0, packed.stderr
+    (tmp_path / "dags").mkdir()
+    with Process("dev", [BIN / "crosswind-server", "dev", "dags", "--address", "127.0.0.1:0"], folder=tmp_path) as dev:
+        dev.wait_for("Registered as")
+        with Process("go", [go_bundles.command("crosswind-go-worker"), *work], folder=module) as worker:
+            worker.wait_for("On offer: ")
+            done = run([BIN / "crosswind", "dags", "trigger", "hello_go", "--wait"], folder=tmp_path)
+            assert done.returncode == 0, done.stderr
+            shown = run([BIN / "crosswind", "tasks", "list", "hello_go/latest"], folder=tmp_path)
+            assert shown.stdout.count("greet") == 3
 
 
 def test_every_link_leads_somewhere():
