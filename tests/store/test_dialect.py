@@ -186,7 +186,7 @@ async def test_two_servers_claim_different_rows_without_waiting(postgres_url: st
     with open_counters(postgres_url, ids=range(6)) as one, open_counters(postgres_url, ids=[]) as other:
         claimed = await asyncio.gather(one.write(each(claim), 3), other.write(each(claim), 3))
     # They may take turns row by row.
-    assert [sorted(ids, reverse=True) for ids in claimed] == claimed
+    assert [sorted(ids, reverse=True) for ids in claimed] == list(claimed)
     assert [len(ids) for ids in claimed] == [3, 3]
     assert sorted(claimed[0] + claimed[1]) == list(range(6))
 
