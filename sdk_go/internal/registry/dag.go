@@ -69,10 +69,13 @@ func (d *Dag) AddReference(bundle, offered string, options []sdk.TaskOption, loc
 	if made.said.ID != nil {
 		made.node.TaskID = *made.said.ID
 	}
-	if !id.MatchString(bundle) || offered == "" {
+	switch {
+	case !id.MatchString(bundle) || offered == "":
+		if made.node.TaskID == "" {
+			made.node.TaskID = "?"
+		}
 		d.note(made, "refers to the task '%s' of the bundle '%s'; name both, as the other bundle does", offered, bundle)
-	}
-	if !id.MatchString(made.node.TaskID) {
+	case !id.MatchString(made.node.TaskID):
 		d.note(made, "has an id that is not valid; %s, with sdk.ID", idRule)
 	}
 	d.add(made, id.MatchString(made.node.TaskID))

@@ -1,0 +1,97 @@
+package bundlev1
+
+import (
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"crosswind.dev/go/sdk"
+)
+
+type bundle func(dagbag Registry) error
+
+func (b bundle) RegisterDags(dagbag Registry) error { return b(dagbag) }
+
+func nothing() {}
+
+func TestWhatRegisterDagsSaysIsTold(t *testing.T) {
+	cases := []struct {
+		name  string
+		given Bundle
+		want  string
+	}{
+		{"nil", nil, "Bundle 'b' has a RegisterDags that failed: there is no bundle; pass v1.Serve one, as in " +
+			"v1.Serve(&myBundle{})."},
+		{"error", bundle(func(Registry) error { return errors.New("no config") }),
+			"Bundle 'b' has a RegisterDags that failed: no config."},
+		{"panic", bundle(func(Registry) error { panic("oh") }),
+			"Bundle 'b' has a RegisterDags that failed: it panicked at bundle_test.go:28: oh."},
+		{"panic of the runtime", bundle(func(Registry) error {
+			var dags map[string]int
+			dags["x"] = 1
+			return nil
+		}), "Bundle 'b' has a RegisterDags that failed: it panicked at bundle_test.go:32: assignment to entry in nil map."},
+		{"nothing", bundle(func(Registry) error { return nil }),
+			"Bundle 'b' holds nothing; add a DAG with dagbag.AddDag, or offer a task with dagbag.AddTask."},
+	}
+	for _, each := range cases {
+		t.Run(each.name, func(t *testing.T) {
+			_, err := register(each.given, "b")
+			if err == nil || err.Error() != each.want {
+				t.Errorf("got %v\nwant %s", err, each.want)
+			}
+		})
+	}
+}
+
+func TestPlacesAreTheAuthors(t *testing.T) {
+	_, err := register(bundle(func(dagbag Registry) error {
+		dag := dagbag.AddDag("d", nil, Tags("x"))
+		dag.AddTask(nothing, nil)
+		dag.AddTask(nothing)
+		dag.AddReference("", "")
+		dagbag.AddTask(3)
+		dagbag.AddDag("d")
+		return nil
+	}), "b")
+	var lines []string
+	for _, line := range strings.Split(err.Error(), "\n") {
+		_, after, _ := strings.Cut(line, "(bundle_test.go:")
+		number, _, _ := strings.Cut(after, ")")
+		lines = append(lines, number)
+	}
+	if got := strings.Join(lines, " "); got != "52 53 54 55" {
+		t.Errorf("lines %s of\n%v", got, err)
+	}
+}
+
+func TestOptionsOfDags(t *testing.T) {
+	said := settingsOf([]DagOption{
+		Tags("a"), Tags("b"), Params(map[string]any{"x": 1, "y": Param{Required: true}}), Params(map[string]any{"x": 2}),
+		Defaults(sdk.Retries(2), nil, sdk.Queue("q")), nil,
+	})
+	if strings.Join(said.Tags, "") != "ab" || len(said.Params) != 2 || said.Params["x"] != 2 || len(said.Defaults) != 2 {
+		t.Errorf("said %+v", said)
+	}
+}
+
+func TestMistakesAreWrittenAndNothingIsServed(t *testing.T) {
+	var stderr strings.Builder
+	code := serve(bundle(func(Registry) error { return errors.New("no config") }), []ServeOption{Name("b")}, &stderr)
+	if code != 1 || stderr.String() != "Bundle 'b' has a RegisterDags that failed: no config.\n" {
+		t.Errorf("code %d: %s", code, stderr.String())
+	}
+	stderr.Reset()
+	code = serve(bundle(func(dagbag Registry) error { dagbag.AddTask(nothing); return nil }),
+		[]ServeOption{LogLevel(slog.LevelDebug)}, &stderr)
+	want := []string{
+		"This is the Crosswind bundle 'bundlev1.test' (1 tasks for DAGs of other bundles). A worker runs it;",
+		"crosswind-go-pack --binary", "crosswind-go-worker --server HOST:PORT --token-file FILE --bundle",
+	}
+	for _, part := range want {
+		if code != 2 || !strings.Contains(stderr.String(), part) {
+			t.Errorf("code %d, %q is not in %s", code, part, stderr.String())
+		}
+	}
+}
