@@ -118,9 +118,15 @@ func awaitProcess(t *testing.T, id int) {
 		t.Fatal(err)
 	}
 	defer func() { _ = unix.Close(descriptor) }()
-	ready, err := unix.Poll([]unix.PollFd{{Fd: int32(descriptor), Events: unix.POLLIN}}, int(patience.Milliseconds()))
-	if err != nil || ready == 0 {
-		t.Fatalf("the process %d still runs: %v", id, err)
+	for {
+		ready, err := unix.Poll([]unix.PollFd{{Fd: int32(descriptor), Events: unix.POLLIN}}, int(patience.Milliseconds()))
+		if errors.Is(err, syscall.EINTR) {
+			continue // Go's own signals come in between
+		}
+		if err != nil || ready == 0 {
+			t.Fatalf("the process %d still runs: %v", id, err)
+		}
+		return
 	}
 }
 
