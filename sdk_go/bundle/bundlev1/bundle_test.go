@@ -28,7 +28,7 @@ func TestWhatRegisterDagsSaysIsTold(t *testing.T) {
 		{"panic", bundle(func(Registry) error { panic("oh") }),
 			"Bundle 'b' has a RegisterDags that failed: it panicked at bundle_test.go:28: oh."},
 		{"panic of the runtime", bundle(func(Registry) error {
-			// This panic is what is tested.
+			//lint:ignore SA5000 the panic is what is tested
 			map[string]int(nil)["x"] = 1
 			return nil
 		}), "Bundle 'b' has a RegisterDags that failed: it panicked at bundle_test.go:32: assignment to entry in nil map."},
