@@ -16,15 +16,20 @@ from tests.store.counters import Gate, Refused, bump, open_counters, read_n
 @pytest.fixture
 def store(database_url: str) -> Iterator[Store]:
     with open_counters(database_url) as store:
+        await_listening(store)
         yield store
+
+
+def await_listening(store: Store) -> None:
+    """Until a store on PostgreSQL listens: when it begins to, it wakes everybody."""
+    assert store._listener is None or store._listener.wait_listening(30)
 
 
 @pytest.fixture
 def two_servers(postgres_url: str) -> Iterator[tuple[Store, Store]]:
     with open_counters(postgres_url) as one, open_counters(postgres_url) as other:
         for each_store in (one, other):
-            assert each_store._listener is not None
-            assert each_store._listener.wait_listening(30)
+            await_listening(each_store)
         yield one, other
 
 
