@@ -91,7 +91,7 @@ func TestFailures(t *testing.T) {
 		{"nil dereference", func() (int, error) { var p *ownError; return len(p.reason), nil }, "runtime.errorString",
 			[]string{"runtime.Error", "panic"}, "runtime error: invalid memory address or nil pointer dereference", nil, nil, 0},
 		{"panic(nil)", func() { panic(nil) }, "*runtime.PanicNilError", []string{"runtime.Error", "panic"},
-			"panic called with nil argument", nil, nil, 0},
+			new(runtime.PanicNilError).Error(), nil, nil, 0},
 		{"panic with what panics", func() { panic(&brokenError{}) }, "panic", []string{"*execution.brokenError"},
 			"panic: It returned a *execution.brokenError, whose message cannot be read",
 			[]string{"*execution.brokenError: It returned a *execution.brokenError, whose message cannot be read"}, nil, 0},

@@ -50,7 +50,7 @@ func Encode(value any) ([]byte, error) {
 		return nil, notEncodable(err)
 	}
 	data := bytes.TrimSuffix(buffer.Bytes(), []byte("\n"))
-	if hasReplaced(data) {
+	if !utf8.Valid(data) || mayHaveReplaced(data) && hasBadText(reflect.ValueOf(value), 0) {
 		return nil, &Error{
 			Problem: "cannot be written as JSON: it has text that is not UTF-8; use strings.ToValidUTF8, or a []byte, " +
 				"which becomes base64",
@@ -185,27 +185,6 @@ var (
 // MarshalsItself says whether a type decides itself how it is written.
 func MarshalsItself(t reflect.Type) bool {
 	return t.Implements(jsonMarshaler) || t.Implements(textMarshaler)
-}
-
-// hasReplaced says whether encoding/json put \ufffd in the place of bytes that are not UTF-8. A U+FFFD that was there it
-// writes as it is, and a backslash doubled.
-func hasReplaced(data []byte) bool {
-	mark := []byte(`\ufffd`)
-	for from := 0; ; {
-		at := bytes.Index(data[from:], mark)
-		if at < 0 {
-			return false
-		}
-		at += from
-		before := 0
-		for at-before > 0 && data[at-before-1] == '\\' {
-			before++
-		}
-		if before%2 == 0 {
-			return true
-		}
-		from = at + len(mark)
-	}
 }
 
 func notEncodable(err error) *Error {

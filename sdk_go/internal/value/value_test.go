@@ -61,7 +61,7 @@ func TestResults(t *testing.T) {
 		{huge, "123456789012345678901234567890", 30},
 		{json.Number("12345678901234567890"), "12345678901234567890", 20},
 		{1.5, "1.5", 3},
-		{"<a> & b\u2028é", "\"<a> & b\\u2028é\"", 0},
+		{"<a> & bé", `"<a> & bé"`, 0},
 		{"\ufffd and \\ufffd", "\"\ufffd and \\\\ufffd\"", 0},
 		{true, "true", 4},
 		{&text, `"text"`, 6},
@@ -96,7 +96,13 @@ func TestResults(t *testing.T) {
 	}
 }
 
+type badText struct{}
+
+func (badText) MarshalText() ([]byte, error) { return []byte("\xff"), nil }
+
 func TestWhatCannotBeWritten(t *testing.T) {
+	const notUTF8 = "cannot be written as JSON: it has text that is not UTF-8; use strings.ToValidUTF8, or a []byte, which " +
+		"becomes base64"
 	cases := []struct {
 		given any
 		want  string
@@ -105,8 +111,12 @@ func TestWhatCannotBeWritten(t *testing.T) {
 		{map[string]float64{"x": math.Inf(-1)}, "cannot be written as JSON: it has a -Inf, which JSON has no word for; use a " +
 			"nil pointer or a text instead"},
 		{[]any{1, make(chan int)}, "has an item 1 that cannot be written as JSON: unsupported type: chan int"},
-		{"a\xffb", "cannot be written as JSON: it has text that is not UTF-8; use strings.ToValidUTF8, or a []byte, which " +
-			"becomes base64"},
+		{"a\xffb", notUTF8},
+		{map[string]any{"a": []*row{{Name: "\xff"}}}, notUTF8},
+		{map[string]int{"\xff": 1}, notUTF8},
+		{struct{ T badText }{}, notUTF8},
+		{[]string{"fine \ufffd", "\xff"}, "has an item 1 that " + notUTF8},
+		{json.RawMessage("\"\xff\""), notUTF8},
 		{func() {}, "cannot be written as JSON: unsupported type: func()"},
 	}
 	for _, each := range cases {
