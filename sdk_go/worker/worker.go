@@ -302,6 +302,7 @@ func (l *life) live(ctx context.Context) error {
 	l.mu.Unlock()
 	l.spawn(l.beat)
 	l.spawn(l.publisher.Run)
+	l.offerings.Warm()
 	l.spawn(l.shipper.Run)
 	// Before the first poll, as nothing else frees what successors wait for.
 	if err := l.delivery.DeliverRestored(ctx); err != nil {

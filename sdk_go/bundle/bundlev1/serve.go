@@ -60,6 +60,10 @@ func serve(bundle Bundle, options []ServeOption, stderr io.Writer) (code int) {
 	if settings.name == "" {
 		settings.name = defaultName()
 	}
+	launched := os.Getenv(plugin.CookieKey) == plugin.CookieValue
+	if launched {
+		go plugin.WarmUp()
+	}
 	// What RegisterDags prints must not come before the handshake's line, which is the first on standard output.
 	stdout := os.Stdout
 	os.Stdout = os.Stderr
@@ -69,7 +73,7 @@ func serve(bundle Bundle, options []ServeOption, stderr io.Writer) (code int) {
 		_, _ = fmt.Fprintln(stderr, err) // there is nowhere else to say it
 		return 1
 	}
-	if os.Getenv(plugin.CookieKey) != plugin.CookieValue {
+	if !launched {
 		_, _ = fmt.Fprint(stderr, instructions(registered))
 		return 2
 	}

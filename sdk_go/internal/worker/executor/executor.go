@@ -99,6 +99,8 @@ type Offerings interface {
 	FindExecutor(bundle, version string) (Executor, error)
 	// Retire takes note that no run needs a version any more. The newest of a bundle is kept all the same.
 	Retire(bundle, version string)
+	// Warm starts what the newest versions need before there is a task, now and whenever there is a new one.
+	Warm()
 	// Sweep ends what is retired and has no tasks; called when a task has ended.
 	Sweep()
 	// Changed holds one value where Manifests answers something new.

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
 
 	v1 "crosswind.dev/go/bundle/bundlev1"
 	execpb "crosswind.dev/go/internal/gen/crosswind/execution/v1"
@@ -77,9 +78,7 @@ func (testBundle) RegisterDags(dagbag v1.Registry) error {
 			return context.Cause(ctx)
 		},
 		"ignore": func(ctx context.Context, client sdk.VariableClient) error {
-			if _, err := client.GetVariable(ctx, "ready"); err != nil {
-				return err
-			}
+			_, _ = client.GetVariable(ctx, "ready") // the cancel may come meanwhile
 			select {}
 		},
 		"read": func(ctx context.Context, client sdk.VariableClient) (string, error) {
@@ -264,6 +263,47 @@ func TestTasksOfABundleShareAProcess(t *testing.T) {
 	}
 }
 
+func TestProcessIsThereBeforeTheFirstTask(t *testing.T) {
+	s := newStand(t)
+	s.Warm()
+	started := s.log.String()
+	if !strings.Contains(started, "started in") {
+		t.Fatalf("got %s", started)
+	}
+	s.pid(t)
+	s.Warm()
+	if again := s.log.String(); again != started {
+		t.Errorf("got %s", again)
+	}
+}
+
+func TestProcessThatCannotBeStartedIsTold(t *testing.T) {
+	s := newStand(t)
+	t.Setenv(mode, "exit")
+	s.Warm()
+	if got := s.log.String(); !strings.Contains(got, "exited with code 7 before it was ready") {
+		t.Errorf("got %s", got)
+	}
+}
+
+func TestBundleOfIsolatedTasksSharesNoProcess(t *testing.T) {
+	for want, tasks := range map[bool][]*manifestpb.Task{
+		true:  {{Isolation: manifestpb.Isolation_ISOLATION_PROCESS}, {Isolation: manifestpb.Isolation_ISOLATION_SHARED}},
+		false: {{Isolation: manifestpb.Isolation_ISOLATION_PROCESS}, {OnPartition: manifestpb.PartitionPolicy_PARTITION_POLICY_KILL}},
+	} {
+		dag, err := proto.Marshal(&manifestpb.Dag{Tasks: tasks})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := sharesProcesses(&manifestpb.Manifest{Dags: []*manifestpb.SerializedDag{{Dag: dag}}}); got != want {
+			t.Errorf("of %v: got %v", tasks, got)
+		}
+	}
+	if !sharesProcesses(&manifestpb.Manifest{}) {
+		t.Error("one that offers tasks without a DAG has none")
+	}
+}
+
 func TestIsolatedTaskHasAProcessOfItsOwnAndItsOutput(t *testing.T) {
 	s := newStand(t)
 	shared := s.pid(t)
@@ -380,6 +420,9 @@ func TestTaskThatDoesNotObeyIsKilledWhenTheOthersHaveEnded(t *testing.T) {
 	}
 	if end := endOf(t, ignoring); end.SignalName != "SIGKILL" {
 		t.Errorf("got %+v", end)
+	}
+	if text := s.log.String(); strings.Contains(text, "level=ERROR") {
+		t.Errorf("an end that was wanted is told as an error: %s", text)
 	}
 }
 

@@ -51,6 +51,8 @@ type process struct {
 	closed  bool // to new tasks
 	ending  bool // by us
 	killing bool
+	failed  bool // a call found nobody there
+	mute    bool // it did not end by itself then
 }
 
 // launch starts a process. host is that of its only task; nil: it runs many. The error is a *executor.GoneError, or ctx's.
@@ -275,7 +277,7 @@ func (p *process) take(each *task) bool {
 		return false
 	}
 	p.tasks[each] = struct{}{}
-	each.process = p
+	each.process.Store(p)
 	return true
 }
 
@@ -296,11 +298,33 @@ func (p *process) close() {
 	p.settle()
 }
 
+// fail takes note that a call found nobody there: the process ends, or has no connection any more.
+func (p *process) fail() {
+	p.mu.Lock()
+	first := !p.failed && !p.ending && !p.killing // else it is what we wanted
+	p.failed, p.closed = p.failed || first, true
+	p.mu.Unlock()
+	p.version.forget(p)
+	if !first {
+		return
+	}
+	go func() {
+		select {
+		case <-p.runner.child.Done():
+		case <-time.After(endPatience):
+			p.mu.Lock()
+			p.mute = true
+			p.mu.Unlock()
+			p.runner.child.Kill()
+		}
+	}()
+}
+
 // settle ends a closed process when nobody needs it: when it has no tasks, or only such as are to be killed.
 func (p *process) settle() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.closed || p.ending {
+	if !p.closed || p.ending || p.failed {
 		return
 	}
 	condemned := 0
@@ -339,14 +363,14 @@ func (p *process) judge(err error) executor.TaskEnd {
 		return executor.TaskEnd{Refusal: problem}
 	}
 	// The call knows first that nobody is there any more; how the process ended is known a moment later.
+	p.fail()
+	<-p.runner.child.Done()
+	p.mu.Lock()
 	detail := ""
-	select {
-	case <-p.runner.child.Done():
-	case <-time.After(endPatience):
+	if p.mute {
 		detail = "It did not answer any more: " + problem.Message
-		p.runner.child.Kill()
-		<-p.runner.child.Done()
 	}
+	p.mu.Unlock()
 	<-p.runner.drained
 	exit := p.runner.child.Exit()
 	end := executor.TaskEnd{Detail: detail, StderrTail: p.masker.Mask(p.output.last())}

@@ -5,6 +5,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/peer"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	bundlepb "crosswind.dev/go/internal/gen/crosswind/bundle/v1"
@@ -16,7 +20,7 @@ const cancelDelay = 10 * time.Millisecond
 
 // task is one in a bundle's process. It implements executor.RunningTask.
 type task struct {
-	process   *process
+	process   atomic.Pointer[process]
 	request   *bundlepb.RunTaskRequest
 	host      executor.TaskHost
 	key       string
@@ -37,27 +41,55 @@ func (t *task) Terminate(grace time.Duration) { go t.cancel(grace) }
 // Kill implements executor.RunningTask. The process is closed to new tasks, and killed when the others have ended.
 func (t *task) Kill() {
 	t.condemned.Store(true)
-	t.process.close()
+	t.process.Load().close()
 }
 
 func (t *task) run() {
 	defer close(t.done)
-	response, err := t.process.bundle.RunTask(context.Background(), t.request)
-	if err == nil {
-		t.end.Response = response
-	} else {
-		t.end = t.process.judge(err)
+	p, err := t.call()
+	if err != nil {
+		t.end = p.judge(err)
 	}
-	t.process.version.services.Callback.Dismiss(t.key)
-	if !t.process.alone {
-		t.process.leave(t)
+	p.version.services.Callback.Dismiss(t.key)
+	if !p.alone {
+		p.leave(t)
 		return
 	}
 	// Its end is part of the task's, and so is what it used.
-	t.process.end(false)
-	<-t.process.runner.drained
-	if exit := t.process.runner.child.Exit(); exit.Known {
+	p.end(false)
+	<-p.runner.drained
+	if exit := p.runner.child.Exit(); exit.Known {
 		t.end.Usage = &executor.Usage{CPU: exit.CPU, MaxMemory: exit.MaxMemory}
+	}
+}
+
+// call has the process run the task, and answers which one did. One that had ended by then, without a word of this task,
+// gives its place to another.
+func (t *task) call() (*process, error) {
+	for tries := 1; ; tries++ {
+		p := t.process.Load()
+		var reached peer.Peer
+		response, err := p.bundle.RunTask(context.Background(), t.request, grpc.Peer(&reached))
+		if err == nil {
+			t.end.Response = response
+			return p, nil
+		}
+		if status.Code(err) != codes.Unavailable {
+			return p, err
+		}
+		p.fail()
+		if reached.Addr != nil || p.alone || t.condemned.Load() || tries == startTries {
+			return p, err
+		}
+		if p.version.find(context.Background(), t) != nil {
+			return p, err
+		}
+		p.leave(t)
+		found := t.process.Load()
+		t.host.Masker().Lead(found.masker)
+		if t.condemned.Load() {
+			found.close()
+		}
 	}
 }
 
@@ -69,15 +101,13 @@ func (t *task) cancel(grace time.Duration) {
 	}
 	for delay := cancelDelay; ; delay *= 2 {
 		ctx, stop := context.WithTimeout(context.Background(), callTimeout)
-		answer, err := t.process.bundle.CancelTask(ctx, request)
+		answer, err := t.process.Load().bundle.CancelTask(ctx, request)
 		stop()
 		if err == nil && answer.GetRunning() {
 			return
 		}
 		select {
 		case <-t.done:
-			return
-		case <-t.process.runner.child.Done():
 			return
 		case <-time.After(min(delay, time.Second)):
 		}

@@ -8,10 +8,13 @@ import (
 	"sync"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	bundlepb "crosswind.dev/go/internal/gen/crosswind/bundle/v1"
 	execpb "crosswind.dev/go/internal/gen/crosswind/execution/v1"
 	manifestpb "crosswind.dev/go/internal/gen/crosswind/manifest/v1"
 	"crosswind.dev/go/internal/packing"
+	"crosswind.dev/go/internal/plugin"
 	"crosswind.dev/go/internal/worker/callback"
 	"crosswind.dev/go/internal/worker/executor"
 	"crosswind.dev/go/internal/worker/guard"
@@ -63,8 +66,10 @@ func (s *Services) findGuard() (*guard.Guard, error) {
 	return started, nil
 }
 
-// Open starts the guard, so that nothing outlives the worker from here on.
+// Open starts the guard, so that nothing outlives the worker from here on, and does what the first start of a process
+// would have to wait for.
 func (s *Services) Open() error {
+	go plugin.WarmUp()
 	_, err := s.findGuard()
 	return err
 }
@@ -102,7 +107,7 @@ type starting struct {
 	err  error
 }
 
-// NewVersion hosts a packed bundle. Its file is the worker's own; no process is started before there is a task.
+// NewVersion hosts a packed bundle. Its file is the worker's own; no process is started before Warm or a task.
 func NewVersion(source *packing.Packed, services *Services) *Version {
 	return &Version{source: source, services: services, processes: map[*process]struct{}{}, current: true}
 }
@@ -124,6 +129,12 @@ func (v *Version) Path() string { return v.source.Path }
 
 // APIVersion implements executor.Executor.
 func (v *Version) APIVersion() string { return v.source.Manifest.GetApiVersion() }
+
+func (v *Version) isEnded() bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.ended
+}
 
 // TaskCount is how many tasks it has, those on their way included.
 func (v *Version) TaskCount() int {
@@ -162,16 +173,14 @@ func (v *Version) Start(
 		<-each.done
 		v.note(-1)
 	}()
-	each.process.begin(each)
+	each.process.Load().begin(each)
 	return each, nil
 }
 
 // find gives a task a process.
 func (v *Version) find(ctx context.Context, each *task) error {
 	given := each.request.GetContext()
-	// One that must be ended in time has no others beside it, which would end with it.
-	if given.GetIsolation() == manifestpb.Isolation_ISOLATION_PROCESS ||
-		given.GetOnPartition() == manifestpb.PartitionPolicy_PARTITION_POLICY_KILL {
+	if isAlone(given.GetIsolation(), given.GetOnPartition()) {
 		started, err := v.launch(ctx, each.host)
 		if err != nil {
 			return err
@@ -208,8 +217,54 @@ func (v *Version) find(ctx context.Context, each *task) error {
 		"The process of the bundle %s ends as soon as it has started.", v.Name())}
 }
 
+// Warm starts the process that its tasks share, before there is one, where any does. What is wrong is told in the log.
+func (v *Version) Warm() {
+	if !sharesProcesses(v.source.Manifest) {
+		return
+	}
+	v.mu.Lock()
+	way := v.starting
+	begun := v.shared == nil && way == nil && !v.ended
+	if begun {
+		way = &starting{done: make(chan struct{})}
+		v.starting = way
+	}
+	v.mu.Unlock()
+	if begun {
+		v.startShared(way)
+	}
+}
+
+// sharesProcesses tells whether a bundle has tasks that do not each want a process alone.
+func sharesProcesses(manifest *manifestpb.Manifest) bool {
+	tasks := 0
+	for _, serialized := range manifest.GetDags() {
+		dag := &manifestpb.Dag{}
+		if proto.Unmarshal(serialized.GetDag(), dag) != nil {
+			return true
+		}
+		for _, task := range dag.GetTasks() {
+			tasks++
+			if !isAlone(task.GetIsolation(), task.GetOnPartition()) {
+				return true
+			}
+		}
+	}
+	return tasks == 0 // those that are offered may be called
+}
+
+// isAlone tells whether a task has a process of its own. One that must be ended in time has no others beside it, which
+// would end with it.
+func isAlone(isolation manifestpb.Isolation, policy manifestpb.PartitionPolicy) bool {
+	return isolation == manifestpb.Isolation_ISOLATION_PROCESS ||
+		policy == manifestpb.PartitionPolicy_PARTITION_POLICY_KILL
+}
+
 func (v *Version) startShared(way *starting) {
 	started, err := v.launch(context.Background(), nil)
+	if err != nil && !v.isEnded() {
+		v.services.Log.Error(fmt.Sprintf("Bundle %s, version %s: %v", v.Name(), v.Short(), err))
+	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.starting = nil

@@ -78,8 +78,10 @@ type Watched struct {
 	bundles  map[string]*bundle
 	versions []*version // of one bundle the newest last
 	observed map[string]string
+	warm     bool
 	closed   bool
 	closing  sync.WaitGroup
+	warming  sync.Mutex // held while one is started, so that many do not take the machine at once
 }
 
 // Open reads what there is now. What cannot be read is told in the log.
@@ -138,6 +140,28 @@ func (w *Watched) Retire(name, wanted string) {
 	w.sweep()
 }
 
+// Warm implements executor.Offerings.
+func (w *Watched) Warm() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.warm = true
+	for _, of := range w.bundles {
+		w.start(of.current)
+	}
+}
+
+// start is called with mu held.
+func (w *Watched) start(hosted *hosting.Version) {
+	if !w.warm || w.closed || hosted == nil {
+		return
+	}
+	w.closing.Go(func() {
+		w.warming.Lock()
+		defer w.warming.Unlock()
+		hosted.Warm()
+	})
+}
+
 // Sweep ends what is retired and has no tasks; to be called when a task has ended.
 func (w *Watched) Sweep() {
 	w.mu.Lock()
@@ -177,8 +201,9 @@ func (w *Watched) Close() {
 		ends.Go(each.hosted.End)
 	}
 	ends.Wait()
-	w.closing.Wait()
+	// Also what was just being started.
 	w.options.Hosting.Close()
+	w.closing.Wait()
 }
 
 func (w *Watched) find(name, wanted string) *version {
@@ -353,6 +378,7 @@ func (w *Watched) take(of *bundle, found *version, observed bool) {
 	}
 	of.current = found.hosted
 	found.hosted.SetCurrent(true)
+	w.start(found.hosted)
 	w.noteChange()
 }
 
