@@ -7,7 +7,7 @@ import pytest
 
 from tests.e2e.support.cluster import Cluster
 from tests.e2e.support.go_bundles import GoBundles
-from tests.e2e.support.workers import KINDS, WorkerKind
+from tests.e2e.support.workers import GoKind, PythonKind, WorkerKind
 
 
 @pytest.hookimpl(wrapper=True)
@@ -21,10 +21,10 @@ def pytest_runtest_makereport(item, call):
     return report
 
 
-@pytest.fixture(params=list(KINDS))
+@pytest.fixture(params=["python", "go"])
 def worker_kind(request: pytest.FixtureRequest) -> WorkerKind:
     """The language of the workers under test."""
-    return KINDS[request.param]()
+    return GoKind(request.getfixturevalue("go_bundles")) if request.param == "go" else PythonKind()
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ import pytest
 from crosswind.control.v1 import dag_runs_pb2, states_pb2
 from tests.e2e.support.cluster import chain, one_task
 from tests.e2e.support.processes import BIN, run
+from tests.e2e.support.workers import PYTHON_SOURCE
 
 PYTHON_DEFECTS = {
     "syntax": ("from crosswind import DAG\nwith DAG('d'):\n    def (:\n", [r"line 3|:3", r"(?i)syntax"]),
@@ -33,6 +34,7 @@ PYTHON_DEFECTS = {
 }
 
 
+@PYTHON_SOURCE
 @pytest.mark.parametrize("defect", list(PYTHON_DEFECTS))
 def test_defect_is_told_and_the_other_dags_run(cluster, defect):
     source, patterns = PYTHON_DEFECTS[defect]
@@ -50,6 +52,7 @@ def test_defect_is_told_and_the_other_dags_run(cluster, defect):
     assert cluster.control.wait_run("good", running) == "SUCCEEDED"
 
 
+@PYTHON_SOURCE
 def test_what_a_broken_file_held_stays_until_it_is_mended_or_deleted(each_cluster):
     cluster = each_cluster
     cluster.write(chain(), one_task("good"))

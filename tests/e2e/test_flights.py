@@ -16,10 +16,8 @@ import pytest
 from crosswind.cli.rows import decode_payload
 from crosswind.control.v1.xcoms_pb2 import GetXComRequest
 from tests.e2e.support.cluster import Cluster
-from tests.e2e.support.dags import DagSpec
-from tests.e2e.support.go_bundles import GoBundles
 from tests.e2e.support.processes import Process, run
-from tests.e2e.support.workers import PythonKind, WorkerKind
+from tests.e2e.support.workers import GoKind, PythonKind
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "flights"
 FIGURES = """
@@ -80,21 +78,12 @@ def load(database: sqlite3.Connection, table: str, lines: Iterator[str] | Any) -
     database.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(header))})", rows)
 
 
-class OneBundle(WorkerKind):
+class OneBundle(GoKind):
     """A Go worker that offers the example's bundle, and no folder of DAGs."""
-
-    name = "go"
-
-    def __init__(self, bundles: GoBundles) -> None:
-        self._command: list[str | Path] = [bundles.command("crosswind-go-worker"), "--bundle", bundles.flights()]
-
-    def write(self, dag: DagSpec, folder: Path, stage: Path) -> Path:
-        """Not needed: the bundle is there."""
-        raise NotImplementedError
 
     def command(self, *, dags: Path, options: Sequence[str | Path]) -> list[str | Path]:
         """The command."""
-        return [*self._command, *options]
+        return [self.bundles.command("crosswind-go-worker"), "--bundle", self.bundles.flights(), *options]
 
 
 @pytest.mark.timeout(600)  # where nothing of Go has been built yet

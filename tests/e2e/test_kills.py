@@ -9,6 +9,7 @@ from tests.e2e.support.cluster import chain, one_task
 from tests.e2e.support.control import attempt_state
 from tests.e2e.support.processes import wait_until_gone
 from tests.e2e.support.protocol_worker import Refused, independent_tasks, manifest_of
+from tests.e2e.support.workers import NO_WORKER
 
 
 def test_killed_task_has_failed_and_is_tried_again(cluster):
@@ -67,7 +68,7 @@ def test_killed_bundle_process_fails_its_tasks_and_is_started_again(cluster):
     worker = cluster.start_worker()
     run = cluster.control.trigger("one")
     puppet = cluster.stage.enter("work")
-    os.kill(puppet.order("parent"), signal.SIGKILL)
+    os.kill(puppet.order("bundle_process"), signal.SIGKILL)
     puppet.wait_gone()
     cluster.stage.enter("work").succeed(1)
     assert cluster.control.wait_run("one", run) == "SUCCEEDED"
@@ -131,6 +132,7 @@ def test_late_outcome_of_a_stopped_worker_is_refused(each_cluster):
     assert cluster.control.wait_run("one", again) == "SUCCEEDED"
 
 
+@NO_WORKER
 def test_every_call_under_an_expired_lease_is_refused(each_cluster):
     cluster = each_cluster
     cluster.server  # noqa: B018 - starts it

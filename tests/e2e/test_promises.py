@@ -14,7 +14,7 @@ from tests.e2e.support.dags import DagSpec, Does, TaskSpec
 from tests.e2e.support.networks import OnePort
 from tests.e2e.support.protocol_worker import independent_tasks, manifest_of
 from tests.e2e.support.servers import Pace
-from tests.e2e.support.workers import PythonKind
+from tests.e2e.support.workers import NO_WORKER, PythonKind
 
 MANY = 1000
 FLIGHTS = Path(__file__).parents[2] / "examples" / "flights" / "dags"
@@ -30,6 +30,7 @@ def connections_to(url: str) -> int:
     return int(row[0])
 
 
+@NO_WORKER
 def test_connections_are_as_many_with_a_thousand_running_tasks_as_with_one(each_cluster):
     cluster = each_cluster
     cluster.start_server(pace=Pace(heartbeat_interval=5, lease_duration=60, start_deadline=60))

@@ -10,6 +10,7 @@ import pytest
 from tests.e2e.support.cluster import one_task
 from tests.e2e.support.processes import BIN, run
 from tests.e2e.support.servers import ServerProcess
+from tests.e2e.support.workers import NO_WORKER
 
 
 def let_expire() -> None:
@@ -49,6 +50,7 @@ def test_worker_with_a_bad_token_stops_and_says_why(cluster, case):
     assert cluster.control.worker_states() == {}
 
 
+@NO_WORKER
 @pytest.mark.parametrize("case", ["wrong", "expired", "missing-file"])
 def test_command_with_a_bad_token_fails_and_says_why(cluster, case):
     token_file = cluster.folder / "token"
@@ -68,6 +70,7 @@ def test_command_with_a_bad_token_fails_and_says_why(cluster, case):
     assert expected in sentence_of(done.stderr)
 
 
+@NO_WORKER
 def test_command_without_any_token_says_where_one_comes_from(cluster):
     done = run([BIN / "crosswind", "dags", "list", "--server", cluster.server.address], folder=cluster.folder)
     assert done.returncode in (2, 3), done
@@ -124,6 +127,7 @@ def test_server_on_a_port_in_use_names_it(tmp_path, sqlite_url):
         assert "--address" in sentence_of(server.log)
 
 
+@NO_WORKER
 def test_second_server_on_a_sqlite_file_names_the_first(cluster):
     second = ServerProcess(cluster.database_url, cluster.folder / "second")
     first = cluster.server
@@ -134,6 +138,7 @@ def test_second_server_on_a_sqlite_file_names_the_first(cluster):
     assert cluster.control.dag_ids() == []
 
 
+@NO_WORKER
 def test_database_newer_than_the_server_is_refused(each_cluster):
     cluster = each_cluster
     cluster.server.terminate()

@@ -11,6 +11,7 @@ from tests.e2e.support.control import attempt_state
 from tests.e2e.support.processes import PATIENCE, wait_until_gone
 from tests.e2e.support.protocol_worker import ProtocolWorker, Refused, independent_tasks, manifest_of
 from tests.e2e.support.servers import Pace
+from tests.e2e.support.workers import NO_WORKER
 
 
 def test_idle_server_and_worker_end_with_success(cluster):
@@ -53,6 +54,7 @@ def open_poll(cluster: Cluster, worker: ProtocolWorker, *held: str) -> Future[An
     return opened
 
 
+@NO_WORKER
 def test_server_that_stops_answers_open_polls_first(cluster):
     bare = cluster.protocol_worker()
     bare.register()
@@ -63,6 +65,7 @@ def test_server_that_stops_answers_open_polls_first(cluster):
     assert cluster.server.wait() == 0
 
 
+@NO_WORKER
 def test_server_that_stops_takes_what_workers_hold_and_gives_nothing_new(each_cluster):
     cluster = each_cluster
     cluster.start_server(pace=Pace(lease_duration=20.0, move_away_grace=PATIENCE))

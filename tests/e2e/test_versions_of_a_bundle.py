@@ -32,10 +32,7 @@ def test_source_that_breaks_harms_neither_its_running_tasks_nor_other_dags(clust
     old = cluster.control.trigger("chain")
     first = cluster.stage.enter("first")
     since = worker.mark()
-    half = cluster.dags / ".half"
-    half.write_text("def broken(:\n")
-    half.replace(cluster.dags / "chain.py")
-    worker.wait_for(r"chain\.py:1", since=since)
+    worker.wait_for(cluster.kind.spoil("chain", cluster.dags), since=since)
     first.succeed(1)
     cluster.stage.enter("second").succeed(2)
     assert cluster.control.wait_run("chain", old) == "SUCCEEDED"

@@ -10,7 +10,6 @@ from crosswind.control.v1 import states_pb2, workers_pb2
 from crosswind.execution.v1 import worker_service_pb2
 from tests.e2e.support.cluster import Cluster, one_task
 from tests.e2e.support.servers import Pace
-from tests.e2e.support.special_dags import write_special
 from tests.postgres import PostgresServer
 
 
@@ -21,7 +20,7 @@ def pause(cluster: Cluster, worker: str, paused: bool) -> None:
 
 def test_task_that_must_not_run_beside_itself_is_killed_before_its_lease_expires(cluster):
     cluster.start_server(pace=Pace(lease_duration=5.0))
-    write_special(cluster, one_task(), on_partition="kill")
+    cluster.write(one_task(on_partition="kill"))
     proxy = cluster.proxy()
     cluster.start_worker(through=proxy)
     run = cluster.control.trigger("one")
@@ -180,7 +179,7 @@ def test_drain_by_an_operator_lets_tasks_end_and_gives_new_ones_to_others(cluste
 
 @pytest.mark.parametrize("obeys", [True, False], ids=["obeys-term", "ignores-term"])
 def test_task_that_runs_too_long_is_ended_and_tried_again(cluster, obeys):
-    write_special(cluster, one_task(retries=1, cancel_grace=0.5), execution_timeout=1.5)
+    cluster.write(one_task(retries=1, cancel_grace=0.5, timeout=1.5))
     cluster.start_worker()
     run = cluster.control.trigger("one")
     puppet = cluster.stage.enter("work")
@@ -196,7 +195,7 @@ def test_task_that_runs_too_long_is_ended_and_tried_again(cluster, obeys):
 
 
 def test_memory_and_processor_time_of_a_task_are_reported_and_shown(cluster):
-    write_special(cluster, one_task())
+    cluster.write(one_task())
     proxy = cluster.proxy()
     cluster.start_worker(through=proxy)
     run = cluster.control.trigger("one")

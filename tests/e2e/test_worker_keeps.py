@@ -6,11 +6,10 @@ import shutil
 import pytest
 
 from tests.e2e.support.cluster import one_task
-from tests.e2e.support.special_dags import write_special
 
 
 def test_logs_that_come_too_fast_are_dropped_counted_and_shown(cluster):
-    write_special(cluster, one_task())
+    cluster.write(one_task())
     proxy = cluster.proxy()
     cluster.start_worker(through=proxy)
     run = cluster.control.trigger("one")

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from tests.e2e.support.cluster import Cluster, one_task
 from tests.e2e.support.proxy import FaultProxy
-from tests.e2e.support.special_dags import write_special
 
 SECRET = "c0rrect-h0rse/battery+staple"
 KEY = "-----BEGIN KEY-----\nMIIBVgIBADANBgkq\nhkiG9w0BAQEFAASC\n-----END KEY-----"
@@ -35,8 +34,8 @@ def tokens_of(cluster: Cluster, worker_state: Path) -> list[str]:
     return [token for path in files for token in re.findall(r"eyJ[\w-]+\.[\w-]+\.[\w-]+", path.read_text())]
 
 
-def test_neither_a_task_nor_its_zygote_shows_a_token_or_a_lease(cluster):
-    write_special(cluster, one_task())
+def test_neither_a_task_nor_the_process_above_it_shows_a_token_or_a_lease(cluster):
+    cluster.write(one_task())
     proxy = cluster.proxy()
     leases: list[bytes] = []
     note_leases(proxy, leases)
@@ -48,9 +47,9 @@ def test_neither_a_task_nor_its_zygote_shows_a_token_or_a_lease(cluster):
     assert [len(lease) for lease in leases] == [16]
     secrets = [*tokens, *(form for lease in leases for form in (lease.hex(), base64.b64encode(lease).decode()[:-2]))]
     shown = puppet.order("look_around")
-    assert shown["zygote cmdline"]
+    assert shown["parent cmdline"]
     assert shown["child environ"]
-    assert "PATH=" in shown["zygote environ"]
+    assert "PATH=" in shown["parent environ"]
     for name, text in {**shown, "own": json.dumps(puppet.order("environment"))}.items():
         for secret in secrets:
             assert secret not in text, name
@@ -97,7 +96,7 @@ def test_files_of_a_worker_are_its_users_alone(cluster):
 
 
 def test_secrets_are_masked_in_every_form_wherever_people_look(cluster):
-    write_special(cluster, one_task())
+    cluster.write(one_task())
     cluster.start_worker()
     cluster.control.set_variable("password", SECRET)
     cluster.control.set_variable("key", KEY)

@@ -57,6 +57,6 @@ def test_worker_that_starts_with_old_source_does_not_make_it_current(cluster):
     cluster.write(first)
     since = worker.mark()
     worker.start()
-    worker.wait_for("On offer: dags", since=since)
+    worker.wait_on_offer(since=since)
     cluster.start_worker("newer", dags=newer)
     assert run_version(cluster) == 2

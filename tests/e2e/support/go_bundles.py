@@ -1,12 +1,18 @@
 """Go bundles for tests: built and packed once for a whole run, with the commands that users have."""
 
+import dataclasses
+import hashlib
+import json
 import shutil
 import subprocess
 from pathlib import Path
 
+from tests.e2e.support.dags import DagSpec
+
 REPOSITORY = Path(__file__).parents[3]
 SDK = REPOSITORY / "sdk_go"
 KIT = REPOSITORY / "tests" / "e2e" / "go_kit"
+PUPPETS = Path(__file__).parent / "go_puppets"
 FLIGHTS = REPOSITORY / "examples" / "flights" / "go"
 _BUILD_SECONDS = 600.0
 
@@ -29,6 +35,20 @@ class GoBundles:
         """The bundle of the example."""
         return self.pack(FLIGHTS, "flights_go.bundle")
 
+    def puppets(self, dag: DagSpec, stage: Path) -> Path:
+        """The bundle of a test's DAG: the puppets' binary, the DAG behind it, packed."""
+        binary = self._build("puppets", PUPPETS, ".", "-trimpath", "-ldflags", "-s -w")
+        said = json.dumps({**dataclasses.asdict(dag), "stage": stage}, default=str).encode()
+        bundle = self._folder / f"{dag.dag_id}-{hashlib.sha256(said).hexdigest()[:16]}.bundle"
+        if not bundle.exists():
+            with_dag = bundle.with_suffix("")
+            with with_dag.open("wb") as file:
+                file.write(binary.read_bytes() + said + len(said).to_bytes(8, "big") + b"PUPPETS!")
+            with_dag.chmod(0o755)
+            _run([self.command("crosswind-go-pack"), "--binary", with_dag, "-o", bundle], self._folder)
+            with_dag.unlink()
+        return bundle
+
     def pack(self, source: Path, name: str, *flags: str) -> Path:
         """The packed bundle of a folder with a main package.
 
@@ -44,9 +64,12 @@ class GoBundles:
 
     def command(self, name: str) -> Path:
         """One of the Go SDK's commands."""
+        return self._build(name, SDK, f"./cmd/{name}")
+
+    def _build(self, name: str, source: Path, package: str, *flags: str) -> Path:
         program = self._folder / name
         if not program.exists():
-            _run(["go", "build", "-o", program, f"./cmd/{name}"], SDK)
+            _run(["go", "build", "-o", program, *flags, package], source)
         return program
 
 

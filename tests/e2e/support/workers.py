@@ -5,8 +5,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from tests.e2e.support.dags import DagSpec, python_source
+import pytest
+
+from tests.e2e.support.dags import DagSpec
+from tests.e2e.support.go_bundles import GoBundles, install
 from tests.e2e.support.processes import BIN, Process
+from tests.e2e.support.python_dags import python_source
+
+PYTHON_SOURCE = pytest.mark.parametrize("worker_kind", ["python"], indirect=True)
+"""Marks a test that is about DAG files in Python."""
+NO_WORKER = pytest.mark.parametrize("worker_kind", ["python"], indirect=True)
+"""Marks a test in which no worker of any kind takes part: once is enough."""
 
 
 class WorkerKind(abc.ABC):
@@ -17,6 +26,10 @@ class WorkerKind(abc.ABC):
     @abc.abstractmethod
     def write(self, dag: DagSpec, folder: Path, stage: Path) -> Path:
         """Write, and where needed build, the source of a DAG into a folder of DAGs; returns its file."""
+
+    @abc.abstractmethod
+    def spoil(self, dag_id: str, folder: Path) -> str:
+        """Make a source what nobody can read; returns a pattern of what its worker says of it."""
 
     @abc.abstractmethod
     def command(self, *, dags: Path, options: Sequence[str | Path]) -> list[str | Path]:
@@ -30,18 +43,50 @@ class PythonKind(WorkerKind):
 
     def write(self, dag: DagSpec, folder: Path, stage: Path) -> Path:
         """Write the file `<dag_id>.py`, at once, so that a watching worker never reads half of it."""
-        file = folder / f"{dag.dag_id}.py"
-        half = folder / f".{dag.dag_id}.half"
-        half.write_text(python_source(dag, stage))
-        half.replace(file)
-        return file
+        return self._put(python_source(dag, stage), folder / f"{dag.dag_id}.py")
+
+    def spoil(self, dag_id: str, folder: Path) -> str:
+        """Write a file with an error of syntax."""
+        self._put("def broken(:\n", folder / f"{dag_id}.py")
+        return rf"{dag_id}\.py:1"
+
+    def _put(self, source: str, file: Path) -> Path:
+        half = file.with_name(f".{file.name}.half")
+        half.write_text(source)
+        return half.replace(file)
 
     def command(self, *, dags: Path, options: Sequence[str | Path]) -> list[str | Path]:
         """The command."""
         return [BIN / "crosswind-worker", "--dags", dags, *options]
 
 
-KINDS: dict[str, type[WorkerKind]] = {"python": PythonKind}
+class GoKind(WorkerKind):
+    """`crosswind-go-worker`.
+
+    Args:
+        bundles: where it and what it runs is built.
+    """
+
+    name = "go"
+
+    def __init__(self, bundles: GoBundles) -> None:
+        self.bundles = bundles
+
+    def write(self, dag: DagSpec, folder: Path, stage: Path) -> Path:
+        """Put the packed bundle `<dag_id>`, which holds the one DAG, in its place."""
+        return install(self.bundles.puppets(dag, stage), folder / dag.dag_id)
+
+    def spoil(self, dag_id: str, folder: Path) -> str:
+        """Cut off the end of a bundle, as a copy that did not come to its end has it."""
+        bundle = folder / dag_id
+        half = bundle.with_name(f".{dag_id}.half")
+        half.write_bytes(bundle.read_bytes()[:-100])
+        half.replace(bundle)
+        return rf"The bundle {bundle} is not packed: .* stays on offer"
+
+    def command(self, *, dags: Path, options: Sequence[str | Path]) -> list[str | Path]:
+        """The command."""
+        return [self.bundles.command("crosswind-go-worker"), "--dags", dags, *options]
 
 
 class WorkerProcess(Process):
