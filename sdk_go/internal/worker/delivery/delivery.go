@@ -139,11 +139,8 @@ func (d *Delivery) send(
 				continue
 			}
 		}
-		if !d.isPending(attempt) {
-			break // its lease was lost meanwhile
-		}
 		failure := asFailure(problem)
-		if changed || failure == nil {
+		if lost := !d.isPending(attempt); lost || changed || failure == nil {
 			d.log.Warn(fmt.Sprintf("The outcome of attempt %s is dropped, the server refuses it: %v", attempt, problem))
 			d.Drop(attempt)
 			return nil, nil
