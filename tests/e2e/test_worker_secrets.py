@@ -6,7 +6,7 @@ import re
 import urllib.parse
 from pathlib import Path
 
-from tests.e2e.support.cluster import Cluster, one_task
+from tests.e2e.support.cluster import one_task
 from tests.e2e.support.proxy import FaultProxy
 
 SECRET = "c0rrect-h0rse/battery+staple"
@@ -28,12 +28,6 @@ TRACES = [SECRET, FORMS["in a URL"], FORMS["in base64"], FORMS["in a header"].re
 TRACES += [line for line in KEY.splitlines() if not line.startswith("-")]
 
 
-def tokens_of(cluster: Cluster, worker_state: Path) -> list[str]:
-    """Every token that its worker has."""
-    files = [cluster.server.enrolment_token_file, *(path for path in worker_state.rglob("*") if path.is_file())]
-    return [token for path in files for token in re.findall(r"eyJ[\w-]+\.[\w-]+\.[\w-]+", path.read_text())]
-
-
 def test_neither_a_task_nor_the_process_above_it_shows_a_token_or_a_lease(cluster):
     cluster.write(one_task())
     proxy = cluster.proxy()
@@ -42,14 +36,14 @@ def test_neither_a_task_nor_the_process_above_it_shows_a_token_or_a_lease(cluste
     worker = cluster.start_worker(through=proxy, environment={"CROSSWIND_TOKEN_FILE": "unused"})
     run = cluster.control.trigger("one")
     puppet = cluster.stage.enter("work")
-    tokens = tokens_of(cluster, worker.state)
+    tokens = cluster.tokens_of(worker)
     assert len(tokens) == 2
     assert [len(lease) for lease in leases] == [16]
     secrets = [*tokens, *(form for lease in leases for form in (lease.hex(), base64.b64encode(lease).decode()[:-2]))]
     shown = puppet.order("look_around")
     assert shown["parent cmdline"]
-    assert shown["child environ"]
-    assert "PATH=" in shown["parent environ"]
+    assert shown["parent environ"]
+    assert "PATH=" in shown["child environ"]
     for name, text in {**shown, "own": json.dumps(puppet.order("environment"))}.items():
         for secret in secrets:
             assert secret not in text, name
@@ -89,6 +83,10 @@ def test_files_of_a_worker_are_its_users_alone(cluster):
     modes = {path.relative_to(worker.state): path.stat().st_mode & 0o777 for path in worker.state.rglob("*")}
     assert worker.state.stat().st_mode & 0o777 == 0o700
     assert modes.pop(Path("outcomes")) == 0o700
+    if cluster.kind.copies is not None:
+        assert modes.pop(cluster.kind.copies) == 0o700
+        (copy,) = [path for path in modes if path.parent == cluster.kind.copies]
+        assert modes.pop(copy) == 0o500
     assert {path.suffix for path in modes} == {".json", ".finish", ""}
     assert set(modes.values()) == {0o600}
     finish.release()

@@ -1,6 +1,7 @@
 """A server, workers, a stage and a proxy together: what most tests begin with."""
 
 import contextlib
+import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -86,6 +87,12 @@ class Cluster:
         port = int(self.server.address.rsplit(":", 1)[1])
         every = psutil.Process(process.pid).net_connections("tcp")
         return {one.laddr.port for one in every if one.status == "ESTABLISHED" and one.raddr.port == port}
+
+    def tokens_of(self, worker: WorkerProcess) -> list[str]:
+        """Every token that a worker has: the one that it registers with, and what its state folder holds."""
+        files = [self.server.enrolment_token_file, *(path for path in worker.state.rglob("*") if path.is_file())]
+        found = [token for path in files for token in re.findall(rb"eyJ[\w-]+\.[\w-]+\.[\w-]+", path.read_bytes())]
+        return [token.decode() for token in found]
 
     def in_background(self, call: Callable[[], Result]) -> Future[Result]:
         """Make a call in a thread of its own."""

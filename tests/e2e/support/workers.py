@@ -22,6 +22,8 @@ class WorkerKind(abc.ABC):
     """A language's worker: how its DAGs are written and how it is started."""
 
     name: ClassVar[str]
+    copies: ClassVar[Path | None] = None
+    """Where in its state folder it keeps copies of what it runs."""
 
     @abc.abstractmethod
     def write(self, dag: DagSpec, folder: Path, stage: Path) -> Path:
@@ -68,6 +70,7 @@ class GoKind(WorkerKind):
     """
 
     name = "go"
+    copies = Path("bundles")
 
     def __init__(self, bundles: GoBundles) -> None:
         self.bundles = bundles
