@@ -10,7 +10,7 @@ from tests.e2e.support.certificates import write_certificate
 from tests.e2e.support.cluster import Cluster, one_task
 from tests.e2e.support.dags import Does
 from tests.e2e.support.processes import BIN, Process, run
-from tests.e2e.support.workers import PythonKind
+from tests.e2e.support.workers import NO_WORKER, PYTHON_SOURCE, WorkerKind
 
 NAMES = {"the address": "127.0.0.1", "a name elsewhere": "crosswind.example"}
 
@@ -22,9 +22,11 @@ def certificate(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, P
 
 
 @pytest.fixture
-def cluster(certificate: tuple[Path, Path], sqlite_url: str, tmp_path: Path) -> Iterator[Cluster]:
+def cluster(
+    worker_kind: WorkerKind, certificate: tuple[Path, Path], sqlite_url: str, tmp_path: Path
+) -> Iterator[Cluster]:
     """A server with TLS on every address, and one DAG."""
-    cluster = Cluster(PythonKind(), sqlite_url, tmp_path)
+    cluster = Cluster(worker_kind, sqlite_url, tmp_path)
     try:
         tls = {"CROSSWIND_TLS_CERT": str(certificate[0]), "CROSSWIND_TLS_KEY": str(certificate[1])}
         server = cluster.start_server(environment=tls, address="0.0.0.0:0")
@@ -37,12 +39,9 @@ def cluster(certificate: tuple[Path, Path], sqlite_url: str, tmp_path: Path) -> 
 
 def make_worker(cluster: Cluster) -> Process:
     """A worker beside the server, told nothing of it, not started."""
-    state = cluster.folder / "state"
-    process = Process(
-        "worker",
-        [BIN / "crosswind-worker", "--dags", cluster.dags, "--name", "w", "--state-dir", state],
-        folder=cluster.server.folder,
-    )
+    options = ["--name", "w", "--state-dir", cluster.folder / "state"]
+    command = cluster.kind.command(dags=cluster.dags, options=options)
+    process = Process("worker", command, folder=cluster.server.folder)
     cluster.processes.append(process)
     return process
 
@@ -73,16 +72,20 @@ def test_worker_and_commands_take_the_authorities_by_hand(cluster, certificate, 
     assert done.returncode == 0, done.stderr
 
 
+def not_trusted(cluster: Cluster) -> str:
+    return f"The server at {cluster.server.address} has a certificate that is not trusted here: name the authorities"
+
+
+@NO_WORKER
 @pytest.mark.parametrize("certificate", ["the address"], indirect=True)
-def test_who_does_not_speak_it_or_does_not_trust_it_is_told_so(cluster, tmp_path):
+def test_command_that_does_not_speak_it_or_does_not_trust_it_tells_so(cluster, tmp_path):
     address, token = cluster.server.address, cluster.server.access_token_file
     elsewhere = tmp_path / "elsewhere"
     other, _ = write_certificate(elsewhere)
-    untrusted = f"The server at {address} has a certificate that is not trusted here: name the authorities"
     told: dict[tuple[str | Path, ...], str] = {
         (): f"The server at {address} speaks TLS only: give --tls, or --tls-ca with the authorities to trust.",
-        ("--tls",): untrusted,
-        ("--tls-ca", other): untrusted,
+        ("--tls",): not_trusted(cluster),
+        ("--tls-ca", other): not_trusted(cluster),
     }
     for options, sentence in told.items():
         command = [BIN / "crosswind", "dags", "list", "--server", address, "--token-file", token, *options]
@@ -90,16 +93,29 @@ def test_who_does_not_speak_it_or_does_not_trust_it_is_told_so(cluster, tmp_path
         assert done.returncode == 3
         assert done.stderr.startswith(sentence), done.stderr
         assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("certificate", ["the address"], indirect=True)
+def test_worker_that_does_not_speak_it_or_does_not_trust_it_tells_so(cluster, tmp_path):
+    other, _ = write_certificate(tmp_path / "elsewhere")
     worker = cluster.worker("plain")
     worker.start()
-    worker.wait_for(f"The server at {address} speaks TLS only: give --tls, .*; trying again until it answers")
+    worker.wait_for(
+        f"The server at {cluster.server.address} speaks TLS only: give --tls, .*; trying again until it answers"
+    )
     mistaken = cluster.worker("mistaken", options=["--tls-ca", other])
     mistaken.start()
-    mistaken.wait_for(f"{untrusted} that made it with --tls-ca; trying again until it answers")
+    mistaken.wait_for(f"{not_trusted(cluster)} that made it with --tls-ca; trying again until it answers")
     mistaken.terminate()
     assert mistaken.wait() == 0
     # gRPC's own lines do not stand around it, unless somebody wants them.
     assert "andshake failed" not in mistaken.log
+
+
+@PYTHON_SOURCE
+@pytest.mark.parametrize("certificate", ["the address"], indirect=True)
+def test_python_worker_shows_the_lines_of_grpc_to_who_wants_them(cluster, tmp_path):
+    other, _ = write_certificate(tmp_path / "elsewhere")
     wordy = cluster.worker("wordy", options=["--tls-ca", other], environment={"GRPC_VERBOSITY": "INFO"})
     wordy.start()
     wordy.wait_for("Handshake failed")
@@ -116,6 +132,7 @@ with DAG("asks"):
 """
 
 
+@PYTHON_SOURCE
 @pytest.mark.parametrize("certificate", ["the address"], indirect=True)
 def test_tasks_do_not_inherit_that_their_worker_silences_grpc(cluster):
     (cluster.dags / "asks.py").write_text(ASKS)
@@ -134,3 +151,6 @@ def test_a_certificate_for_another_name_is_told(cluster, certificate, tmp_path):
     done = run([BIN / "crosswind", "dags", "list", *stated, "--tls-ca", certificate[0]], folder=elsewhere)
     assert done.returncode == 3
     assert "has a certificate for another name" in done.stderr
+    worker = cluster.worker("mistaken", options=["--tls-ca", certificate[0]])
+    worker.start()
+    worker.wait_for("has a certificate for another name: give --server a name that its certificate holds")

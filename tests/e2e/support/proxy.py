@@ -73,6 +73,7 @@ class FaultProxy:
     def __init__(self, upstream: str) -> None:
         self._channel = grpc.insecure_channel(upstream, options=_OPTIONS)
         self._lock = threading.Lock()
+        self._counted = threading.Condition(self._lock)
         self._faults: list[Fault] = []
         self._counts: dict[str, int] = {}
         self._cut = False
@@ -127,6 +128,12 @@ class FaultProxy:
         with self._lock:
             return self._counts.get(method, 0)
 
+    def wait_count(self, method: str, count: int, *, seconds: float = PATIENCE) -> None:
+        """Wait until so many calls of an RPC have come."""
+        with self._counted:
+            came = self._counted.wait_for(lambda: self._counts.get(method, 0) >= count, seconds)
+        assert came, f"{self.count(method)} and not {count} calls of {method} came within {seconds:g} s."
+
     def _add(self, fault: Fault) -> Fault:
         with self._lock:
             self._faults.append(fault)
@@ -150,6 +157,7 @@ class FaultProxy:
         method = path.rsplit("/", 1)[-1]
         with self._lock:
             self._counts[method] = self._counts.get(method, 0) + 1
+            self._counted.notify_all()
         self._stop_where_due(method, request, context, before=True)
         forward: grpc.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(path)
         call = forward.future(
