@@ -39,7 +39,7 @@ def cluster(
 
 def make_worker(cluster: Cluster) -> Process:
     """A worker beside the server, told nothing of it, not started."""
-    options = ["--name", "w", "--state-dir", cluster.folder / "state"]
+    options: list[str | Path] = ["--name", "w", "--state-dir", cluster.folder / "state"]
     command = cluster.kind.command(dags=cluster.dags, options=options)
     process = Process("worker", command, folder=cluster.server.folder)
     cluster.processes.append(process)
