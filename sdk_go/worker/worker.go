@@ -20,6 +20,7 @@ import (
 	"time"
 
 	execpb "crosswind.dev/go/internal/gen/crosswind/execution/v1"
+	"crosswind.dev/go/internal/uuid"
 	"crosswind.dev/go/internal/worker/attempt"
 	"crosswind.dev/go/internal/worker/attemptlog"
 	"crosswind.dev/go/internal/worker/callback"
@@ -34,7 +35,6 @@ import (
 	"crosswind.dev/go/internal/worker/publishing"
 	"crosswind.dev/go/internal/worker/registration"
 	"crosswind.dev/go/internal/worker/statefolder"
-	"crosswind.dev/go/internal/worker/uuid4"
 	"crosswind.dev/go/internal/worker/verdict"
 )
 
@@ -167,7 +167,7 @@ func begin(given *resolved, folder *statefolder.Folder) (*life, error) {
 	}
 	l.identity = registration.Identity{
 		Name: given.chooseName(folder), Slots: given.Slots, Queues: given.Queues, Labels: given.Labels,
-		EnrolmentTokenFile: given.TokenFile, EnrolmentToken: given.Token, InstanceID: uuid4.New(),
+		EnrolmentTokenFile: given.TokenFile, EnrolmentToken: given.Token, InstanceID: uuid.New(),
 	}
 	if folder != nil {
 		l.statePath = folder.Path

@@ -1,4 +1,4 @@
-// Package uuid makes ids.
+// Package uuid makes the ids that Go gives: of workers, requests, outcomes and runs.
 package uuid
 
 import (

@@ -18,6 +18,7 @@ import (
 
 	execpb "crosswind.dev/go/internal/gen/crosswind/execution/v1"
 	manifestpb "crosswind.dev/go/internal/gen/crosswind/manifest/v1"
+	"crosswind.dev/go/internal/uuid"
 	"crosswind.dev/go/internal/worker/attemptlog"
 	"crosswind.dev/go/internal/worker/calls"
 	"crosswind.dev/go/internal/worker/connection"
@@ -25,7 +26,6 @@ import (
 	"crosswind.dev/go/internal/worker/executor"
 	"crosswind.dev/go/internal/worker/logship"
 	"crosswind.dev/go/internal/worker/masking"
-	"crosswind.dev/go/internal/worker/uuid4"
 	"crosswind.dev/go/internal/worker/verdict"
 )
 
@@ -338,7 +338,7 @@ func (a *Attempt) finish(ctx context.Context, outcome *execpb.Outcome, usage *ex
 	}
 	a.log.End()
 	request := &execpb.FinishAttemptRequest{
-		Attempt: a.Ref(), OutcomeId: uuid4.New(), Outcome: outcome, Usage: usage, EndTime: timestamppb.Now(),
+		Attempt: a.Ref(), OutcomeId: uuid.New(), Outcome: outcome, Usage: usage, EndTime: timestamppb.Now(),
 	}
 	limit := int(a.services.Calls.Connection.Limits().GetMaxMessageBytes())
 	if size := proto.Size(request); size > limit-envelopeBytes {

@@ -12,17 +12,17 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	execpb "crosswind.dev/go/internal/gen/crosswind/execution/v1"
+	"crosswind.dev/go/internal/uuid"
 	"crosswind.dev/go/internal/worker/calls"
 	"crosswind.dev/go/internal/worker/connection"
 	"crosswind.dev/go/internal/worker/outcomestore"
 	"crosswind.dev/go/internal/worker/scriptedserver"
-	"crosswind.dev/go/internal/worker/uuid4"
 )
 
 func makeRequest() *execpb.FinishAttemptRequest {
 	return &execpb.FinishAttemptRequest{
-		Attempt:   &execpb.AttemptRef{AttemptId: uuid4.New(), Lease: []byte(strings.Repeat("l", 16))},
-		OutcomeId: uuid4.New(),
+		Attempt:   &execpb.AttemptRef{AttemptId: uuid.New(), Lease: []byte(strings.Repeat("l", 16))},
+		OutcomeId: uuid.New(),
 		Outcome:   &execpb.Outcome{Kind: &execpb.Outcome_Succeeded{Succeeded: &execpb.Succeeded{}}},
 	}
 }

@@ -10,13 +10,13 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	execpb "crosswind.dev/go/internal/gen/crosswind/execution/v1"
-	"crosswind.dev/go/internal/worker/uuid4"
+	"crosswind.dev/go/internal/uuid"
 )
 
 func makeRequest(attempt string) *execpb.FinishAttemptRequest {
 	return &execpb.FinishAttemptRequest{
 		Attempt:   &execpb.AttemptRef{AttemptId: attempt, Lease: []byte(strings.Repeat("l", 16))},
-		OutcomeId: uuid4.New(),
+		OutcomeId: uuid.New(),
 		Outcome:   &execpb.Outcome{Kind: &execpb.Outcome_Succeeded{Succeeded: &execpb.Succeeded{}}},
 	}
 }
@@ -87,7 +87,7 @@ func TestManyAtOnceDoNotMix(t *testing.T) {
 	for range 8 {
 		work.Go(func() {
 			for range 50 {
-				request := makeRequest(uuid4.New())
+				request := makeRequest(uuid.New())
 				attempt := request.GetAttempt().GetAttemptId()
 				store.Keep(request)
 				if kept, err := read(store.path(attempt)); err != nil || !proto.Equal(kept, request) {
