@@ -35,16 +35,28 @@ async def slow_server() -> AsyncIterator[str]:
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
 
+    connections: set[asyncio.Task[None]] = set()
+
     async def copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
         while data := await source.read(65_536):
             target.write(data)
         target.close()
 
-    async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        # Time is the event here: nothing else is what the client waits for.
-        await asyncio.sleep(SLOWNESS_SECONDS)
-        inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", port)
-        await asyncio.gather(copy(reader, inner_writer), copy(inner_reader, writer), return_exceptions=True)
+    async def join(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers = [writer]
+        try:
+            # Time is the event here: nothing else is what the client waits for.
+            await asyncio.sleep(SLOWNESS_SECONDS)
+            inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", port)
+            writers.append(inner_writer)
+            await asyncio.gather(copy(reader, inner_writer), copy(inner_reader, writer), return_exceptions=True)
+        finally:
+            for each in writers:
+                each.close()
+            await asyncio.gather(*(each.wait_closed() for each in writers), return_exceptions=True)
+
+    def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.add(asyncio.create_task(join(reader, writer)))
 
     proxy = await asyncio.start_server(forward, "127.0.0.1", 0)
     try:
@@ -52,6 +64,9 @@ async def slow_server() -> AsyncIterator[str]:
     finally:
         proxy.close()
         await server.stop(None)
+        for each in connections:
+            each.cancel()
+        await asyncio.gather(*connections, return_exceptions=True)
 
 
 async def test_a_worker_waits_for_a_slow_handshake() -> None:
