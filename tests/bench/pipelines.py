@@ -5,7 +5,9 @@ A Python task has a process of its own; Go tasks share their bundle's.
 
 import itertools
 import os
+import shutil
 import time
+from functools import cache
 from pathlib import Path
 
 from google.protobuf import timestamp_pb2
@@ -24,6 +26,8 @@ SLOTS = 16
 GO_SLOTS = 64
 """Go tasks are goroutines, of which a worker has more at a time than of processes."""
 GO_BUNDLE = Path(__file__).parent / "go_bundle"
+EXAMPLE_BUNDLE = Path(__file__).parents[2] / "examples" / "flights" / "go"
+BUNDLE_STARTS = 5
 
 SOURCE = f'''"""Written by the benchmark."""
 from crosswind import DAG, task
@@ -63,23 +67,48 @@ def measure_pipelines(site: Site) -> Figures:
 
 def measure_go_pipelines(site: Site) -> Figures:
     """Do the same with a Go worker, and look at its bundle's start and at the memory of both."""
-    folder = (WORKSPACE / "go").resolve()
-    folder.mkdir(parents=True, exist_ok=True)
-    go = GoBundles(folder)
+    go = _go_bundles()
     bundle = go.pack(GO_BUNDLE, "bench.bundle")
     worker = site.start_go_worker(go.command("crosswind-go-worker"), bundle, slots=GO_SLOTS)
     site.run("warm_up")
     figures = {**_independent(site, worker, count=GO_INDEPENDENT), **_chain(site)}
-    started = worker.wait_for(r"Bundle bench, version \w+: its process (\d+) started in ([\d.]+) ms")
-    figures["bundle_start_ms"] = float(started.group(2))
-    return {
-        **prefixed("go", figures),
+    bundle_pid, _ = _bundle_start(worker)
+    memory = {
         "worker.go.rss_mb": memory_of(worker.pid).rss,
-        "worker.go.guard_rss_mb": sum(
-            memory_of(pid).rss for pid in child_ids(worker.pid) if pid != int(started.group(1))
-        ),
-        "worker.go.bundle_rss_mb": memory_of(int(started.group(1))).rss,
+        "worker.go.guard_rss_mb": sum(memory_of(pid).rss for pid in child_ids(worker.pid) if pid != bundle_pid),
+        "worker.go.bundle_rss_mb": memory_of(bundle_pid).rss,
     }
+    worker.terminate()
+    worker.wait()
+    figures["bundle_start_ms"] = _measure_bundle_starts(site, go)
+    return {**prefixed("go", figures), **memory}
+
+
+@cache
+def _go_bundles() -> GoBundles:
+    """A new folder for what is built, so that nothing older is measured."""
+    folder = (WORKSPACE / "go").resolve()
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return GoBundles(folder)
+
+
+def _measure_bundle_starts(site: Site, go: GoBundles) -> float:
+    """Start workers with the example's bundle, one after the other; the median of how long its process took."""
+    bundle = go.pack(EXAMPLE_BUNDLE, "flights.bundle")
+    taken = []
+    for number in range(BUNDLE_STARTS):
+        worker = site.start_go_worker(go.command("crosswind-go-worker"), bundle, slots=1, name=f"starts-{number}")
+        taken.append(_bundle_start(worker)[1])
+        worker.terminate()
+        worker.wait()
+    return percentile(taken, 50)
+
+
+def _bundle_start(worker: Process) -> tuple[int, float]:
+    """The process of a worker's bundle, and the milliseconds until it could be given a task."""
+    started = worker.wait_for(r"Bundle \S+, version \w+: its process (\d+) started in ([\d.]+) ms")
+    return int(started.group(1)), float(started.group(2))
 
 
 def _independent(site: Site, worker: Process, *, count: int) -> Figures:

@@ -20,6 +20,7 @@ import (
 	goplugin "github.com/hashicorp/go-plugin"
 	"google.golang.org/grpc"
 
+	"crosswind.dev/go/internal/curve"
 	"crosswind.dev/go/internal/packing"
 	"crosswind.dev/go/internal/plugin"
 	"crosswind.dev/go/internal/registry"
@@ -60,10 +61,6 @@ func serve(bundle Bundle, options []ServeOption, stderr io.Writer) (code int) {
 	if settings.name == "" {
 		settings.name = defaultName()
 	}
-	launched := os.Getenv(plugin.CookieKey) == plugin.CookieValue
-	if launched {
-		go plugin.WarmUp()
-	}
 	// What RegisterDags prints must not come before the handshake's line, which is the first on standard output.
 	stdout := os.Stdout
 	os.Stdout = os.Stderr
@@ -73,7 +70,7 @@ func serve(bundle Bundle, options []ServeOption, stderr io.Writer) (code int) {
 		_, _ = fmt.Fprintln(stderr, err) // there is nowhere else to say it
 		return 1
 	}
-	if !launched {
+	if !curve.WasLaunched() {
 		_, _ = fmt.Fprint(stderr, instructions(registered))
 		return 2
 	}

@@ -9,6 +9,7 @@ import (
 	goplugin "github.com/hashicorp/go-plugin"
 	"google.golang.org/grpc"
 
+	"crosswind.dev/go/internal/curve"
 	bundlepb "crosswind.dev/go/internal/gen/crosswind/bundle/v1"
 )
 
@@ -18,16 +19,12 @@ const (
 	// ProtocolVersion is go-plugin's protocol version in which BundleService is served. It would change with the
 	// handshake, not with the messages, which have API versions of their own.
 	ProtocolVersion = 1
-	// CookieKey is the environment variable that tells a bundle's binary that a worker started it.
-	CookieKey = "CROSSWIND_BUNDLE_COOKIE"
-	// CookieValue is what that variable holds. It is no secret.
-	CookieValue = "9d1c4c1e-6d1a-4ef1-9a3f-4f0a5d8a7c0b"
 	// MaxMessageBytes bounds one message between worker and bundle: well over what the server lets through.
 	MaxMessageBytes = 64 * 1024 * 1024
 )
 
 // Handshake is the same on both sides.
-var Handshake = goplugin.HandshakeConfig{MagicCookieKey: CookieKey, MagicCookieValue: CookieValue}
+var Handshake = goplugin.HandshakeConfig{MagicCookieKey: curve.CookieKey, MagicCookieValue: curve.CookieValue}
 
 // HostPlugins is what a worker passes as ClientConfig.VersionedPlugins. Dispensing Name gives a
 // bundlepb.BundleServiceClient.

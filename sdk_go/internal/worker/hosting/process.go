@@ -21,6 +21,7 @@ import (
 	pluginrunner "github.com/hashicorp/go-plugin/runner"
 	"google.golang.org/grpc/codes"
 
+	"crosswind.dev/go/internal/curve"
 	bundlepb "crosswind.dev/go/internal/gen/crosswind/bundle/v1"
 	execpb "crosswind.dev/go/internal/gen/crosswind/execution/v1"
 	"crosswind.dev/go/internal/packing"
@@ -155,7 +156,7 @@ func environment() []string {
 	for _, entry := range os.Environ() {
 		name, _, _ := strings.Cut(entry, "=")
 		secret := strings.HasPrefix(name, "CROSSWIND_") && strings.Contains(name, "TOKEN")
-		if !secret && !strings.HasPrefix(name, "PLUGIN_") && name != plugin.CookieKey {
+		if !secret && !strings.HasPrefix(name, "PLUGIN_") && name != curve.CookieKey {
 			kept = append(kept, entry)
 		}
 	}

@@ -10,11 +10,11 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"crosswind.dev/go/internal/curve"
 	bundlepb "crosswind.dev/go/internal/gen/crosswind/bundle/v1"
 	execpb "crosswind.dev/go/internal/gen/crosswind/execution/v1"
 	manifestpb "crosswind.dev/go/internal/gen/crosswind/manifest/v1"
 	"crosswind.dev/go/internal/packing"
-	"crosswind.dev/go/internal/plugin"
 	"crosswind.dev/go/internal/worker/callback"
 	"crosswind.dev/go/internal/worker/executor"
 	"crosswind.dev/go/internal/worker/guard"
@@ -69,7 +69,7 @@ func (s *Services) findGuard() (*guard.Guard, error) {
 // Open starts the guard, so that nothing outlives the worker from here on, and does what the first start of a process
 // would have to wait for.
 func (s *Services) Open() error {
-	go plugin.WarmUp()
+	go curve.WarmUp()
 	_, err := s.findGuard()
 	return err
 }
