@@ -41,6 +41,7 @@ from crosswind_server.store.engine import Store
 from crosswind_server.store.group_commit import each
 from crosswind_server.store.unit_of_work import UnitOfWork
 from crosswind_server.versions.gates import Gates
+from crosswind_server.versions.releases import server_history
 
 DEFAULT_TEAM: Final = "default"
 LOCAL_SUBJECT: Final = "local"
@@ -90,6 +91,7 @@ class Server:
             verifier = TokenVerifier(signer)
             verifier.replace_revoked(await store.read(tokens.read_revoked))
             heart = Heart(store, settings.timing(), signer=signer, declared=SealedValues(sealer))
+            gates = Gates(server_history())
             services = Services(
                 store=store,
                 timing=settings.timing(),
@@ -99,6 +101,7 @@ class Server:
                 heart=heart,
                 server_id=str(uuid7(_now_us())),
                 started_us=_now_us(),
+                served=gates.served,
                 version=distribution_version("crosswind-server"),
                 in_memory=is_in_memory(settings.db),
                 database_connections=count_connections(settings, store),
@@ -106,7 +109,7 @@ class Server:
             self.access_token, self.enrolment_token = await self._local_tokens(store, signer, verifier)
             worker_calls = WorkerServicer(services, heart)
             adders = [*registers(services), lambda s: add_WorkerServiceServicer_to_server(worker_calls, s)]
-            rpc = RpcServer(services, versions=Gates(), version_key=METADATA_KEY, registers=adders)
+            rpc = RpcServer(services, versions=gates, version_key=METADATA_KEY, registers=adders)
             stack.push_async_callback(self._finish, rpc)
             await heart.timekeeper.start()
             stack.push_async_callback(heart.timekeeper.stop)

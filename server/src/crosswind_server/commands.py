@@ -83,9 +83,11 @@ def migrate(flags: Mapping[str, Any]) -> None:
 @app.command()
 def version() -> None:
     """Print the version of the server and the API versions that it serves."""
-    from crosswind_server.domain.version import SERVED
+    from crosswind_server.domain.version import ServedVersions
+    from crosswind_server.versions.releases import server_history
 
-    typer.echo(f"crosswind-server {distribution_version('crosswind-server')}, API {SERVED}")
+    served = ServedVersions(server_history().versions)
+    typer.echo(f"crosswind-server {distribution_version('crosswind-server')}, API {served}")
 
 
 _ACCESS_SETTINGS = ("db", "home", "encryption_key_file")

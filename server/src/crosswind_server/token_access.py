@@ -22,7 +22,7 @@ from crosswind.client.tls import read_tls
 from crosswind.control.v1 import tokens_pb2, tokens_pb2_grpc
 from crosswind_server.app import DEFAULT_TEAM, LOAD_SIGNER, make_sealer
 from crosswind_server.domain.errors import Refused
-from crosswind_server.domain.version import CURRENT, METADATA_KEY
+from crosswind_server.domain.version import METADATA_KEY
 from crosswind_server.exits import CommandFailed
 from crosswind_server.home import SERVER_FILE, Home
 from crosswind_server.services import tokens
@@ -33,6 +33,7 @@ from crosswind_server.store.engine import Store
 from crosswind_server.store.errors import DatabaseInUse
 from crosswind_server.store.group_commit import each
 from crosswind_server.store.unit_of_work import UnitOfWork
+from crosswind_server.versions.releases import CURRENT
 
 _TIMEOUT_S = 20.0
 

@@ -3,23 +3,14 @@ from __future__ import annotations
 import pytest
 
 from crosswind_server.domain.errors import Code, Reason, Refused
-from crosswind_server.domain.version import CURRENT, OLDEST, ApiVersion, VersionRange, check_version, negotiate
+from crosswind_server.domain.version import ApiVersion, ServedVersions
 
-SERVED = VersionRange(ApiVersion.parse("2026-12-01"), ApiVersion.parse("2027-05-01"))
-
-
-def span(oldest, newest):
-    return VersionRange(ApiVersion.parse(oldest), ApiVersion.parse(newest))
-
-
-def test_constants():
-    assert str(CURRENT) == str(OLDEST) == "2026-12-01"
-    assert check_version("2026-12-01") == CURRENT
+SERVED = ServedVersions(map(ApiVersion.parse, ("2026-12-01", "2027-02-10", "2027-05-01")))
 
 
 @pytest.mark.parametrize("text", ["2026-12-01", "2027-02-10", "2027-05-01"])
 def test_served_versions(text):
-    assert str(check_version(text, served=SERVED)) == text
+    assert str(SERVED.check(text)) == text
 
 
 @pytest.mark.parametrize(
@@ -34,24 +25,25 @@ def test_served_versions(text):
         ("2026-12-01\n", Reason.API_VERSION_MALFORMED, Code.INVALID_ARGUMENT),
         ("2026-11-30", Reason.CLIENT_TOO_OLD, Code.FAILED_PRECONDITION),
         ("2027-05-02", Reason.CLIENT_TOO_NEW, Code.FAILED_PRECONDITION),
+        ("2027-02-11", Reason.API_VERSION_UNKNOWN, Code.INVALID_ARGUMENT),
     ],
 )
 def test_refused_versions(text, reason, code):
     with pytest.raises(Refused) as refused:
-        check_version(text, served=SERVED)
+        SERVED.check(text)
     assert (refused.value.reason, refused.value.code) == (reason, code)
     assert "server_oldest" in refused.value.metadata
 
 
 def test_both_ranges_and_the_way_out_are_named():
     with pytest.raises(Refused) as old:
-        negotiate(span("2026-01-01", "2026-11-30"), served=SERVED)
+        SERVED.check("2026-11-30")
     assert old.value.message == (
-        "The client is too old: it speaks API version 2026-01-01 to 2026-11-30, this server serves"
+        "The client is too old: it speaks API version 2026-11-30, this server serves"
         " 2026-12-01 to 2027-05-01. Upgrade the client, or use a server that still serves its version."
     )
     with pytest.raises(Refused) as new:
-        negotiate(span("2027-05-02", "2027-05-02"), served=SERVED)
+        SERVED.check("2027-05-02")
     assert new.value.message.startswith("The client is too new: it speaks API version 2027-05-02, this server serves")
     assert new.value.metadata == {
         "client_oldest": "2027-05-02",
@@ -59,21 +51,29 @@ def test_both_ranges_and_the_way_out_are_named():
         "server_oldest": "2026-12-01",
         "server_newest": "2027-05-01",
     }
+    with pytest.raises(Refused) as between:
+        SERVED.check("2027-01-01")
+    assert between.value.message == (
+        "There is no API version 2027-01-01: this server serves 2026-12-01, 2027-02-10, 2027-05-01."
+    )
 
 
 @pytest.mark.parametrize(
-    ("client", "agreed"),
+    ("spoken", "chosen"),
     [
-        (("2026-01-01", "2026-12-01"), "2026-12-01"),
-        (("2026-01-01", "2028-01-01"), "2027-05-01"),
-        (("2027-05-01", "2028-01-01"), "2027-05-01"),
-        (("2027-01-01", "2027-02-01"), "2027-02-01"),
+        (["2028-01-01", "2027-05-01", "2026-12-01"], "2027-05-01"),
+        (["2026-12-01", "2027-05-01"], "2026-12-01"),
+        (["2027-03-01", "nonsense", "2027-02-10"], "2027-02-10"),
+        (["2028-01-01"], None),
+        ([], None),
     ],
 )
-def test_the_newest_common_version_is_agreed(client, agreed):
-    assert str(negotiate(span(*client), served=SERVED)) == agreed
+def test_the_first_version_that_both_speak_is_chosen(spoken, chosen):
+    found = SERVED.choose(spoken)
+    assert (str(found) if found else None) == chosen
 
 
-def test_an_empty_range_is_refused():
-    with pytest.raises(ValueError, match="empty range"):
-        span("2027-01-02", "2027-01-01")
+@pytest.mark.parametrize("versions", [[], ["2027-02-10", "2026-12-01"], ["2026-12-01", "2026-12-01"]])
+def test_versions_out_of_order_are_refused(versions):
+    with pytest.raises(ValueError, match="not in order, or none"):
+        ServedVersions(map(ApiVersion.parse, versions))

@@ -1,12 +1,13 @@
 """API versions: dates that every call names. [VER-1]
 
-Here belong what a version is and which ones this server serves. Carrying a message from one version to another
-belongs to `crosswind_server.versions`.
+Here belong what a version is and what is answered to a call that names none, or one that is not served. Which versions
+there are, and carrying a message from one to another, belong to `crosswind_server.versions`: nothing else names a date.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
@@ -30,84 +31,98 @@ class ApiVersion:
         """Reads `YYYY-MM-DD`.
 
         Raises:
-            Refused: API_VERSION_MALFORMED.
+            ValueError: it is no such date.
         """
-        try:
-            if not _SHAPE.fullmatch(text):
-                raise ValueError(text)
-            return cls(date.fromisoformat(text))
-        except ValueError:
-            raise Refused(
-                Reason.API_VERSION_MALFORMED,
-                f"The API version {text[:40]!r} is not a date; send metadata '{METADATA_KEY}: {CURRENT}'.",
-                metadata={"api_version": text[:40], **_served_metadata(SERVED)},
-            ) from None
+        if not _SHAPE.fullmatch(text):
+            raise ValueError(text)
+        return cls(date.fromisoformat(text))
 
     def __str__(self) -> str:
         return self.day.isoformat()
 
 
-@dataclass(frozen=True, slots=True)
-class VersionRange:
-    """All versions from `oldest` to `newest`, both included."""
+class ServedVersions:
+    """The versions that a server speaks.
 
-    oldest: ApiVersion
-    newest: ApiVersion
+    Args:
+        versions: oldest first; at least one.
+    """
 
-    def __post_init__(self) -> None:
-        if self.oldest > self.newest:
-            raise ValueError(f"an empty range of API versions: {self}")
+    def __init__(self, versions: Iterable[ApiVersion]) -> None:
+        self.versions: Final[Sequence[ApiVersion]] = tuple(versions)
+        if not self.versions or list(self.versions) != sorted(set(self.versions)):
+            raise ValueError(f"not in order, or none: {', '.join(map(str, self.versions))}")
+        self._texts: Final = {str(version): version for version in self.versions}
+
+    @property
+    def oldest(self) -> ApiVersion:
+        """The oldest one that is still served."""
+        return self.versions[0]
+
+    @property
+    def newest(self) -> ApiVersion:
+        """The one in which handlers are written."""
+        return self.versions[-1]
 
     def __str__(self) -> str:
         return str(self.oldest) if self.oldest == self.newest else f"{self.oldest} to {self.newest}"
 
+    def check(self, text: str | None) -> ApiVersion:
+        """The version that a call or a bundle names.
 
-CURRENT: Final = ApiVersion(date(2026, 12, 1))
-"""The newest version, in which handlers are written."""
-OLDEST: Final = ApiVersion(date(2026, 12, 1))
-"""The oldest version that is still served."""
-SERVED: Final = VersionRange(OLDEST, CURRENT)
+        Raises:
+            Refused: API_VERSION_MISSING, API_VERSION_MALFORMED, CLIENT_TOO_OLD, CLIENT_TOO_NEW, or
+                API_VERSION_UNKNOWN for a date between two versions.
+        """
+        if not text:
+            raise Refused(
+                Reason.API_VERSION_MISSING,
+                f"The call names no API version; send metadata '{METADATA_KEY}: {self.newest}'."
+                f" This server serves {self}.",
+                metadata=self._metadata(),
+            )
+        known = self._texts.get(text)
+        if known is not None:
+            return known
+        try:
+            version = ApiVersion.parse(text)
+        except ValueError:
+            raise Refused(
+                Reason.API_VERSION_MALFORMED,
+                f"The API version {text[:40]!r} is not a date; send metadata '{METADATA_KEY}: {self.newest}'.",
+                metadata={"api_version": text[:40], **self._metadata()},
+            ) from None
+        raise self._refusal([version])
 
+    def choose(self, spoken: Sequence[str]) -> ApiVersion | None:
+        """The first of a client's versions that is served; None where there is none.
 
-def check_version(text: str | None, *, served: VersionRange = SERVED) -> ApiVersion:
-    """The version that a call names in its metadata.
+        Args:
+            spoken: what the client names, in its own order. What is no date is none of them.
+        """
+        return next((self._texts[text] for text in spoken if text in self._texts), None)
 
-    Raises:
-        Refused: API_VERSION_MISSING, API_VERSION_MALFORMED, CLIENT_TOO_OLD or CLIENT_TOO_NEW.
-    """
-    if not text:
-        raise Refused(
-            Reason.API_VERSION_MISSING,
-            f"The call names no API version; send metadata '{METADATA_KEY}: {served.newest}'."
-            f" This server serves {served}.",
-            metadata=_served_metadata(served),
-        )
-    version = ApiVersion.parse(text)
-    return negotiate(VersionRange(version, version), served=served)
-
-
-def negotiate(client: VersionRange, *, served: VersionRange = SERVED) -> ApiVersion:
-    """The newest version that both sides speak.
-
-    Raises:
-        Refused: CLIENT_TOO_OLD, all the client speaks is no longer served; CLIENT_TOO_NEW, none of it is served yet.
-    """
-    metadata = {"client_oldest": str(client.oldest), "client_newest": str(client.newest), **_served_metadata(served)}
-    both = f"it speaks API version {client}, this server serves {served}"
-    if client.newest < served.oldest:
-        raise Refused(
-            Reason.CLIENT_TOO_OLD,
-            f"The client is too old: {both}. Upgrade the client, or use a server that still serves its version.",
+    def _refusal(self, spoken: Sequence[ApiVersion]) -> Refused:
+        client = ServedVersions(spoken)
+        metadata = {"client_oldest": str(client.oldest), "client_newest": str(client.newest), **self._metadata()}
+        both = f"it speaks API version {client}, this server serves {self}"
+        if client.newest < self.oldest:
+            return Refused(
+                Reason.CLIENT_TOO_OLD,
+                f"The client is too old: {both}. Upgrade the client, or use a server that still serves its version.",
+                metadata=metadata,
+            )
+        if client.oldest > self.newest:
+            return Refused(
+                Reason.CLIENT_TOO_NEW,
+                f"The client is too new: {both}. Upgrade the server, or use a client of the server's version.",
+                metadata=metadata,
+            )
+        return Refused(
+            Reason.API_VERSION_UNKNOWN,
+            f"There is no API version {client}: this server serves {', '.join(map(str, self.versions))}.",
             metadata=metadata,
         )
-    if client.oldest > served.newest:
-        raise Refused(
-            Reason.CLIENT_TOO_NEW,
-            f"The client is too new: {both}. Upgrade the server, or use a client of the server's version.",
-            metadata=metadata,
-        )
-    return min(client.newest, served.newest)
 
-
-def _served_metadata(served: VersionRange) -> dict[str, str]:
-    return {"server_oldest": str(served.oldest), "server_newest": str(served.newest)}
+    def _metadata(self) -> dict[str, str]:
+        return {"server_oldest": str(self.oldest), "server_newest": str(self.newest)}

@@ -22,6 +22,7 @@ Metadata = dict[str, str | bytes]
 
 _caller: ContextVar[Caller] = ContextVar("crosswind_caller")
 _attempt: ContextVar[AttemptProof] = ContextVar("crosswind_attempt")
+_api_version: ContextVar[str] = ContextVar("crosswind_api_version")
 
 
 def caller() -> Caller:
@@ -32,6 +33,16 @@ def caller() -> Caller:
 def attempt() -> AttemptProof:
     """The attempt for which a worker forwards a task's call."""
     return _attempt.get()
+
+
+def api_version() -> str:
+    """The API version that the caller's message was written in, to be recorded. Nothing may depend on it. [VER-1]"""
+    return _api_version.get()
+
+
+def set_api_version(version: str) -> None:
+    """Hand the API version to the handler, in the task that handles this RPC."""
+    _api_version.set(version)
 
 
 def set_caller(who: Caller) -> None:

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -20,7 +20,8 @@ from google.protobuf.message import DecodeError, Message
 from crosswind_server.domain.errors import Reason, Refused
 from crosswind_server.rpc import authentication
 from crosswind_server.rpc.authorisation import RULES, Rule, authorise
-from crosswind_server.rpc.errors import abort, defect, refusal_of
+from crosswind_server.rpc.errors import Problem, abort, defect, refusal_of
+from crosswind_server.rpc.leniency import set_leniencies
 from crosswind_server.services.dependencies import Services
 from crosswind_server.services.sealing import CannotOpen
 from crosswind_server.timing import LIMITS
@@ -51,61 +52,96 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True)
-class Codec:
-    """How a client of one API version reads and writes the messages of one method."""
+class Crossing:
+    """How a client of one API version calls a method, and what the newest version makes of it.
 
-    decode: Callable[[bytes], Message]
-    encode: Callable[[Message], bytes]
+    Args:
+        method: the method that answers, in the newest version.
+        version: the client's.
+        upgrade: a request's bytes, the client's to the newest; None where they are the same.
+        downgrade: a response's bytes, the newest to the client's; None where they are the same.
+        explain: a refusal as the client knows it; None where that is the same.
+        leniencies: what is not checked as strictly for this client; see `crosswind_server.rpc.leniency`.
+    """
+
+    method: str
+    version: str
+    upgrade: Callable[[bytes], bytes] | None = None
+    downgrade: Callable[[bytes], bytes] | None = None
+    explain: Callable[[Problem], Problem] | None = None
+    leniencies: frozenset[str] = frozenset()
 
 
 class Versions(Protocol):
     """The room around this one: it knows older API versions, so that handlers need not. [VER-1]"""
 
-    def choose(self, endpoint: Endpoint, named: str | None) -> Codec:
-        """The codec for a call.
+    @property
+    def former_methods(self) -> Iterable[str]:
+        """Methods that only older versions have. They are served to those."""
+
+    def choose(self, method: str, named: str | None) -> Crossing:
+        """The way of a call.
 
         Args:
-            endpoint: the method that is called.
+            method: the full name of the method that is called.
             named: the API version in the call's metadata, if any.
 
         Raises:
-            Refused: API_VERSION_MISSING, API_VERSION_MALFORMED, CLIENT_TOO_OLD or CLIENT_TOO_NEW.
+            Refused: API_VERSION_MISSING, API_VERSION_MALFORMED, API_VERSION_UNKNOWN, CLIENT_TOO_OLD, CLIENT_TOO_NEW, or
+                NOT_SUPPORTED where that version has no such method.
         """
 
 
-def guard(endpoint: Endpoint, services: Services, versions: Versions, *, version_key: str) -> RawAnswer:
-    """The endpoint with everything around it, from bytes to bytes."""
-    method, answer = endpoint.method, endpoint.answer
-    rule = RULES.get(method)
+def guard(
+    method: str, endpoints: Mapping[str, Endpoint], services: Services, versions: Versions, *, version_key: str
+) -> RawAnswer:
+    """A method with everything around it, from bytes to bytes.
+
+    Args:
+        method: its full name in some version.
+        endpoints: those of the newest version.
+        services: what handlers work with.
+        versions: the room that knows older API versions.
+        version_key: the metadata key that names a call's API version.
+    """
     verifier = services.verifier
 
-    async def reply(request: bytes, context: ServicerContext) -> bytes:
-        metadata: authentication.Metadata = dict(context.invocation_metadata() or ())
-        codec = versions.choose(endpoint, _text(metadata.get(version_key)))
+    async def reply(
+        crossing: Crossing, request: bytes, metadata: authentication.Metadata, context: ServicerContext
+    ) -> bytes:
+        endpoint = endpoints[crossing.method]
+        rule = RULES.get(endpoint.method)
         if rule is not Rule.ANYONE:
             who = authentication.authenticate(metadata, verifier)
-            authorise(who, method)
+            authorise(who, endpoint.method)
             authentication.set_caller(who)
             if rule is Rule.TASK:
                 authentication.set_attempt(authentication.read_attempt(metadata, who))
         _check_size(len(request), "request")
         try:
-            message = codec.decode(request)
+            message = endpoint.decode(request if crossing.upgrade is None else crossing.upgrade(request))
         except DecodeError:
             raise Refused(
                 Reason.INVALID_ARGUMENT,
                 "The message is not what its API version says; generate the client from the protos of that version.",
                 metadata={"method": method.lstrip("/")},
             ) from None
-        response = codec.encode(await answer(message, context))
+        authentication.set_api_version(crossing.version)
+        set_leniencies(crossing.leniencies)
+        response = endpoint.encode(await endpoint.answer(message, context))
+        if crossing.downgrade is not None:
+            response = crossing.downgrade(response)
         _check_size(len(response), "answer")
         return response
 
     async def call(request: bytes, context: ServicerContext) -> bytes:
         began = time.perf_counter()
         outcome = "OK"
+        crossing: Crossing | None = None
         try:
-            return await reply(request, context)
+            metadata: authentication.Metadata = dict(context.invocation_metadata() or ())
+            crossing = versions.choose(method, _text(metadata.get(version_key)))
+            return await reply(crossing, request, metadata, context)
         except asyncio.CancelledError:
             outcome = "CANCELLED"
             raise
@@ -120,7 +156,10 @@ def guard(endpoint: Endpoint, services: Services, versions: Versions, *, version
                 _log.error("defect", method=method, incident_id=incident_id, **_describe(error))
                 refused = defect(incident_id)
             outcome = f"{refused.code}/{refused.reason}"
-            await abort(context, refused)
+            problem = Problem.of(refused)
+            if crossing is not None and crossing.explain is not None:
+                problem = crossing.explain(problem)
+            await abort(context, problem)
         finally:
             if _access.isEnabledFor(logging.DEBUG):
                 _log.debug("call", method=method, outcome=outcome, ms=round((time.perf_counter() - began) * 1000, 2))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from crosswind.control.v1 import server_pb2, server_pb2_grpc
-from crosswind_server.domain.version import CURRENT, OLDEST
 from crosswind_server.rpc.authentication import caller
 from crosswind_server.rpc.calls import ServicerContext
 from crosswind_server.rpc.enums import state_counts
@@ -31,7 +30,7 @@ class ServerServicer(server_pb2_grpc.ServerServiceServicer):
         kind = server_pb2.DATABASE_KIND_SQLITE_MEMORY if services.in_memory else _KINDS[services.store.kind]
         return server_pb2.GetServerInfoResponse(
             version=services.version,
-            api_versions=[str(version) for version in dict.fromkeys((CURRENT, OLDEST))],
+            api_versions=[str(version) for version in reversed(services.served.versions)],
             database_kind=kind,
             database_connections=services.database_connections,
             start_time=timestamp(services.started_us),

@@ -5,6 +5,8 @@ Here belongs the translation. When to refuse is decided in `domain` and `service
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import NoReturn
 
 import grpc
@@ -37,24 +39,41 @@ def defect(incident_id: str) -> Refused:
     )
 
 
-def status_code(refused: Refused) -> grpc.StatusCode:
-    """The gRPC status code of a refusal."""
-    return grpc.StatusCode[refused.code.value]
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A refusal as a client of some API version reads it.
+
+    Args:
+        code: the name of a gRPC status code.
+        reason: the reason in that version.
+        message: the sentence.
+        metadata: of the ErrorInfo.
+    """
+
+    code: str
+    reason: str
+    message: str
+    metadata: Mapping[str, str]
+
+    @classmethod
+    def of(cls, refused: Refused) -> Problem:
+        """A refusal in the newest version."""
+        return cls(refused.code.value, refused.reason.value, refused.message, refused.metadata)
 
 
-def status_details(refused: Refused) -> bytes:
+def status_details(problem: Problem) -> bytes:
     """The serialized `google.rpc.Status` with one ErrorInfo."""
-    info = ErrorInfo(reason=refused.reason.value, domain=DOMAIN, metadata=dict(refused.metadata))
+    info = ErrorInfo(reason=problem.reason, domain=DOMAIN, metadata=dict(problem.metadata))
     packed = AnyMessage()
     packed.Pack(info)
-    status = Status(code=status_code(refused).value[0], message=refused.message, details=[packed])
+    status = Status(code=grpc.StatusCode[problem.code].value[0], message=problem.message, details=[packed])
     details: bytes = status.SerializeToString()
     return details
 
 
-async def abort(context: grpc.aio.ServicerContext[object, object], refused: Refused) -> NoReturn:
+async def abort(context: grpc.aio.ServicerContext[object, object], problem: Problem) -> NoReturn:
     """End the call with a refusal."""
     await context.abort(
-        status_code(refused), refused.message, trailing_metadata=((DETAILS_KEY, status_details(refused)),)
+        grpc.StatusCode[problem.code], problem.message, trailing_metadata=((DETAILS_KEY, status_details(problem)),)
     )
     raise AssertionError("abort returned")

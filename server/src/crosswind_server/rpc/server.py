@@ -41,9 +41,9 @@ class RpcServer:
         self._handlers = _Handlers(
             {
                 method: grpc.unary_unary_rpc_method_handler(
-                    guard(endpoint, services, versions, version_key=version_key)
+                    guard(method, self.endpoints, services, versions, version_key=version_key)
                 )
-                for method, endpoint in self.endpoints.items()
+                for method in (*self.endpoints, *versions.former_methods)
             }
         )
         self.service_names = sorted({method.split("/")[1] for method in self.endpoints})

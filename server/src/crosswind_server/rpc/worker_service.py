@@ -12,9 +12,8 @@ import grpc
 from crosswind.execution.v1 import worker_service_pb2 as messages
 from crosswind.execution.v1 import worker_service_pb2_grpc
 from crosswind_server.domain.errors import Reason, Refused
-from crosswind_server.domain.version import SERVED, ApiVersion
 from crosswind_server.rpc import worker_messages as convert
-from crosswind_server.rpc.authentication import caller
+from crosswind_server.rpc.authentication import api_version, caller
 from crosswind_server.rpc.messages import invalid, required, timestamp, wait_seconds
 from crosswind_server.services.attempts import StartAttempt
 from crosswind_server.services.bundles import PublishBundle
@@ -47,10 +46,12 @@ class WorkerServicer(worker_service_pb2_grpc.WorkerServiceServicer):
 
     async def Negotiate(self, request: messages.NegotiateRequest, context: Context) -> messages.NegotiateResponse:
         """What the server speaks and allows."""
+        served = self._services.served
         return messages.NegotiateResponse(
-            newest_api_version=str(SERVED.newest),
-            oldest_api_version=str(SERVED.oldest),
-            chosen_api_version=_choose(request.api_versions),
+            newest_api_version=str(served.newest),
+            oldest_api_version=str(served.oldest),
+            chosen_api_version=str(served.choose(request.api_versions) or ""),
+            api_versions=map(str, served.versions),
             server_version=self._services.version,
             limits=convert.limits_message(LIMITS),
         )
@@ -85,7 +86,7 @@ class WorkerServicer(worker_service_pb2_grpc.WorkerServiceServicer):
                 language=required(request.sdk.language, "sdk.language")[:50],
                 language_version=request.sdk.language_version[:50],
                 sdk_version=request.sdk.version[:50],
-                api_version=str(SERVED.newest),
+                api_version=api_version(),
                 runtimes=tuple(request.runtimes),
                 queues=tuple(request.queues),
                 slots=request.slots,
@@ -269,18 +270,6 @@ class WorkerServicer(worker_service_pb2_grpc.WorkerServiceServicer):
             team=who.team,
             chunks=convert.read_chunks(chunks),
         )
-
-
-def _choose(spoken: Sequence[str]) -> str:
-    """The first of a client's versions that is served; empty where there is none."""
-    for text in spoken:
-        try:
-            version = ApiVersion.parse(text)
-        except Refused:
-            continue
-        if SERVED.oldest <= version <= SERVED.newest:
-            return str(version)
-    return ""
 
 
 def _check_count(named: Sequence[object], field: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 
+from crosswind_server.domain.version import ServedVersions
 from crosswind_server.services.heart import Heart
 from crosswind_server.services.sealing import Sealer
 from crosswind_server.services.tokens import TokenSigner, TokenVerifier
@@ -32,6 +33,7 @@ class Services:
         heart: what runs DAGs.
         server_id: id of this server process, a UUID.
         started_us: when this process started, microseconds since the epoch.
+        served: the API versions that it speaks.
         version: of the `crosswind-server` distribution.
         database_connections: how many connections this process holds open.
         in_memory: whether everything is gone when the server stops.
@@ -46,6 +48,7 @@ class Services:
     heart: Heart
     server_id: str
     started_us: int
+    served: ServedVersions
     version: str
     in_memory: bool = False
     database_connections: int = 0

@@ -32,20 +32,22 @@ class NegotiateRequest(_message.Message):
     def __init__(self, api_versions: _Optional[_Iterable[str]] = ..., client: _Optional[str] = ...) -> None: ...
 
 class NegotiateResponse(_message.Message):
-    __slots__ = ("newest_api_version", "oldest_api_version", "chosen_api_version", "server_version", "limits", "capabilities")
+    __slots__ = ("newest_api_version", "oldest_api_version", "chosen_api_version", "server_version", "limits", "capabilities", "api_versions")
     NEWEST_API_VERSION_FIELD_NUMBER: _ClassVar[int]
     OLDEST_API_VERSION_FIELD_NUMBER: _ClassVar[int]
     CHOSEN_API_VERSION_FIELD_NUMBER: _ClassVar[int]
     SERVER_VERSION_FIELD_NUMBER: _ClassVar[int]
     LIMITS_FIELD_NUMBER: _ClassVar[int]
     CAPABILITIES_FIELD_NUMBER: _ClassVar[int]
+    API_VERSIONS_FIELD_NUMBER: _ClassVar[int]
     newest_api_version: str
     oldest_api_version: str
     chosen_api_version: str
     server_version: str
     limits: Limits
     capabilities: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, newest_api_version: _Optional[str] = ..., oldest_api_version: _Optional[str] = ..., chosen_api_version: _Optional[str] = ..., server_version: _Optional[str] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., capabilities: _Optional[_Iterable[str]] = ...) -> None: ...
+    api_versions: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, newest_api_version: _Optional[str] = ..., oldest_api_version: _Optional[str] = ..., chosen_api_version: _Optional[str] = ..., server_version: _Optional[str] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., capabilities: _Optional[_Iterable[str]] = ..., api_versions: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Limits(_message.Message):
     __slots__ = ("max_message_bytes", "max_inline_value_bytes", "max_blob_bytes", "max_log_chunk_bytes")

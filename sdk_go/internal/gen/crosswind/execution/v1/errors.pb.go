@@ -71,6 +71,9 @@ const (
 	ErrorReason_ERROR_REASON_CLIENT_TOO_NEW ErrorReason = 33
 	// UNIMPLEMENTED. The server does not support this yet: see the table in `docs/protocol.md`. Do not retry.
 	ErrorReason_ERROR_REASON_NOT_SUPPORTED ErrorReason = 34
+	// INVALID_ARGUMENT. The date lies between the oldest and the newest version of the server, and is none of them. Send
+	// one of `NegotiateResponse.api_versions`.
+	ErrorReason_ERROR_REASON_API_VERSION_UNKNOWN ErrorReason = 35
 	// INVALID_ARGUMENT. A field is missing or out of range; `metadata.field` names it. Do not retry.
 	ErrorReason_ERROR_REASON_INVALID_ARGUMENT ErrorReason = 40
 	// INVALID_ARGUMENT. A value is larger than the advertised limit. Upload it as a blob, or store it elsewhere.
@@ -164,6 +167,7 @@ var (
 		32: "ERROR_REASON_CLIENT_TOO_OLD",
 		33: "ERROR_REASON_CLIENT_TOO_NEW",
 		34: "ERROR_REASON_NOT_SUPPORTED",
+		35: "ERROR_REASON_API_VERSION_UNKNOWN",
 		40: "ERROR_REASON_INVALID_ARGUMENT",
 		41: "ERROR_REASON_VALUE_TOO_LARGE",
 		42: "ERROR_REASON_MESSAGE_TOO_LARGE",
@@ -221,6 +225,7 @@ var (
 		"ERROR_REASON_CLIENT_TOO_OLD":            32,
 		"ERROR_REASON_CLIENT_TOO_NEW":            33,
 		"ERROR_REASON_NOT_SUPPORTED":             34,
+		"ERROR_REASON_API_VERSION_UNKNOWN":       35,
 		"ERROR_REASON_INVALID_ARGUMENT":          40,
 		"ERROR_REASON_VALUE_TOO_LARGE":           41,
 		"ERROR_REASON_MESSAGE_TOO_LARGE":         42,
@@ -288,7 +293,7 @@ var File_crosswind_execution_v1_errors_proto protoreflect.FileDescriptor
 
 const file_crosswind_execution_v1_errors_proto_rawDesc = "" +
 	"\n" +
-	"#crosswind/execution/v1/errors.proto\x12\x16crosswind.execution.v1*\xfb\x0e\n" +
+	"#crosswind/execution/v1/errors.proto\x12\x16crosswind.execution.v1*\xa1\x0f\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18ERROR_REASON_STALE_LEASE\x10\x01\x12!\n" +
@@ -312,7 +317,8 @@ const file_crosswind_execution_v1_errors_proto_rawDesc = "" +
 	"\"ERROR_REASON_API_VERSION_MALFORMED\x10\x1f\x12\x1f\n" +
 	"\x1bERROR_REASON_CLIENT_TOO_OLD\x10 \x12\x1f\n" +
 	"\x1bERROR_REASON_CLIENT_TOO_NEW\x10!\x12\x1e\n" +
-	"\x1aERROR_REASON_NOT_SUPPORTED\x10\"\x12!\n" +
+	"\x1aERROR_REASON_NOT_SUPPORTED\x10\"\x12$\n" +
+	" ERROR_REASON_API_VERSION_UNKNOWN\x10#\x12!\n" +
 	"\x1dERROR_REASON_INVALID_ARGUMENT\x10(\x12 \n" +
 	"\x1cERROR_REASON_VALUE_TOO_LARGE\x10)\x12\"\n" +
 	"\x1eERROR_REASON_MESSAGE_TOO_LARGE\x10*\x12#\n" +

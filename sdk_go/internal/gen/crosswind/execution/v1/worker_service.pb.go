@@ -197,14 +197,16 @@ type NegotiateResponse struct {
 	NewestApiVersion string `protobuf:"bytes,1,opt,name=newest_api_version,json=newestApiVersion,proto3" json:"newest_api_version,omitempty"`
 	// The oldest API version that the server serves.
 	OldestApiVersion string `protobuf:"bytes,2,opt,name=oldest_api_version,json=oldestApiVersion,proto3" json:"oldest_api_version,omitempty"`
-	// The first of the client's versions within that range. Empty: none, or none was named.
+	// The first of the client's versions that the server serves. Empty: none, or none was named.
 	ChosenApiVersion string `protobuf:"bytes,3,opt,name=chosen_api_version,json=chosenApiVersion,proto3" json:"chosen_api_version,omitempty"`
 	// Version of the server's software, for people.
 	ServerVersion string `protobuf:"bytes,4,opt,name=server_version,json=serverVersion,proto3" json:"server_version,omitempty"`
 	// Limits on messages and values.
 	Limits *Limits `protobuf:"bytes,5,opt,name=limits,proto3" json:"limits,omitempty"`
 	// Names of optional parts of the protocol that this server has, such as `blobs`.
-	Capabilities  []string `protobuf:"bytes,6,rep,name=capabilities,proto3" json:"capabilities,omitempty"`
+	Capabilities []string `protobuf:"bytes,6,rep,name=capabilities,proto3" json:"capabilities,omitempty"`
+	// Every API version that the server serves, oldest first.
+	ApiVersions   []string `protobuf:"bytes,7,rep,name=api_versions,json=apiVersions,proto3" json:"api_versions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -277,6 +279,13 @@ func (x *NegotiateResponse) GetLimits() *Limits {
 func (x *NegotiateResponse) GetCapabilities() []string {
 	if x != nil {
 		return x.Capabilities
+	}
+	return nil
+}
+
+func (x *NegotiateResponse) GetApiVersions() []string {
+	if x != nil {
+		return x.ApiVersions
 	}
 	return nil
 }
@@ -2441,14 +2450,15 @@ const file_crosswind_execution_v1_worker_service_proto_rawDesc = "" +
 	"+crosswind/execution/v1/worker_service.proto\x12\x16crosswind.execution.v1\x1a\"crosswind/execution/v1/lease.proto\x1a!crosswind/execution/v1/logs.proto\x1a$crosswind/execution/v1/outcome.proto\x1a\"crosswind/manifest/v1/bundle.proto\x1a\"crosswind/options/v1/options.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"M\n" +
 	"\x10NegotiateRequest\x12!\n" +
 	"\fapi_versions\x18\x01 \x03(\tR\vapiVersions\x12\x16\n" +
-	"\x06client\x18\x02 \x01(\tR\x06client\"\xa0\x02\n" +
+	"\x06client\x18\x02 \x01(\tR\x06client\"\xc3\x02\n" +
 	"\x11NegotiateResponse\x12,\n" +
 	"\x12newest_api_version\x18\x01 \x01(\tR\x10newestApiVersion\x12,\n" +
 	"\x12oldest_api_version\x18\x02 \x01(\tR\x10oldestApiVersion\x12,\n" +
 	"\x12chosen_api_version\x18\x03 \x01(\tR\x10chosenApiVersion\x12%\n" +
 	"\x0eserver_version\x18\x04 \x01(\tR\rserverVersion\x126\n" +
 	"\x06limits\x18\x05 \x01(\v2\x1e.crosswind.execution.v1.LimitsR\x06limits\x12\"\n" +
-	"\fcapabilities\x18\x06 \x03(\tR\fcapabilities\"\xbe\x01\n" +
+	"\fcapabilities\x18\x06 \x03(\tR\fcapabilities\x12!\n" +
+	"\fapi_versions\x18\a \x03(\tR\vapiVersions\"\xbe\x01\n" +
 	"\x06Limits\x12*\n" +
 	"\x11max_message_bytes\x18\x01 \x01(\x05R\x0fmaxMessageBytes\x123\n" +
 	"\x16max_inline_value_bytes\x18\x02 \x01(\x05R\x13maxInlineValueBytes\x12$\n" +

@@ -13,6 +13,7 @@ import (
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	descriptorpb "google.golang.org/protobuf/types/descriptorpb"
 	reflect "reflect"
+	sync "sync"
 	unsafe "unsafe"
 )
 
@@ -22,6 +23,79 @@ const (
 	// Verify that runtime/protoimpl is sufficiently up-to-date.
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
+
+// The values that are accepted, both ends included. An absent end does not limit.
+type Range struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Of a number; of a Duration in seconds.
+	Minimum *float64 `protobuf:"fixed64,1,opt,name=minimum,proto3,oneof" json:"minimum,omitempty"`
+	// Of a number; of a Duration in seconds.
+	Maximum *float64 `protobuf:"fixed64,2,opt,name=maximum,proto3,oneof" json:"maximum,omitempty"`
+	// Characters of a string, bytes of bytes, elements of a repeated field.
+	MinLength *int64 `protobuf:"varint,3,opt,name=min_length,json=minLength,proto3,oneof" json:"min_length,omitempty"`
+	// Characters of a string, bytes of bytes, elements of a repeated field.
+	MaxLength     *int64 `protobuf:"varint,4,opt,name=max_length,json=maxLength,proto3,oneof" json:"max_length,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Range) Reset() {
+	*x = Range{}
+	mi := &file_crosswind_options_v1_options_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Range) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Range) ProtoMessage() {}
+
+func (x *Range) ProtoReflect() protoreflect.Message {
+	mi := &file_crosswind_options_v1_options_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Range.ProtoReflect.Descriptor instead.
+func (*Range) Descriptor() ([]byte, []int) {
+	return file_crosswind_options_v1_options_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *Range) GetMinimum() float64 {
+	if x != nil && x.Minimum != nil {
+		return *x.Minimum
+	}
+	return 0
+}
+
+func (x *Range) GetMaximum() float64 {
+	if x != nil && x.Maximum != nil {
+		return *x.Maximum
+	}
+	return 0
+}
+
+func (x *Range) GetMinLength() int64 {
+	if x != nil && x.MinLength != nil {
+		return *x.MinLength
+	}
+	return 0
+}
+
+func (x *Range) GetMaxLength() int64 {
+	if x != nil && x.MaxLength != nil {
+		return *x.MaxLength
+	}
+	return 0
+}
 
 var file_crosswind_options_v1_options_proto_extTypes = []protoimpl.ExtensionInfo{
 	{
@@ -57,6 +131,22 @@ var file_crosswind_options_v1_options_proto_extTypes = []protoimpl.ExtensionInfo
 		Filename:      "crosswind/options/v1/options.proto",
 	},
 	{
+		ExtendedType:  (*descriptorpb.FieldOptions)(nil),
+		ExtensionType: (*Range)(nil),
+		Field:         70105,
+		Name:          "crosswind.options.v1.range",
+		Tag:           "bytes,70105,opt,name=range",
+		Filename:      "crosswind/options/v1/options.proto",
+	},
+	{
+		ExtendedType:  (*descriptorpb.FieldOptions)(nil),
+		ExtensionType: (*bool)(nil),
+		Field:         70106,
+		Name:          "crosswind.options.v1.required",
+		Tag:           "varint,70106,opt,name=required",
+		Filename:      "crosswind/options/v1/options.proto",
+	},
+	{
 		ExtendedType:  (*descriptorpb.EnumValueOptions)(nil),
 		ExtensionType: (*string)(nil),
 		Field:         70201,
@@ -73,6 +163,14 @@ var file_crosswind_options_v1_options_proto_extTypes = []protoimpl.ExtensionInfo
 		Filename:      "crosswind/options/v1/options.proto",
 	},
 	{
+		ExtendedType:  (*descriptorpb.EnumValueOptions)(nil),
+		ExtensionType: (*string)(nil),
+		Field:         70203,
+		Name:          "crosswind.options.v1.status_code",
+		Tag:           "bytes,70203,opt,name=status_code",
+		Filename:      "crosswind/options/v1/options.proto",
+	},
+	{
 		ExtendedType:  (*descriptorpb.MethodOptions)(nil),
 		ExtensionType: (*string)(nil),
 		Field:         70301,
@@ -86,6 +184,14 @@ var file_crosswind_options_v1_options_proto_extTypes = []protoimpl.ExtensionInfo
 		Field:         70302,
 		Name:          "crosswind.options.v1.idempotent",
 		Tag:           "varint,70302,opt,name=idempotent",
+		Filename:      "crosswind/options/v1/options.proto",
+	},
+	{
+		ExtendedType:  (*descriptorpb.MethodOptions)(nil),
+		ExtensionType: ([]string)(nil),
+		Field:         70303,
+		Name:          "crosswind.options.v1.reasons",
+		Tag:           "bytes,70303,rep,name=reasons",
 		Filename:      "crosswind/options/v1/options.proto",
 	},
 }
@@ -105,10 +211,19 @@ var (
 	//
 	// optional bool sensitive = 70103;
 	E_Sensitive = &file_crosswind_options_v1_options_proto_extTypes[2]
-	// The default that the receiver applies when the field is absent, as protobuf text. For documentation and diffing.
+	// The default that the receiver applies when the field is absent: a number, `true`, a text as it is, the name of an
+	// enum's value, or a Duration as `30s`. A change of it needs a gate.
 	//
 	// optional string default_value = 70104;
 	E_DefaultValue = &file_crosswind_options_v1_options_proto_extTypes[3]
+	// What the receiver accepts; anything else is refused with INVALID_ARGUMENT. Making it narrower needs a gate.
+	//
+	// optional crosswind.options.v1.Range range = 70105;
+	E_Range = &file_crosswind_options_v1_options_proto_extTypes[4]
+	// True where the receiver refuses a message without this field. A field that becomes required needs a gate.
+	//
+	// optional bool required = 70106;
+	E_Required = &file_crosswind_options_v1_options_proto_extTypes[5]
 )
 
 // Extension fields to descriptorpb.EnumValueOptions.
@@ -116,11 +231,15 @@ var (
 	// The first API version whose clients know this value. Absent: known since the first release.
 	//
 	// optional string value_since = 70201;
-	E_ValueSince = &file_crosswind_options_v1_options_proto_extTypes[4]
+	E_ValueSince = &file_crosswind_options_v1_options_proto_extTypes[6]
 	// The name of the value that clients older than `value_since` receive in its place. REQUIRED beside `value_since`.
 	//
 	// optional string fallback = 70202;
-	E_Fallback = &file_crosswind_options_v1_options_proto_extTypes[5]
+	E_Fallback = &file_crosswind_options_v1_options_proto_extTypes[7]
+	// Of a value that is a reason of refusals: the name of the gRPC status code that it travels under, always the same.
+	//
+	// optional string status_code = 70203;
+	E_StatusCode = &file_crosswind_options_v1_options_proto_extTypes[8]
 )
 
 // Extension fields to descriptorpb.MethodOptions.
@@ -128,51 +247,94 @@ var (
 	// The first API version that has this RPC. Absent: there since the first release.
 	//
 	// optional string method_since = 70301;
-	E_MethodSince = &file_crosswind_options_v1_options_proto_extTypes[6]
+	E_MethodSince = &file_crosswind_options_v1_options_proto_extTypes[9]
 	// True where repeating the call with the same message has no further effect, so that a caller MAY retry it after any
 	// error that leaves the result unknown.
 	//
 	// optional bool idempotent = 70302;
-	E_Idempotent = &file_crosswind_options_v1_options_proto_extTypes[7]
+	E_Idempotent = &file_crosswind_options_v1_options_proto_extTypes[10]
+	// The reasons of refusals that clients act on, by their names without the enum's prefix, such as `STALE_LEASE`. Those
+	// of every call (tokens, versions, an invalid message, a server that is stopping) are not named. One that takes the
+	// place of another needs a gate.
+	//
+	// repeated string reasons = 70303;
+	E_Reasons = &file_crosswind_options_v1_options_proto_extTypes[11]
 )
 
 var File_crosswind_options_v1_options_proto protoreflect.FileDescriptor
 
 const file_crosswind_options_v1_options_proto_rawDesc = "" +
 	"\n" +
-	"\"crosswind/options/v1/options.proto\x12\x14crosswind.options.v1\x1a google/protobuf/descriptor.proto:8\n" +
+	"\"crosswind/options/v1/options.proto\x12\x14crosswind.options.v1\x1a google/protobuf/descriptor.proto\"\xc3\x01\n" +
+	"\x05Range\x12\x1d\n" +
+	"\aminimum\x18\x01 \x01(\x01H\x00R\aminimum\x88\x01\x01\x12\x1d\n" +
+	"\amaximum\x18\x02 \x01(\x01H\x01R\amaximum\x88\x01\x01\x12\"\n" +
+	"\n" +
+	"min_length\x18\x03 \x01(\x03H\x02R\tminLength\x88\x01\x01\x12\"\n" +
+	"\n" +
+	"max_length\x18\x04 \x01(\x03H\x03R\tmaxLength\x88\x01\x01B\n" +
+	"\n" +
+	"\b_minimumB\n" +
+	"\n" +
+	"\b_maximumB\r\n" +
+	"\v_min_lengthB\r\n" +
+	"\v_max_length:8\n" +
 	"\x05since\x12\x1d.google.protobuf.FieldOptions\x18գ\x04 \x01(\tR\x05since\x88\x01\x01:M\n" +
 	"\x10deprecated_since\x12\x1d.google.protobuf.FieldOptions\x18֣\x04 \x01(\tR\x0fdeprecatedSince\x88\x01\x01:@\n" +
 	"\tsensitive\x12\x1d.google.protobuf.FieldOptions\x18ף\x04 \x01(\bR\tsensitive\x88\x01\x01:G\n" +
-	"\rdefault_value\x12\x1d.google.protobuf.FieldOptions\x18أ\x04 \x01(\tR\fdefaultValue\x88\x01\x01:G\n" +
+	"\rdefault_value\x12\x1d.google.protobuf.FieldOptions\x18أ\x04 \x01(\tR\fdefaultValue\x88\x01\x01:U\n" +
+	"\x05range\x12\x1d.google.protobuf.FieldOptions\x18٣\x04 \x01(\v2\x1b.crosswind.options.v1.RangeR\x05range\x88\x01\x01:>\n" +
+	"\brequired\x12\x1d.google.protobuf.FieldOptions\x18ڣ\x04 \x01(\bR\brequired\x88\x01\x01:G\n" +
 	"\vvalue_since\x12!.google.protobuf.EnumValueOptions\x18\xb9\xa4\x04 \x01(\tR\n" +
 	"valueSince\x88\x01\x01:B\n" +
-	"\bfallback\x12!.google.protobuf.EnumValueOptions\x18\xba\xa4\x04 \x01(\tR\bfallback\x88\x01\x01:F\n" +
+	"\bfallback\x12!.google.protobuf.EnumValueOptions\x18\xba\xa4\x04 \x01(\tR\bfallback\x88\x01\x01:G\n" +
+	"\vstatus_code\x12!.google.protobuf.EnumValueOptions\x18\xbb\xa4\x04 \x01(\tR\n" +
+	"statusCode\x88\x01\x01:F\n" +
 	"\fmethod_since\x12\x1e.google.protobuf.MethodOptions\x18\x9d\xa5\x04 \x01(\tR\vmethodSince\x88\x01\x01:C\n" +
 	"\n" +
 	"idempotent\x12\x1e.google.protobuf.MethodOptions\x18\x9e\xa5\x04 \x01(\bR\n" +
-	"idempotent\x88\x01\x01B\xd8\x01\n" +
+	"idempotent\x88\x01\x01::\n" +
+	"\areasons\x12\x1e.google.protobuf.MethodOptions\x18\x9f\xa5\x04 \x03(\tR\areasonsB\xd8\x01\n" +
 	"\x18com.crosswind.options.v1B\fOptionsProtoP\x01Z<crosswind.dev/go/internal/gen/crosswind/options/v1;optionsv1\xa2\x02\x03COX\xaa\x02\x14Crosswind.Options.V1\xca\x02\x14Crosswind\\Options\\V1\xe2\x02 Crosswind\\Options\\V1\\GPBMetadata\xea\x02\x16Crosswind::Options::V1b\x06proto3"
 
+var (
+	file_crosswind_options_v1_options_proto_rawDescOnce sync.Once
+	file_crosswind_options_v1_options_proto_rawDescData []byte
+)
+
+func file_crosswind_options_v1_options_proto_rawDescGZIP() []byte {
+	file_crosswind_options_v1_options_proto_rawDescOnce.Do(func() {
+		file_crosswind_options_v1_options_proto_rawDescData = protoimpl.X.CompressGZIP(unsafe.Slice(unsafe.StringData(file_crosswind_options_v1_options_proto_rawDesc), len(file_crosswind_options_v1_options_proto_rawDesc)))
+	})
+	return file_crosswind_options_v1_options_proto_rawDescData
+}
+
+var file_crosswind_options_v1_options_proto_msgTypes = make([]protoimpl.MessageInfo, 1)
 var file_crosswind_options_v1_options_proto_goTypes = []any{
-	(*descriptorpb.FieldOptions)(nil),     // 0: google.protobuf.FieldOptions
-	(*descriptorpb.EnumValueOptions)(nil), // 1: google.protobuf.EnumValueOptions
-	(*descriptorpb.MethodOptions)(nil),    // 2: google.protobuf.MethodOptions
+	(*Range)(nil),                         // 0: crosswind.options.v1.Range
+	(*descriptorpb.FieldOptions)(nil),     // 1: google.protobuf.FieldOptions
+	(*descriptorpb.EnumValueOptions)(nil), // 2: google.protobuf.EnumValueOptions
+	(*descriptorpb.MethodOptions)(nil),    // 3: google.protobuf.MethodOptions
 }
 var file_crosswind_options_v1_options_proto_depIdxs = []int32{
-	0, // 0: crosswind.options.v1.since:extendee -> google.protobuf.FieldOptions
-	0, // 1: crosswind.options.v1.deprecated_since:extendee -> google.protobuf.FieldOptions
-	0, // 2: crosswind.options.v1.sensitive:extendee -> google.protobuf.FieldOptions
-	0, // 3: crosswind.options.v1.default_value:extendee -> google.protobuf.FieldOptions
-	1, // 4: crosswind.options.v1.value_since:extendee -> google.protobuf.EnumValueOptions
-	1, // 5: crosswind.options.v1.fallback:extendee -> google.protobuf.EnumValueOptions
-	2, // 6: crosswind.options.v1.method_since:extendee -> google.protobuf.MethodOptions
-	2, // 7: crosswind.options.v1.idempotent:extendee -> google.protobuf.MethodOptions
-	8, // [8:8] is the sub-list for method output_type
-	8, // [8:8] is the sub-list for method input_type
-	8, // [8:8] is the sub-list for extension type_name
-	0, // [0:8] is the sub-list for extension extendee
-	0, // [0:0] is the sub-list for field type_name
+	1,  // 0: crosswind.options.v1.since:extendee -> google.protobuf.FieldOptions
+	1,  // 1: crosswind.options.v1.deprecated_since:extendee -> google.protobuf.FieldOptions
+	1,  // 2: crosswind.options.v1.sensitive:extendee -> google.protobuf.FieldOptions
+	1,  // 3: crosswind.options.v1.default_value:extendee -> google.protobuf.FieldOptions
+	1,  // 4: crosswind.options.v1.range:extendee -> google.protobuf.FieldOptions
+	1,  // 5: crosswind.options.v1.required:extendee -> google.protobuf.FieldOptions
+	2,  // 6: crosswind.options.v1.value_since:extendee -> google.protobuf.EnumValueOptions
+	2,  // 7: crosswind.options.v1.fallback:extendee -> google.protobuf.EnumValueOptions
+	2,  // 8: crosswind.options.v1.status_code:extendee -> google.protobuf.EnumValueOptions
+	3,  // 9: crosswind.options.v1.method_since:extendee -> google.protobuf.MethodOptions
+	3,  // 10: crosswind.options.v1.idempotent:extendee -> google.protobuf.MethodOptions
+	3,  // 11: crosswind.options.v1.reasons:extendee -> google.protobuf.MethodOptions
+	0,  // 12: crosswind.options.v1.range:type_name -> crosswind.options.v1.Range
+	13, // [13:13] is the sub-list for method output_type
+	13, // [13:13] is the sub-list for method input_type
+	12, // [12:13] is the sub-list for extension type_name
+	0,  // [0:12] is the sub-list for extension extendee
+	0,  // [0:0] is the sub-list for field type_name
 }
 
 func init() { file_crosswind_options_v1_options_proto_init() }
@@ -180,18 +342,20 @@ func file_crosswind_options_v1_options_proto_init() {
 	if File_crosswind_options_v1_options_proto != nil {
 		return
 	}
+	file_crosswind_options_v1_options_proto_msgTypes[0].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_crosswind_options_v1_options_proto_rawDesc), len(file_crosswind_options_v1_options_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   0,
-			NumExtensions: 8,
+			NumMessages:   1,
+			NumExtensions: 12,
 			NumServices:   0,
 		},
 		GoTypes:           file_crosswind_options_v1_options_proto_goTypes,
 		DependencyIndexes: file_crosswind_options_v1_options_proto_depIdxs,
+		MessageInfos:      file_crosswind_options_v1_options_proto_msgTypes,
 		ExtensionInfos:    file_crosswind_options_v1_options_proto_extTypes,
 	}.Build()
 	File_crosswind_options_v1_options_proto = out.File
