@@ -30,7 +30,7 @@ from crosswind.options.v1 import options_pb2 as crosswind_dot_options_dot_v1_dot
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(crosswind/bundle/v1/bundle_service.proto\x12\x13\x63rosswind.bundle.v1\x1a\"crosswind/execution/v1/lease.proto\x1a!crosswind/execution/v1/logs.proto\x1a$crosswind/execution/v1/outcome.proto\x1a\"crosswind/manifest/v1/bundle.proto\x1a\"crosswind/options/v1/options.proto\x1a\x1egoogle/protobuf/duration.proto\"\x14\n\x12GetManifestRequest\"R\n\x13GetManifestResponse\x12;\n\x08manifest\x18\x01 \x01(\x0b\x32\x1f.crosswind.manifest.v1.ManifestR\x08manifest\"\xdb\x01\n\x0eRunTaskRequest\x12=\n\x07\x63ontext\x18\x01 \x01(\x0b\x32#.crosswind.execution.v1.TaskContextR\x07\x63ontext\x12)\n\x10\x63\x61llback_address\x18\x02 \x01(\tR\x0f\x63\x61llbackAddress\x12*\n\x0c\x63\x61llback_key\x18\x03 \x01(\tB\x07\x80\x01\x01\xb8\x9d\"\x01R\x0b\x63\x61llbackKey\x12\x33\n\x16max_inline_value_bytes\x18\x04 \x01(\x05R\x13maxInlineValueBytes\"L\n\x0fRunTaskResponse\x12\x39\n\x07outcome\x18\x01 \x01(\x0b\x32\x1f.crosswind.execution.v1.OutcomeR\x07outcome\"c\n\x11\x43\x61ncelTaskRequest\x12\x1d\n\nattempt_id\x18\x01 \x01(\tR\tattemptId\x12/\n\x05grace\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationR\x05grace\".\n\x12\x43\x61ncelTaskResponse\x12\x18\n\x07running\x18\x01 \x01(\x08R\x07running\"O\n\x10WriteLogsRequest\x12;\n\x07records\x18\x01 \x03(\x0b\x32!.crosswind.execution.v1.LogRecordR\x07records\"\x13\n\x11WriteLogsResponse2\xb2\x02\n\rBundleService\x12\x66\n\x0bGetManifest\x12\'.crosswind.bundle.v1.GetManifestRequest\x1a(.crosswind.bundle.v1.GetManifestResponse\"\x04\xf0\xa9\"\x01\x12T\n\x07RunTask\x12#.crosswind.bundle.v1.RunTaskRequest\x1a$.crosswind.bundle.v1.RunTaskResponse\x12\x63\n\nCancelTask\x12&.crosswind.bundle.v1.CancelTaskRequest\x1a\'.crosswind.bundle.v1.CancelTaskResponse\"\x04\xf0\xa9\"\x01\x32i\n\x0bHostService\x12Z\n\tWriteLogs\x12%.crosswind.bundle.v1.WriteLogsRequest\x1a&.crosswind.bundle.v1.WriteLogsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(crosswind/bundle/v1/bundle_service.proto\x12\x13\x63rosswind.bundle.v1\x1a\"crosswind/execution/v1/lease.proto\x1a!crosswind/execution/v1/logs.proto\x1a$crosswind/execution/v1/outcome.proto\x1a\"crosswind/manifest/v1/bundle.proto\x1a\"crosswind/options/v1/options.proto\x1a\x1egoogle/protobuf/duration.proto\"\x14\n\x12GetManifestRequest\"R\n\x13GetManifestResponse\x12;\n\x08manifest\x18\x01 \x01(\x0b\x32\x1f.crosswind.manifest.v1.ManifestR\x08manifest\"\xdb\x01\n\x0eRunTaskRequest\x12=\n\x07\x63ontext\x18\x01 \x01(\x0b\x32#.crosswind.execution.v1.TaskContextR\x07\x63ontext\x12)\n\x10\x63\x61llback_address\x18\x02 \x01(\tR\x0f\x63\x61llbackAddress\x12*\n\x0c\x63\x61llback_key\x18\x03 \x01(\tB\x07\x80\x01\x01\xb8\x9d\"\x01R\x0b\x63\x61llbackKey\x12\x33\n\x16max_inline_value_bytes\x18\x04 \x01(\x05R\x13maxInlineValueBytes\"L\n\x0fRunTaskResponse\x12\x39\n\x07outcome\x18\x01 \x01(\x0b\x32\x1f.crosswind.execution.v1.OutcomeR\x07outcome\"c\n\x11\x43\x61ncelTaskRequest\x12\x1d\n\nattempt_id\x18\x01 \x01(\tR\tattemptId\x12/\n\x05grace\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationR\x05grace\".\n\x12\x43\x61ncelTaskResponse\x12\x18\n\x07running\x18\x01 \x01(\x08R\x07running\"O\n\x10WriteLogsRequest\x12;\n\x07records\x18\x01 \x03(\x0b\x32!.crosswind.execution.v1.LogRecordR\x07records\"\x13\n\x11WriteLogsResponse2\xd9\x02\n\rBundleService\x12\x66\n\x0bGetManifest\x12\'.crosswind.bundle.v1.GetManifestRequest\x1a(.crosswind.bundle.v1.GetManifestResponse\"\x04\xf0\xa9\"\x01\x12{\n\x07RunTask\x12#.crosswind.bundle.v1.RunTaskRequest\x1a$.crosswind.bundle.v1.RunTaskResponse\"%\xfa\xa9\"\x0eTASK_NOT_FOUND\xfa\xa9\"\x0fSERVER_STOPPING\x12\x63\n\nCancelTask\x12&.crosswind.bundle.v1.CancelTaskRequest\x1a\'.crosswind.bundle.v1.CancelTaskResponse\"\x04\xf0\xa9\"\x01\x32i\n\x0bHostService\x12Z\n\tWriteLogs\x12%.crosswind.bundle.v1.WriteLogsRequest\x1a&.crosswind.bundle.v1.WriteLogsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,6 +41,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RUNTASKREQUEST'].fields_by_name['callback_key']._serialized_options = b'\200\001\001\270\235\"\001'
   _globals['_BUNDLESERVICE'].methods_by_name['GetManifest']._loaded_options = None
   _globals['_BUNDLESERVICE'].methods_by_name['GetManifest']._serialized_options = b'\360\251\"\001'
+  _globals['_BUNDLESERVICE'].methods_by_name['RunTask']._loaded_options = None
+  _globals['_BUNDLESERVICE'].methods_by_name['RunTask']._serialized_options = b'\372\251\"\016TASK_NOT_FOUND\372\251\"\017SERVER_STOPPING'
   _globals['_BUNDLESERVICE'].methods_by_name['CancelTask']._loaded_options = None
   _globals['_BUNDLESERVICE'].methods_by_name['CancelTask']._serialized_options = b'\360\251\"\001'
   _globals['_GETMANIFESTREQUEST']._serialized_start=278
@@ -60,7 +62,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WRITELOGSRESPONSE']._serialized_start=914
   _globals['_WRITELOGSRESPONSE']._serialized_end=933
   _globals['_BUNDLESERVICE']._serialized_start=936
-  _globals['_BUNDLESERVICE']._serialized_end=1242
-  _globals['_HOSTSERVICE']._serialized_start=1244
-  _globals['_HOSTSERVICE']._serialized_end=1349
+  _globals['_BUNDLESERVICE']._serialized_end=1281
+  _globals['_HOSTSERVICE']._serialized_start=1283
+  _globals['_HOSTSERVICE']._serialized_end=1388
 # @@protoc_insertion_point(module_scope)

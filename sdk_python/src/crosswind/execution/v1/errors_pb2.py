@@ -22,15 +22,126 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from crosswind.options.v1 import options_pb2 as crosswind_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#crosswind/execution/v1/errors.proto\x12\x16\x63rosswind.execution.v1*\xa1\x0f\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x45RROR_REASON_STALE_LEASE\x10\x01\x12!\n\x1d\x45RROR_REASON_OUTCOME_CONFLICT\x10\x02\x12$\n ERROR_REASON_ATTEMPT_NOT_STARTED\x10\x03\x12#\n\x1f\x45RROR_REASON_ATTEMPT_CANCELLING\x10\x04\x12 \n\x1c\x45RROR_REASON_UNKNOWN_ATTEMPT\x10\x05\x12#\n\x1f\x45RROR_REASON_WORKER_NAME_IN_USE\x10\n\x12\"\n\x1e\x45RROR_REASON_WORKER_SUPERSEDED\x10\x0b\x12\x1f\n\x1b\x45RROR_REASON_WORKER_UNKNOWN\x10\x0c\x12!\n\x1d\x45RROR_REASON_BUNDLE_NOT_OWNED\x10\r\x12 \n\x1c\x45RROR_REASON_POLL_SUPERSEDED\x10\x0e\x12!\n\x1d\x45RROR_REASON_WORKER_NOT_FOUND\x10\x0f\x12\x1e\n\x1a\x45RROR_REASON_TOKEN_MISSING\x10\x14\x12\x1e\n\x1a\x45RROR_REASON_TOKEN_INVALID\x10\x15\x12\x1e\n\x1a\x45RROR_REASON_TOKEN_EXPIRED\x10\x16\x12\x1e\n\x1a\x45RROR_REASON_TOKEN_REVOKED\x10\x17\x12\"\n\x1e\x45RROR_REASON_PERMISSION_DENIED\x10\x18\x12$\n ERROR_REASON_API_VERSION_MISSING\x10\x1e\x12&\n\"ERROR_REASON_API_VERSION_MALFORMED\x10\x1f\x12\x1f\n\x1b\x45RROR_REASON_CLIENT_TOO_OLD\x10 \x12\x1f\n\x1b\x45RROR_REASON_CLIENT_TOO_NEW\x10!\x12\x1e\n\x1a\x45RROR_REASON_NOT_SUPPORTED\x10\"\x12$\n ERROR_REASON_API_VERSION_UNKNOWN\x10#\x12!\n\x1d\x45RROR_REASON_INVALID_ARGUMENT\x10(\x12 \n\x1c\x45RROR_REASON_VALUE_TOO_LARGE\x10)\x12\"\n\x1e\x45RROR_REASON_MESSAGE_TOO_LARGE\x10*\x12#\n\x1f\x45RROR_REASON_PAGE_TOKEN_INVALID\x10+\x12\"\n\x1e\x45RROR_REASON_REQUEST_ID_REUSED\x10,\x12\x1e\n\x1a\x45RROR_REASON_DAG_NOT_FOUND\x10\x32\x12\x1c\n\x18\x45RROR_REASON_DAG_INVALID\x10\x33\x12\x1b\n\x17\x45RROR_REASON_DAG_PAUSED\x10\x34\x12*\n&ERROR_REASON_DAG_OWNED_BY_OTHER_BUNDLE\x10\x35\x12\x1e\n\x1a\x45RROR_REASON_RUN_NOT_FOUND\x10\x36\x12\x1b\n\x17\x45RROR_REASON_RUN_EXISTS\x10\x37\x12\x1d\n\x19\x45RROR_REASON_RUN_FINISHED\x10\x38\x12\x1f\n\x1b\x45RROR_REASON_TASK_NOT_FOUND\x10\x39\x12#\n\x1f\x45RROR_REASON_VARIABLE_NOT_FOUND\x10:\x12%\n!ERROR_REASON_CONNECTION_NOT_FOUND\x10;\x12\x1f\n\x1b\x45RROR_REASON_XCOM_NOT_FOUND\x10<\x12\x1e\n\x1a\x45RROR_REASON_LOG_NOT_FOUND\x10=\x12&\n\"ERROR_REASON_DAG_VERSION_NOT_FOUND\x10>\x12!\n\x1d\x45RROR_REASON_BUNDLE_NOT_FOUND\x10?\x12)\n%ERROR_REASON_BUNDLE_VERSION_NOT_FOUND\x10@\x12\x1f\n\x1b\x45RROR_REASON_POOL_NOT_FOUND\x10\x41\x12 \n\x1c\x45RROR_REASON_ASSET_NOT_FOUND\x10\x42\x12#\n\x1f\x45RROR_REASON_BACKFILL_NOT_FOUND\x10\x43\x12(\n$ERROR_REASON_INPUT_REQUEST_NOT_FOUND\x10\x44\x12 \n\x1c\x45RROR_REASON_TOKEN_NOT_FOUND\x10\x45\x12 \n\x1c\x45RROR_REASON_SERVER_STOPPING\x10\x46\x12%\n!ERROR_REASON_DATABASE_UNAVAILABLE\x10G\x12\x19\n\x15\x45RROR_REASON_INTERNAL\x10H\x12\x1f\n\x1b\x45RROR_REASON_RUN_CANCELLING\x10P\x12\x1d\n\x19\x45RROR_REASON_TASK_RUNNING\x10Q\x12\x1e\n\x1a\x45RROR_REASON_TASK_FINISHED\x10R\x12%\n!ERROR_REASON_INPUT_REQUEST_CLOSED\x10S\x12\"\n\x1e\x45RROR_REASON_DAG_NOT_SCHEDULED\x10Tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#crosswind/execution/v1/errors.proto\x12\x16\x63rosswind.execution.v1\x1a\"crosswind/options/v1/options.proto*\xd5\x17\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x35\n\x18\x45RROR_REASON_STALE_LEASE\x10\x01\x1a\x17\xda\xa3\"\x13\x46\x41ILED_PRECONDITION\x12.\n\x1d\x45RROR_REASON_OUTCOME_CONFLICT\x10\x02\x1a\x0b\xda\xa3\"\x07\x41\x42ORTED\x12=\n ERROR_REASON_ATTEMPT_NOT_STARTED\x10\x03\x1a\x17\xda\xa3\"\x13\x46\x41ILED_PRECONDITION\x12<\n\x1f\x45RROR_REASON_ATTEMPT_CANCELLING\x10\x04\x1a\x17\xda\xa3\"\x13\x46\x41ILED_PRECONDITION\x12/\n\x1c\x45RROR_REASON_UNKNOWN_ATTEMPT\x10\x05\x1a\r\xda\xa3\"\tNOT_FOUND\x12\x37\n\x1f\x45RROR_REASON_WORKER_NAME_IN_USE\x10\n\x1a\x12\xda\xa3\"\x0e\x41LREADY_EXISTS\x12;\n\x1e\x45RROR_REASON_WORKER_SUPERSEDED\x10\x0b\x1a\x17\xda\xa3\"\x13\x46\x41ILED_PRECONDITION\x12.\n\x1b\x45RROR_REASON_WORKER_UNKNOWN\x10\x0c\x1a\r\xda\xa3\"\tNOT_FOUND\x12\x38\n\x1d\x45RROR_REASON_BUNDLE_NOT_OWNED\x10\r\x1a\x15\xda\xa3\"\x11PERMISSION_DENIED\x12-\n\x1c\x45RROR_REASON_POLL_SUPERSEDED\x10\x0e\x1a\x0b\xda\xa3\"\x07\x41\x42ORTED\x12\x30\n\x1d\x45RROR_REASON_WORKER_NOT_FOUND\x10\x0f\x1a\r\xda\xa3\"\tNOT_FOUND\x12\x33\n\x1a\x45RROR_REASON_TOKEN_MISSING\x10\x14\x1a\x13\xda\xa3\"\x0fUNAUTHENTICATED\x12\x33\n\x1a\x45RROR_REASON_TOKEN_INVALID\x10\x15\x1a\x13\xda\xa3\"\x0fUNAUTHENTICATED\x12\x33\n\x1a\x45RROR_REASON_TOKEN_EXPIRED\x10\x16\x1a\x13\xda\xa3\"\x0fUNAUTHENTICATED\x12\x33\n\x1a\x45RROR_REASON_TOKEN_REVOKED\x10\x17\x1a\x13\xda\xa3\"\x0fUNAUTHENTICATED\x12\x39\n\x1e\x45RROR_REASON_PERMISSION_DENIED\x10\x18\x1a\x15\xda\xa3\"\x11PERMISSION_DENIED\x12:\n ERROR_REASON_API_VERSION_MISSING\x10\x1e\x1a\x14\xda\xa3\"\x10INVALID_ARGUMENT\x12<\n\"ERROR_REASON_API_VERSION_MALFORMED\x10\x1f\x1a\x14\xda\xa3\"\x10INVALID_ARGUMENT\x12\x38\n\x1b\x45RROR_REASON_CLIENT_TOO_OLD\x10 \x1a\x17\xda\xa3\"\x13\x46\x41ILED_PRECONDITION\x12\x38\n\x1b\x45RROR_REASON_CLIENT_TOO_NEW\x10!\x1a\x17\xda\xa3\"\x13\x46\x41ILED_PRECONDITION\x12\x31\n\x1a\x45RROR_REASON_NOT_SUPPORTED\x10\"\x1a\x11\xda\xa3\"\rUNIMPLEMENTED\x12:\n ERROR_REASON_API_VERSION_UNKNOWN\x10#\x1a\x14\xda\xa3\"\x10INVALID_ARGUMENT\x12\x37\n\x1d\x45RROR_REASON_INVALID_ARGUMENT\x10(\x1a\x14\xda\xa3\"\x10INVALID_ARGUMENT\x12\x36\n\x1c\x45RROR_REASON_VALUE_TOO_LARGE\x10)\x1a\x14\xda\xa3\"\x10INVALID_ARGUMENT\x12:\n\x1e\x45RROR_REASON_MESSAGE_TOO_LARGE\x10*\x1a\x16\xda\xa3\"\x12RESOURCE_EXHAUSTED\x12\x39\n\x1f\x45RROR_REASON_PAGE_TOKEN_INVALID\x10+\x1a\x14\xda\xa3\"\x10INVALID_ARGUMENT\x12\x36\n\x1e\x45RROR_REASON_REQUEST_ID_REUSED\x10,\x1a\x12\xda\xa3\"\x0e\x41LREADY_EXISTS\x12-\n\x1a\x45RROR_REASON_DAG_NOT_FOUND\x10\x32\x1a\r\xda\xa3\"\tNOT_FOUND\x12\x32\n\x18\x45RROR_REASON_DAG_INVALID\x10\x33\x1a\x14\xda\xa3\"\x10INVALID_ARGUMENT\x12\x34\n\x17\x45RROR_REASON_DAG_PAUSED\x10\x34\x1a\x17\xda\xa3\"\x13\x46\x41ILED_PRECONDITION\x12>\n&ERROR_REASON_DAG_OWNED_BY_OTHER_BUNDLE\x10\x35\x1a\x12\xda\xa3\"\x0e\x41LREADY_EXISTS\x12-\n\x1a\x45RROR_REASON_RUN_NOT_FOUND\x10\x36\x1a\r\xda\xa3\"\tNOT_FOUND\x12/\n\x17\x45RROR_REASON_RUN_EXISTS\x10\x37\x1a\x12\xda\xa3\"\x0e\x41LREADY_EXISTS\x12\x36\n\x19\x45RROR_REASON_RUN_FINISHED\x10\x38\x1a\x17\xda\xa3\"\x13\x46\x41ILED_PRECONDITION\x12.\n\x1b\x45RROR_REASON_TASK_NOT_FOUND\x10\x39\x1a\r\xda\xa3\"\tNOT_FOUND\x12\x32\n\x1f\x45RROR_REASON_VARIABLE_NOT_FOUND\x10:\x1a\r\xda\xa3\"\tNOT_FOUND\x12\x34\n!ERROR_REASON_CONNECTION_NOT_FOUND\x10;\x1a\r\xda\xa3\"\tNOT_FOUND\x12.\n\x1b\x45RROR_REASON_XCOM_NOT_FOUND\x10<\x1a\r\xda\xa3\"\tNOT_FOUND\x12-\n\x1a\x45RROR_REASON_LOG_NOT_FOUND\x10=\x1a\r\xda\xa3\"\tNOT_FOUND\x12\x35\n\"ERROR_REASON_DAG_VERSION_NOT_FOUND\x10>\x1a\r\xda\xa3\"\tNOT_FOUND\x12\x30\n\x1d\x45RROR_REASON_BUNDLE_NOT_FOUND\x10?\x1a\r\xda\xa3\"\tNOT_FOUND\x12\x38\n%ERROR_REASON_BUNDLE_VERSION_NOT_FOUND\x10@\x1a\r\xda\xa3\"\tNOT_FOUND\x12.\n\x1b\x45RROR_REASON_POOL_NOT_FOUND\x10\x41\x1a\r\xda\xa3\"\tNOT_FOUND\x12/\n\x1c\x45RROR_REASON_ASSET_NOT_FOUND\x10\x42\x1a\r\xda\xa3\"\tNOT_FOUND\x12\x32\n\x1f\x45RROR_REASON_BACKFILL_NOT_FOUND\x10\x43\x1a\r\xda\xa3\"\tNOT_FOUND\x12\x37\n$ERROR_REASON_INPUT_REQUEST_NOT_FOUND\x10\x44\x1a\r\xda\xa3\"\tNOT_FOUND\x12/\n\x1c\x45RROR_REASON_TOKEN_NOT_FOUND\x10\x45\x1a\r\xda\xa3\"\tNOT_FOUND\x12\x31\n\x1c\x45RROR_REASON_SERVER_STOPPING\x10\x46\x1a\x0f\xda\xa3\"\x0bUNAVAILABLE\x12\x36\n!ERROR_REASON_DATABASE_UNAVAILABLE\x10G\x1a\x0f\xda\xa3\"\x0bUNAVAILABLE\x12\'\n\x15\x45RROR_REASON_INTERNAL\x10H\x1a\x0c\xda\xa3\"\x08INTERNAL\x12\x38\n\x1b\x45RROR_REASON_RUN_CANCELLING\x10P\x1a\x17\xda\xa3\"\x13\x46\x41ILED_PRECONDITION\x12\x36\n\x19\x45RROR_REASON_TASK_RUNNING\x10Q\x1a\x17\xda\xa3\"\x13\x46\x41ILED_PRECONDITION\x12\x37\n\x1a\x45RROR_REASON_TASK_FINISHED\x10R\x1a\x17\xda\xa3\"\x13\x46\x41ILED_PRECONDITION\x12>\n!ERROR_REASON_INPUT_REQUEST_CLOSED\x10S\x1a\x17\xda\xa3\"\x13\x46\x41ILED_PRECONDITION\x12;\n\x1e\x45RROR_REASON_DAG_NOT_SCHEDULED\x10T\x1a\x17\xda\xa3\"\x13\x46\x41ILED_PRECONDITIONb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'crosswind.execution.v1.errors_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ERRORREASON']._serialized_start=64
-  _globals['_ERRORREASON']._serialized_end=2017
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_STALE_LEASE"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_STALE_LEASE"]._serialized_options = b'\332\243\"\023FAILED_PRECONDITION'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_OUTCOME_CONFLICT"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_OUTCOME_CONFLICT"]._serialized_options = b'\332\243\"\007ABORTED'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_ATTEMPT_NOT_STARTED"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_ATTEMPT_NOT_STARTED"]._serialized_options = b'\332\243\"\023FAILED_PRECONDITION'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_ATTEMPT_CANCELLING"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_ATTEMPT_CANCELLING"]._serialized_options = b'\332\243\"\023FAILED_PRECONDITION'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_UNKNOWN_ATTEMPT"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_UNKNOWN_ATTEMPT"]._serialized_options = b'\332\243\"\tNOT_FOUND'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_WORKER_NAME_IN_USE"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_WORKER_NAME_IN_USE"]._serialized_options = b'\332\243\"\016ALREADY_EXISTS'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_WORKER_SUPERSEDED"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_WORKER_SUPERSEDED"]._serialized_options = b'\332\243\"\023FAILED_PRECONDITION'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_WORKER_UNKNOWN"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_WORKER_UNKNOWN"]._serialized_options = b'\332\243\"\tNOT_FOUND'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_BUNDLE_NOT_OWNED"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_BUNDLE_NOT_OWNED"]._serialized_options = b'\332\243\"\021PERMISSION_DENIED'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_POLL_SUPERSEDED"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_POLL_SUPERSEDED"]._serialized_options = b'\332\243\"\007ABORTED'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_WORKER_NOT_FOUND"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_WORKER_NOT_FOUND"]._serialized_options = b'\332\243\"\tNOT_FOUND'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_TOKEN_MISSING"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_TOKEN_MISSING"]._serialized_options = b'\332\243\"\017UNAUTHENTICATED'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_TOKEN_INVALID"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_TOKEN_INVALID"]._serialized_options = b'\332\243\"\017UNAUTHENTICATED'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_TOKEN_EXPIRED"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_TOKEN_EXPIRED"]._serialized_options = b'\332\243\"\017UNAUTHENTICATED'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_TOKEN_REVOKED"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_TOKEN_REVOKED"]._serialized_options = b'\332\243\"\017UNAUTHENTICATED'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_PERMISSION_DENIED"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_PERMISSION_DENIED"]._serialized_options = b'\332\243\"\021PERMISSION_DENIED'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_API_VERSION_MISSING"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_API_VERSION_MISSING"]._serialized_options = b'\332\243\"\020INVALID_ARGUMENT'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_API_VERSION_MALFORMED"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_API_VERSION_MALFORMED"]._serialized_options = b'\332\243\"\020INVALID_ARGUMENT'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_CLIENT_TOO_OLD"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_CLIENT_TOO_OLD"]._serialized_options = b'\332\243\"\023FAILED_PRECONDITION'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_CLIENT_TOO_NEW"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_CLIENT_TOO_NEW"]._serialized_options = b'\332\243\"\023FAILED_PRECONDITION'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_NOT_SUPPORTED"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_NOT_SUPPORTED"]._serialized_options = b'\332\243\"\rUNIMPLEMENTED'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_API_VERSION_UNKNOWN"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_API_VERSION_UNKNOWN"]._serialized_options = b'\332\243\"\020INVALID_ARGUMENT'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_INVALID_ARGUMENT"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_INVALID_ARGUMENT"]._serialized_options = b'\332\243\"\020INVALID_ARGUMENT'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_VALUE_TOO_LARGE"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_VALUE_TOO_LARGE"]._serialized_options = b'\332\243\"\020INVALID_ARGUMENT'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_MESSAGE_TOO_LARGE"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_MESSAGE_TOO_LARGE"]._serialized_options = b'\332\243\"\022RESOURCE_EXHAUSTED'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_PAGE_TOKEN_INVALID"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_PAGE_TOKEN_INVALID"]._serialized_options = b'\332\243\"\020INVALID_ARGUMENT'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_REQUEST_ID_REUSED"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_REQUEST_ID_REUSED"]._serialized_options = b'\332\243\"\016ALREADY_EXISTS'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_DAG_NOT_FOUND"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_DAG_NOT_FOUND"]._serialized_options = b'\332\243\"\tNOT_FOUND'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_DAG_INVALID"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_DAG_INVALID"]._serialized_options = b'\332\243\"\020INVALID_ARGUMENT'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_DAG_PAUSED"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_DAG_PAUSED"]._serialized_options = b'\332\243\"\023FAILED_PRECONDITION'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_DAG_OWNED_BY_OTHER_BUNDLE"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_DAG_OWNED_BY_OTHER_BUNDLE"]._serialized_options = b'\332\243\"\016ALREADY_EXISTS'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_RUN_NOT_FOUND"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_RUN_NOT_FOUND"]._serialized_options = b'\332\243\"\tNOT_FOUND'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_RUN_EXISTS"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_RUN_EXISTS"]._serialized_options = b'\332\243\"\016ALREADY_EXISTS'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_RUN_FINISHED"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_RUN_FINISHED"]._serialized_options = b'\332\243\"\023FAILED_PRECONDITION'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_TASK_NOT_FOUND"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_TASK_NOT_FOUND"]._serialized_options = b'\332\243\"\tNOT_FOUND'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_VARIABLE_NOT_FOUND"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_VARIABLE_NOT_FOUND"]._serialized_options = b'\332\243\"\tNOT_FOUND'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_CONNECTION_NOT_FOUND"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_CONNECTION_NOT_FOUND"]._serialized_options = b'\332\243\"\tNOT_FOUND'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_XCOM_NOT_FOUND"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_XCOM_NOT_FOUND"]._serialized_options = b'\332\243\"\tNOT_FOUND'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_LOG_NOT_FOUND"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_LOG_NOT_FOUND"]._serialized_options = b'\332\243\"\tNOT_FOUND'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_DAG_VERSION_NOT_FOUND"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_DAG_VERSION_NOT_FOUND"]._serialized_options = b'\332\243\"\tNOT_FOUND'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_BUNDLE_NOT_FOUND"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_BUNDLE_NOT_FOUND"]._serialized_options = b'\332\243\"\tNOT_FOUND'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_BUNDLE_VERSION_NOT_FOUND"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_BUNDLE_VERSION_NOT_FOUND"]._serialized_options = b'\332\243\"\tNOT_FOUND'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_POOL_NOT_FOUND"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_POOL_NOT_FOUND"]._serialized_options = b'\332\243\"\tNOT_FOUND'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_ASSET_NOT_FOUND"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_ASSET_NOT_FOUND"]._serialized_options = b'\332\243\"\tNOT_FOUND'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_BACKFILL_NOT_FOUND"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_BACKFILL_NOT_FOUND"]._serialized_options = b'\332\243\"\tNOT_FOUND'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_INPUT_REQUEST_NOT_FOUND"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_INPUT_REQUEST_NOT_FOUND"]._serialized_options = b'\332\243\"\tNOT_FOUND'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_TOKEN_NOT_FOUND"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_TOKEN_NOT_FOUND"]._serialized_options = b'\332\243\"\tNOT_FOUND'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_SERVER_STOPPING"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_SERVER_STOPPING"]._serialized_options = b'\332\243\"\013UNAVAILABLE'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_DATABASE_UNAVAILABLE"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_DATABASE_UNAVAILABLE"]._serialized_options = b'\332\243\"\013UNAVAILABLE'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_INTERNAL"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_INTERNAL"]._serialized_options = b'\332\243\"\010INTERNAL'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_RUN_CANCELLING"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_RUN_CANCELLING"]._serialized_options = b'\332\243\"\023FAILED_PRECONDITION'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_TASK_RUNNING"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_TASK_RUNNING"]._serialized_options = b'\332\243\"\023FAILED_PRECONDITION'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_TASK_FINISHED"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_TASK_FINISHED"]._serialized_options = b'\332\243\"\023FAILED_PRECONDITION'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_INPUT_REQUEST_CLOSED"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_INPUT_REQUEST_CLOSED"]._serialized_options = b'\332\243\"\023FAILED_PRECONDITION'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_DAG_NOT_SCHEDULED"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_DAG_NOT_SCHEDULED"]._serialized_options = b'\332\243\"\023FAILED_PRECONDITION'
+  _globals['_ERRORREASON']._serialized_start=100
+  _globals['_ERRORREASON']._serialized_end=3129
 # @@protoc_insertion_point(module_scope)

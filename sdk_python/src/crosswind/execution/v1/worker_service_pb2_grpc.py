@@ -116,6 +116,7 @@ class WorkerServiceServicer(object):
 
         Errors:
         * ALREADY_EXISTS / WORKER_NAME_IN_USE: another live instance has the name. Choose another, or wait and repeat.
+        * FAILED_PRECONDITION / WORKER_SUPERSEDED: a newer instance has taken this one's place. Stop.
         * PERMISSION_DENIED / BUNDLE_NOT_OWNED, PERMISSION_DENIED: the token does not allow a bundle, queue or role. Stop.
         * INVALID_ARGUMENT / INVALID_ARGUMENT: a field is missing or out of range. Stop.
         """
@@ -133,6 +134,7 @@ class WorkerServiceServicer(object):
         Errors:
         * PERMISSION_DENIED / BUNDLE_NOT_OWNED: another owner publishes the bundle, or the token does not name it. Show it.
         * NOT_FOUND / WORKER_UNKNOWN: register again.
+        * FAILED_PRECONDITION / WORKER_SUPERSEDED: a newer instance took the name. End all tasks and stop.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -161,7 +163,9 @@ class WorkerServiceServicer(object):
         Extends the lease of each listed attempt that is still valid. To be sent every `Timing.heartbeat_interval`, also
         without attempts.
 
-        Errors: as PollWork.
+        Errors:
+        * NOT_FOUND / WORKER_UNKNOWN: register again.
+        * FAILED_PRECONDITION / WORKER_SUPERSEDED: a newer instance took the name. End all tasks and stop.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -216,7 +220,8 @@ class WorkerServiceServicer(object):
     def DeregisterWorker(self, request, context):
         """Says that a worker leaves for good. Attempts that it still holds are lost, unstarted ones return to the queue.
 
-        Errors: as PollWork.
+        Errors:
+        * NOT_FOUND / WORKER_UNKNOWN: there is nothing to leave. Stop.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

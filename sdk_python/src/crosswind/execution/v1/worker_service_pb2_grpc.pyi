@@ -52,6 +52,7 @@ class WorkerServiceStub:
 
     Errors:
     * ALREADY_EXISTS / WORKER_NAME_IN_USE: another live instance has the name. Choose another, or wait and repeat.
+    * FAILED_PRECONDITION / WORKER_SUPERSEDED: a newer instance has taken this one's place. Stop.
     * PERMISSION_DENIED / BUNDLE_NOT_OWNED, PERMISSION_DENIED: the token does not allow a bundle, queue or role. Stop.
     * INVALID_ARGUMENT / INVALID_ARGUMENT: a field is missing or out of range. Stop.
     """
@@ -65,6 +66,7 @@ class WorkerServiceStub:
     Errors:
     * PERMISSION_DENIED / BUNDLE_NOT_OWNED: another owner publishes the bundle, or the token does not name it. Show it.
     * NOT_FOUND / WORKER_UNKNOWN: register again.
+    * FAILED_PRECONDITION / WORKER_SUPERSEDED: a newer instance took the name. End all tasks and stop.
     """
     PollWork: _grpc.UnaryUnaryMultiCallable[_worker_service_pb2.PollWorkRequest, _worker_service_pb2.PollWorkResponse]
     """Waits for work. Returns as soon as there is a lease or a directive, or after `poll_wait`. [LEASE-2] [LEASE-4]
@@ -85,7 +87,9 @@ class WorkerServiceStub:
     Extends the lease of each listed attempt that is still valid. To be sent every `Timing.heartbeat_interval`, also
     without attempts.
 
-    Errors: as PollWork.
+    Errors:
+    * NOT_FOUND / WORKER_UNKNOWN: register again.
+    * FAILED_PRECONDITION / WORKER_SUPERSEDED: a newer instance took the name. End all tasks and stop.
     """
     StartAttempt: _grpc.UnaryUnaryMultiCallable[_worker_service_pb2.StartAttemptRequest, _worker_service_pb2.StartAttemptResponse]
     """Turns an assigned attempt into a running one and answers with all that the task needs.
@@ -124,7 +128,8 @@ class WorkerServiceStub:
     DeregisterWorker: _grpc.UnaryUnaryMultiCallable[_worker_service_pb2.DeregisterWorkerRequest, _worker_service_pb2.DeregisterWorkerResponse]
     """Says that a worker leaves for good. Attempts that it still holds are lost, unstarted ones return to the queue.
 
-    Errors: as PollWork.
+    Errors:
+    * NOT_FOUND / WORKER_UNKNOWN: there is nothing to leave. Stop.
     """
 
 @_typing.type_check_only
@@ -151,6 +156,7 @@ class WorkerServiceAsyncStub(WorkerServiceStub):
 
     Errors:
     * ALREADY_EXISTS / WORKER_NAME_IN_USE: another live instance has the name. Choose another, or wait and repeat.
+    * FAILED_PRECONDITION / WORKER_SUPERSEDED: a newer instance has taken this one's place. Stop.
     * PERMISSION_DENIED / BUNDLE_NOT_OWNED, PERMISSION_DENIED: the token does not allow a bundle, queue or role. Stop.
     * INVALID_ARGUMENT / INVALID_ARGUMENT: a field is missing or out of range. Stop.
     """
@@ -164,6 +170,7 @@ class WorkerServiceAsyncStub(WorkerServiceStub):
     Errors:
     * PERMISSION_DENIED / BUNDLE_NOT_OWNED: another owner publishes the bundle, or the token does not name it. Show it.
     * NOT_FOUND / WORKER_UNKNOWN: register again.
+    * FAILED_PRECONDITION / WORKER_SUPERSEDED: a newer instance took the name. End all tasks and stop.
     """
     PollWork: _aio.UnaryUnaryMultiCallable[_worker_service_pb2.PollWorkRequest, _worker_service_pb2.PollWorkResponse]  # type: ignore[assignment]
     """Waits for work. Returns as soon as there is a lease or a directive, or after `poll_wait`. [LEASE-2] [LEASE-4]
@@ -184,7 +191,9 @@ class WorkerServiceAsyncStub(WorkerServiceStub):
     Extends the lease of each listed attempt that is still valid. To be sent every `Timing.heartbeat_interval`, also
     without attempts.
 
-    Errors: as PollWork.
+    Errors:
+    * NOT_FOUND / WORKER_UNKNOWN: register again.
+    * FAILED_PRECONDITION / WORKER_SUPERSEDED: a newer instance took the name. End all tasks and stop.
     """
     StartAttempt: _aio.UnaryUnaryMultiCallable[_worker_service_pb2.StartAttemptRequest, _worker_service_pb2.StartAttemptResponse]  # type: ignore[assignment]
     """Turns an assigned attempt into a running one and answers with all that the task needs.
@@ -223,7 +232,8 @@ class WorkerServiceAsyncStub(WorkerServiceStub):
     DeregisterWorker: _aio.UnaryUnaryMultiCallable[_worker_service_pb2.DeregisterWorkerRequest, _worker_service_pb2.DeregisterWorkerResponse]  # type: ignore[assignment]
     """Says that a worker leaves for good. Attempts that it still holds are lost, unstarted ones return to the queue.
 
-    Errors: as PollWork.
+    Errors:
+    * NOT_FOUND / WORKER_UNKNOWN: there is nothing to leave. Stop.
     """
 
 class WorkerServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -259,6 +269,7 @@ class WorkerServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors:
         * ALREADY_EXISTS / WORKER_NAME_IN_USE: another live instance has the name. Choose another, or wait and repeat.
+        * FAILED_PRECONDITION / WORKER_SUPERSEDED: a newer instance has taken this one's place. Stop.
         * PERMISSION_DENIED / BUNDLE_NOT_OWNED, PERMISSION_DENIED: the token does not allow a bundle, queue or role. Stop.
         * INVALID_ARGUMENT / INVALID_ARGUMENT: a field is missing or out of range. Stop.
         """
@@ -278,6 +289,7 @@ class WorkerServiceServicer(metaclass=_abc_1.ABCMeta):
         Errors:
         * PERMISSION_DENIED / BUNDLE_NOT_OWNED: another owner publishes the bundle, or the token does not name it. Show it.
         * NOT_FOUND / WORKER_UNKNOWN: register again.
+        * FAILED_PRECONDITION / WORKER_SUPERSEDED: a newer instance took the name. End all tasks and stop.
         """
 
     @_abc_1.abstractmethod
@@ -310,7 +322,9 @@ class WorkerServiceServicer(metaclass=_abc_1.ABCMeta):
         Extends the lease of each listed attempt that is still valid. To be sent every `Timing.heartbeat_interval`, also
         without attempts.
 
-        Errors: as PollWork.
+        Errors:
+        * NOT_FOUND / WORKER_UNKNOWN: register again.
+        * FAILED_PRECONDITION / WORKER_SUPERSEDED: a newer instance took the name. End all tasks and stop.
         """
 
     @_abc_1.abstractmethod
@@ -373,7 +387,8 @@ class WorkerServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_worker_service_pb2.DeregisterWorkerResponse, _abc.Awaitable[_worker_service_pb2.DeregisterWorkerResponse]]:
         """Says that a worker leaves for good. Attempts that it still holds are lost, unstarted ones return to the queue.
 
-        Errors: as PollWork.
+        Errors:
+        * NOT_FOUND / WORKER_UNKNOWN: there is nothing to leave. Stop.
         """
 
 def add_WorkerServiceServicer_to_server(servicer: WorkerServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

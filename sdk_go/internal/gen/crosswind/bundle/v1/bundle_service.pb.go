@@ -436,10 +436,10 @@ const file_crosswind_bundle_v1_bundle_service_proto_rawDesc = "" +
 	"\arunning\x18\x01 \x01(\bR\arunning\"O\n" +
 	"\x10WriteLogsRequest\x12;\n" +
 	"\arecords\x18\x01 \x03(\v2!.crosswind.execution.v1.LogRecordR\arecords\"\x13\n" +
-	"\x11WriteLogsResponse2\xb2\x02\n" +
+	"\x11WriteLogsResponse2\xd9\x02\n" +
 	"\rBundleService\x12f\n" +
-	"\vGetManifest\x12'.crosswind.bundle.v1.GetManifestRequest\x1a(.crosswind.bundle.v1.GetManifestResponse\"\x04\xf0\xa9\"\x01\x12T\n" +
-	"\aRunTask\x12#.crosswind.bundle.v1.RunTaskRequest\x1a$.crosswind.bundle.v1.RunTaskResponse\x12c\n" +
+	"\vGetManifest\x12'.crosswind.bundle.v1.GetManifestRequest\x1a(.crosswind.bundle.v1.GetManifestResponse\"\x04\xf0\xa9\"\x01\x12{\n" +
+	"\aRunTask\x12#.crosswind.bundle.v1.RunTaskRequest\x1a$.crosswind.bundle.v1.RunTaskResponse\"%\xfa\xa9\"\x0eTASK_NOT_FOUND\xfa\xa9\"\x0fSERVER_STOPPING\x12c\n" +
 	"\n" +
 	"CancelTask\x12&.crosswind.bundle.v1.CancelTaskRequest\x1a'.crosswind.bundle.v1.CancelTaskResponse\"\x04\xf0\xa9\"\x012i\n" +
 	"\vHostService\x12Z\n" +

@@ -903,12 +903,12 @@ const file_crosswind_control_v1_assets_proto_rawDesc = "" +
 	"request_id\x18\x04 \x01(\tR\trequestId\"]\n" +
 	"\x18CreateAssetEventResponse\x12A\n" +
 	"\vasset_event\x18\x01 \x01(\v2 .crosswind.control.v1.AssetEventR\n" +
-	"assetEvent2\xe4\x02\n" +
+	"assetEvent2\x9f\x03\n" +
 	"\fAssetService\x12e\n" +
 	"\n" +
-	"ListAssets\x12'.crosswind.control.v1.ListAssetsRequest\x1a(.crosswind.control.v1.ListAssetsResponse\"\x04\xf0\xa9\"\x01\x12t\n" +
-	"\x0fListAssetEvents\x12,.crosswind.control.v1.ListAssetEventsRequest\x1a-.crosswind.control.v1.ListAssetEventsResponse\"\x04\xf0\xa9\"\x01\x12w\n" +
-	"\x10CreateAssetEvent\x12-.crosswind.control.v1.CreateAssetEventRequest\x1a..crosswind.control.v1.CreateAssetEventResponse\"\x04\xf0\xa9\"\x01B\xd7\x01\n" +
+	"ListAssets\x12'.crosswind.control.v1.ListAssetsRequest\x1a(.crosswind.control.v1.ListAssetsResponse\"\x04\xf0\xa9\"\x01\x12\x87\x01\n" +
+	"\x0fListAssetEvents\x12,.crosswind.control.v1.ListAssetEventsRequest\x1a-.crosswind.control.v1.ListAssetEventsResponse\"\x17\xf0\xa9\"\x01\xfa\xa9\"\x0fASSET_NOT_FOUND\x12\x9d\x01\n" +
+	"\x10CreateAssetEvent\x12-.crosswind.control.v1.CreateAssetEventRequest\x1a..crosswind.control.v1.CreateAssetEventResponse\"*\xf0\xa9\"\x01\xfa\xa9\"\x0fASSET_NOT_FOUND\xfa\xa9\"\x0fVALUE_TOO_LARGEB\xd7\x01\n" +
 	"\x18com.crosswind.control.v1B\vAssetsProtoP\x01Z<crosswind.dev/go/internal/gen/crosswind/control/v1;controlv1\xa2\x02\x03CCX\xaa\x02\x14Crosswind.Control.V1\xca\x02\x14Crosswind\\Control\\V1\xe2\x02 Crosswind\\Control\\V1\\GPBMetadata\xea\x02\x16Crosswind::Control::V1b\x06proto3"
 
 var (

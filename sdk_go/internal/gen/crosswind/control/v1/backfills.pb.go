@@ -978,12 +978,12 @@ const file_crosswind_control_v1_backfills_proto_rawDesc = "" +
 	"\x1cREPROCESS_POLICY_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15REPROCESS_POLICY_NONE\x10\x01\x12\x1b\n" +
 	"\x17REPROCESS_POLICY_FAILED\x10\x02\x12\x1a\n" +
-	"\x16REPROCESS_POLICY_ENDED\x10\x032\xd1\x03\n" +
-	"\x0fBackfillService\x12q\n" +
-	"\x0eCreateBackfill\x12+.crosswind.control.v1.CreateBackfillRequest\x1a,.crosswind.control.v1.CreateBackfillResponse\"\x04\xf0\xa9\"\x01\x12n\n" +
-	"\rListBackfills\x12*.crosswind.control.v1.ListBackfillsRequest\x1a+.crosswind.control.v1.ListBackfillsResponse\"\x04\xf0\xa9\"\x01\x12h\n" +
-	"\vGetBackfill\x12(.crosswind.control.v1.GetBackfillRequest\x1a).crosswind.control.v1.GetBackfillResponse\"\x04\xf0\xa9\"\x01\x12q\n" +
-	"\x0eCancelBackfill\x12+.crosswind.control.v1.CancelBackfillRequest\x1a,.crosswind.control.v1.CancelBackfillResponse\"\x04\xf0\xa9\"\x01B\xda\x01\n" +
+	"\x16REPROCESS_POLICY_ENDED\x10\x032\xb8\x04\n" +
+	"\x0fBackfillService\x12\xaa\x01\n" +
+	"\x0eCreateBackfill\x12+.crosswind.control.v1.CreateBackfillRequest\x1a,.crosswind.control.v1.CreateBackfillResponse\"=\xf0\xa9\"\x01\xfa\xa9\"\rDAG_NOT_FOUND\xfa\xa9\"\x11DAG_NOT_SCHEDULED\xfa\xa9\"\x0fVALUE_TOO_LARGE\x12n\n" +
+	"\rListBackfills\x12*.crosswind.control.v1.ListBackfillsRequest\x1a+.crosswind.control.v1.ListBackfillsResponse\"\x04\xf0\xa9\"\x01\x12~\n" +
+	"\vGetBackfill\x12(.crosswind.control.v1.GetBackfillRequest\x1a).crosswind.control.v1.GetBackfillResponse\"\x1a\xf0\xa9\"\x01\xfa\xa9\"\x12BACKFILL_NOT_FOUND\x12\x87\x01\n" +
+	"\x0eCancelBackfill\x12+.crosswind.control.v1.CancelBackfillRequest\x1a,.crosswind.control.v1.CancelBackfillResponse\"\x1a\xf0\xa9\"\x01\xfa\xa9\"\x12BACKFILL_NOT_FOUNDB\xda\x01\n" +
 	"\x18com.crosswind.control.v1B\x0eBackfillsProtoP\x01Z<crosswind.dev/go/internal/gen/crosswind/control/v1;controlv1\xa2\x02\x03CCX\xaa\x02\x14Crosswind.Control.V1\xca\x02\x14Crosswind\\Control\\V1\xe2\x02 Crosswind\\Control\\V1\\GPBMetadata\xea\x02\x16Crosswind::Control::V1b\x06proto3"
 
 var (

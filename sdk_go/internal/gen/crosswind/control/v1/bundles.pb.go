@@ -788,11 +788,11 @@ const file_crosswind_control_v1_bundles_proto_rawDesc = "" +
 	"\n" +
 	"request_id\x18\x03 \x01(\tR\trequestId\"W\n" +
 	"\x1fSetCurrentBundleVersionResponse\x124\n" +
-	"\x06bundle\x18\x01 \x01(\v2\x1c.crosswind.control.v1.BundleR\x06bundle2\x8e\x03\n" +
+	"\x06bundle\x18\x01 \x01(\v2\x1c.crosswind.control.v1.BundleR\x06bundle2\xf0\x03\n" +
 	"\x14BundleCatalogService\x12h\n" +
-	"\vListBundles\x12(.crosswind.control.v1.ListBundlesRequest\x1a).crosswind.control.v1.ListBundlesResponse\"\x04\xf0\xa9\"\x01\x12}\n" +
-	"\x12ListBundleVersions\x12/.crosswind.control.v1.ListBundleVersionsRequest\x1a0.crosswind.control.v1.ListBundleVersionsResponse\"\x04\xf0\xa9\"\x01\x12\x8c\x01\n" +
-	"\x17SetCurrentBundleVersion\x124.crosswind.control.v1.SetCurrentBundleVersionRequest\x1a5.crosswind.control.v1.SetCurrentBundleVersionResponse\"\x04\xf0\xa9\"\x01B\xd8\x01\n" +
+	"\vListBundles\x12(.crosswind.control.v1.ListBundlesRequest\x1a).crosswind.control.v1.ListBundlesResponse\"\x04\xf0\xa9\"\x01\x12\x91\x01\n" +
+	"\x12ListBundleVersions\x12/.crosswind.control.v1.ListBundleVersionsRequest\x1a0.crosswind.control.v1.ListBundleVersionsResponse\"\x18\xf0\xa9\"\x01\xfa\xa9\"\x10BUNDLE_NOT_FOUND\x12\xd9\x01\n" +
+	"\x17SetCurrentBundleVersion\x124.crosswind.control.v1.SetCurrentBundleVersionRequest\x1a5.crosswind.control.v1.SetCurrentBundleVersionResponse\"Q\xf0\xa9\"\x01\xfa\xa9\"\x10BUNDLE_NOT_FOUND\xfa\xa9\"\x18BUNDLE_VERSION_NOT_FOUND\xfa\xa9\"\x19DAG_OWNED_BY_OTHER_BUNDLEB\xd8\x01\n" +
 	"\x18com.crosswind.control.v1B\fBundlesProtoP\x01Z<crosswind.dev/go/internal/gen/crosswind/control/v1;controlv1\xa2\x02\x03CCX\xaa\x02\x14Crosswind.Control.V1\xca\x02\x14Crosswind\\Control\\V1\xe2\x02 Crosswind\\Control\\V1\\GPBMetadata\xea\x02\x16Crosswind::Control::V1b\x06proto3"
 
 var (

@@ -647,12 +647,12 @@ const file_crosswind_control_v1_connections_proto_rawDesc = "" +
 	"\rconnection_id\x18\x01 \x01(\tR\fconnectionId\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x02 \x01(\tR\trequestId\"\x1a\n" +
-	"\x18DeleteConnectionResponse2\xe2\x03\n" +
+	"\x18DeleteConnectionResponse2\xa8\x04\n" +
 	"\x11ConnectionService\x12t\n" +
-	"\x0fListConnections\x12,.crosswind.control.v1.ListConnectionsRequest\x1a-.crosswind.control.v1.ListConnectionsResponse\"\x04\xf0\xa9\"\x01\x12n\n" +
-	"\rGetConnection\x12*.crosswind.control.v1.GetConnectionRequest\x1a+.crosswind.control.v1.GetConnectionResponse\"\x04\xf0\xa9\"\x01\x12n\n" +
-	"\rSetConnection\x12*.crosswind.control.v1.SetConnectionRequest\x1a+.crosswind.control.v1.SetConnectionResponse\"\x04\xf0\xa9\"\x01\x12w\n" +
-	"\x10DeleteConnection\x12-.crosswind.control.v1.DeleteConnectionRequest\x1a..crosswind.control.v1.DeleteConnectionResponse\"\x04\xf0\xa9\"\x01B\xdc\x01\n" +
+	"\x0fListConnections\x12,.crosswind.control.v1.ListConnectionsRequest\x1a-.crosswind.control.v1.ListConnectionsResponse\"\x04\xf0\xa9\"\x01\x12\x86\x01\n" +
+	"\rGetConnection\x12*.crosswind.control.v1.GetConnectionRequest\x1a+.crosswind.control.v1.GetConnectionResponse\"\x1c\xf0\xa9\"\x01\xfa\xa9\"\x14CONNECTION_NOT_FOUND\x12\x81\x01\n" +
+	"\rSetConnection\x12*.crosswind.control.v1.SetConnectionRequest\x1a+.crosswind.control.v1.SetConnectionResponse\"\x17\xf0\xa9\"\x01\xfa\xa9\"\x0fVALUE_TOO_LARGE\x12\x8f\x01\n" +
+	"\x10DeleteConnection\x12-.crosswind.control.v1.DeleteConnectionRequest\x1a..crosswind.control.v1.DeleteConnectionResponse\"\x1c\xf0\xa9\"\x01\xfa\xa9\"\x14CONNECTION_NOT_FOUNDB\xdc\x01\n" +
 	"\x18com.crosswind.control.v1B\x10ConnectionsProtoP\x01Z<crosswind.dev/go/internal/gen/crosswind/control/v1;controlv1\xa2\x02\x03CCX\xaa\x02\x14Crosswind.Control.V1\xca\x02\x14Crosswind\\Control\\V1\xe2\x02 Crosswind\\Control\\V1\\GPBMetadata\xea\x02\x16Crosswind::Control::V1b\x06proto3"
 
 var (

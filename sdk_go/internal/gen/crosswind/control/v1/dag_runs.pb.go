@@ -1131,14 +1131,16 @@ const file_crosswind_control_v1_dag_runs_proto_rawDesc = "" +
 	"request_id\x18\x04 \x01(\tR\trequestIdB\a\n" +
 	"\x05_note\"M\n" +
 	"\x14UpdateDagRunResponse\x125\n" +
-	"\adag_run\x18\x01 \x01(\v2\x1c.crosswind.control.v1.DagRunR\x06dagRun2\x91\x05\n" +
-	"\rDagRunService\x12n\n" +
-	"\rTriggerDagRun\x12*.crosswind.control.v1.TriggerDagRunRequest\x1a+.crosswind.control.v1.TriggerDagRunResponse\"\x04\xf0\xa9\"\x01\x12h\n" +
-	"\vListDagRuns\x12(.crosswind.control.v1.ListDagRunsRequest\x1a).crosswind.control.v1.ListDagRunsResponse\"\x04\xf0\xa9\"\x01\x12b\n" +
-	"\tGetDagRun\x12&.crosswind.control.v1.GetDagRunRequest\x1a'.crosswind.control.v1.GetDagRunResponse\"\x04\xf0\xa9\"\x01\x12k\n" +
-	"\fCancelDagRun\x12).crosswind.control.v1.CancelDagRunRequest\x1a*.crosswind.control.v1.CancelDagRunResponse\"\x04\xf0\xa9\"\x01\x12h\n" +
-	"\vClearDagRun\x12(.crosswind.control.v1.ClearDagRunRequest\x1a).crosswind.control.v1.ClearDagRunResponse\"\x04\xf0\xa9\"\x01\x12k\n" +
-	"\fUpdateDagRun\x12).crosswind.control.v1.UpdateDagRunRequest\x1a*.crosswind.control.v1.UpdateDagRunResponse\"\x04\xf0\xa9\"\x01B\xd8\x01\n" +
+	"\adag_run\x18\x01 \x01(\v2\x1c.crosswind.control.v1.DagRunR\x06dagRun2\xba\x06\n" +
+	"\rDagRunService\x12\xae\x01\n" +
+	"\rTriggerDagRun\x12*.crosswind.control.v1.TriggerDagRunRequest\x1a+.crosswind.control.v1.TriggerDagRunResponse\"D\xf0\xa9\"\x01\xfa\xa9\"\rDAG_NOT_FOUND\xfa\xa9\"\n" +
+	"DAG_PAUSED\xfa\xa9\"\n" +
+	"RUN_EXISTS\xfa\xa9\"\x0fVALUE_TOO_LARGE\x12h\n" +
+	"\vListDagRuns\x12(.crosswind.control.v1.ListDagRunsRequest\x1a).crosswind.control.v1.ListDagRunsResponse\"\x04\xf0\xa9\"\x01\x12s\n" +
+	"\tGetDagRun\x12&.crosswind.control.v1.GetDagRunRequest\x1a'.crosswind.control.v1.GetDagRunResponse\"\x15\xf0\xa9\"\x01\xfa\xa9\"\rRUN_NOT_FOUND\x12\x8c\x01\n" +
+	"\fCancelDagRun\x12).crosswind.control.v1.CancelDagRunRequest\x1a*.crosswind.control.v1.CancelDagRunResponse\"%\xf0\xa9\"\x01\xfa\xa9\"\rRUN_NOT_FOUND\xfa\xa9\"\fRUN_FINISHED\x12\x8b\x01\n" +
+	"\vClearDagRun\x12(.crosswind.control.v1.ClearDagRunRequest\x1a).crosswind.control.v1.ClearDagRunResponse\"'\xf0\xa9\"\x01\xfa\xa9\"\rRUN_NOT_FOUND\xfa\xa9\"\x0eRUN_CANCELLING\x12|\n" +
+	"\fUpdateDagRun\x12).crosswind.control.v1.UpdateDagRunRequest\x1a*.crosswind.control.v1.UpdateDagRunResponse\"\x15\xf0\xa9\"\x01\xfa\xa9\"\rRUN_NOT_FOUNDB\xd8\x01\n" +
 	"\x18com.crosswind.control.v1B\fDagRunsProtoP\x01Z<crosswind.dev/go/internal/gen/crosswind/control/v1;controlv1\xa2\x02\x03CCX\xaa\x02\x14Crosswind.Control.V1\xca\x02\x14Crosswind\\Control\\V1\xe2\x02 Crosswind\\Control\\V1\\GPBMetadata\xea\x02\x16Crosswind::Control::V1b\x06proto3"
 
 var (

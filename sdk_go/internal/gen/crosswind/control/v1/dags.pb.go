@@ -1060,14 +1060,14 @@ const file_crosswind_control_v1_dags_proto_rawDesc = "" +
 	"\x15GetDagVersionResponse\x12A\n" +
 	"\vdag_version\x18\x01 \x01(\v2 .crosswind.control.v1.DagVersionR\n" +
 	"dagVersion\x126\n" +
-	"\bmanifest\x18\x02 \x01(\v2\x1a.crosswind.manifest.v1.DagR\bmanifest2\x92\x04\n" +
+	"\bmanifest\x18\x02 \x01(\v2\x1a.crosswind.manifest.v1.DagR\bmanifest2\x8b\x05\n" +
 	"\n" +
 	"DagService\x12_\n" +
-	"\bListDags\x12%.crosswind.control.v1.ListDagsRequest\x1a&.crosswind.control.v1.ListDagsResponse\"\x04\xf0\xa9\"\x01\x12Y\n" +
-	"\x06GetDag\x12#.crosswind.control.v1.GetDagRequest\x1a$.crosswind.control.v1.GetDagResponse\"\x04\xf0\xa9\"\x01\x12b\n" +
-	"\tUpdateDag\x12&.crosswind.control.v1.UpdateDagRequest\x1a'.crosswind.control.v1.UpdateDagResponse\"\x04\xf0\xa9\"\x01\x12t\n" +
-	"\x0fListDagVersions\x12,.crosswind.control.v1.ListDagVersionsRequest\x1a-.crosswind.control.v1.ListDagVersionsResponse\"\x04\xf0\xa9\"\x01\x12n\n" +
-	"\rGetDagVersion\x12*.crosswind.control.v1.GetDagVersionRequest\x1a+.crosswind.control.v1.GetDagVersionResponse\"\x04\xf0\xa9\"\x01B\xd5\x01\n" +
+	"\bListDags\x12%.crosswind.control.v1.ListDagsRequest\x1a&.crosswind.control.v1.ListDagsResponse\"\x04\xf0\xa9\"\x01\x12\x83\x01\n" +
+	"\x06GetDag\x12#.crosswind.control.v1.GetDagRequest\x1a$.crosswind.control.v1.GetDagResponse\".\xf0\xa9\"\x01\xfa\xa9\"\rDAG_NOT_FOUND\xfa\xa9\"\x15DAG_VERSION_NOT_FOUND\x12s\n" +
+	"\tUpdateDag\x12&.crosswind.control.v1.UpdateDagRequest\x1a'.crosswind.control.v1.UpdateDagResponse\"\x15\xf0\xa9\"\x01\xfa\xa9\"\rDAG_NOT_FOUND\x12\x85\x01\n" +
+	"\x0fListDagVersions\x12,.crosswind.control.v1.ListDagVersionsRequest\x1a-.crosswind.control.v1.ListDagVersionsResponse\"\x15\xf0\xa9\"\x01\xfa\xa9\"\rDAG_NOT_FOUND\x12\x98\x01\n" +
+	"\rGetDagVersion\x12*.crosswind.control.v1.GetDagVersionRequest\x1a+.crosswind.control.v1.GetDagVersionResponse\".\xf0\xa9\"\x01\xfa\xa9\"\rDAG_NOT_FOUND\xfa\xa9\"\x15DAG_VERSION_NOT_FOUNDB\xd5\x01\n" +
 	"\x18com.crosswind.control.v1B\tDagsProtoP\x01Z<crosswind.dev/go/internal/gen/crosswind/control/v1;controlv1\xa2\x02\x03CCX\xaa\x02\x14Crosswind.Control.V1\xca\x02\x14Crosswind\\Control\\V1\xe2\x02 Crosswind\\Control\\V1\\GPBMetadata\xea\x02\x16Crosswind::Control::V1b\x06proto3"
 
 var (

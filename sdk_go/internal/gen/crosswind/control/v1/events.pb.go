@@ -175,9 +175,9 @@ const file_crosswind_control_v1_events_proto_rawDesc = "" +
 	"\n" +
 	"request_id\x18\x06 \x01(\tR\trequestId\"?\n" +
 	"\x14DeliverEventResponse\x12'\n" +
-	"\x0fdelivered_count\x18\x01 \x01(\x03R\x0edeliveredCount2{\n" +
-	"\fEventService\x12k\n" +
-	"\fDeliverEvent\x12).crosswind.control.v1.DeliverEventRequest\x1a*.crosswind.control.v1.DeliverEventResponse\"\x04\xf0\xa9\"\x01B\xd7\x01\n" +
+	"\x0fdelivered_count\x18\x01 \x01(\x03R\x0edeliveredCount2\x8e\x01\n" +
+	"\fEventService\x12~\n" +
+	"\fDeliverEvent\x12).crosswind.control.v1.DeliverEventRequest\x1a*.crosswind.control.v1.DeliverEventResponse\"\x17\xf0\xa9\"\x01\xfa\xa9\"\x0fVALUE_TOO_LARGEB\xd7\x01\n" +
 	"\x18com.crosswind.control.v1B\vEventsProtoP\x01Z<crosswind.dev/go/internal/gen/crosswind/control/v1;controlv1\xa2\x02\x03CCX\xaa\x02\x14Crosswind.Control.V1\xca\x02\x14Crosswind\\Control\\V1\xe2\x02 Crosswind\\Control\\V1\\GPBMetadata\xea\x02\x16Crosswind::Control::V1b\x06proto3"
 
 var (

@@ -667,10 +667,10 @@ const file_crosswind_control_v1_input_requests_proto_rawDesc = "" +
 	"\x18INPUT_REQUEST_STATE_OPEN\x10\x01\x12 \n" +
 	"\x1cINPUT_REQUEST_STATE_ANSWERED\x10\x02\x12\x1f\n" +
 	"\x1bINPUT_REQUEST_STATE_EXPIRED\x10\x03\x12!\n" +
-	"\x1dINPUT_REQUEST_STATE_CANCELLED\x10\x042\x90\x02\n" +
+	"\x1dINPUT_REQUEST_STATE_CANCELLED\x10\x042\xec\x02\n" +
 	"\x13InputRequestService\x12z\n" +
-	"\x11ListInputRequests\x12..crosswind.control.v1.ListInputRequestsRequest\x1a/.crosswind.control.v1.ListInputRequestsResponse\"\x04\xf0\xa9\"\x01\x12}\n" +
-	"\x12AnswerInputRequest\x12/.crosswind.control.v1.AnswerInputRequestRequest\x1a0.crosswind.control.v1.AnswerInputRequestResponse\"\x04\xf0\xa9\"\x01B\xde\x01\n" +
+	"\x11ListInputRequests\x12..crosswind.control.v1.ListInputRequestsRequest\x1a/.crosswind.control.v1.ListInputRequestsResponse\"\x04\xf0\xa9\"\x01\x12\xd8\x01\n" +
+	"\x12AnswerInputRequest\x12/.crosswind.control.v1.AnswerInputRequestRequest\x1a0.crosswind.control.v1.AnswerInputRequestResponse\"_\xf0\xa9\"\x01\xfa\xa9\"\x17INPUT_REQUEST_NOT_FOUND\xfa\xa9\"\x14INPUT_REQUEST_CLOSED\xfa\xa9\"\x11PERMISSION_DENIED\xfa\xa9\"\x0fVALUE_TOO_LARGEB\xde\x01\n" +
 	"\x18com.crosswind.control.v1B\x12InputRequestsProtoP\x01Z<crosswind.dev/go/internal/gen/crosswind/control/v1;controlv1\xa2\x02\x03CCX\xaa\x02\x14Crosswind.Control.V1\xca\x02\x14Crosswind\\Control\\V1\xe2\x02 Crosswind\\Control\\V1\\GPBMetadata\xea\x02\x16Crosswind::Control::V1b\x06proto3"
 
 var (

@@ -374,10 +374,10 @@ const file_crosswind_control_v1_logs_proto_rawDesc = "" +
 	"\x11NumberedLogRecord\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x03R\bsequence\x129\n" +
 	"\x06record\x18\x02 \x01(\v2!.crosswind.execution.v1.LogRecordR\x06record\x12%\n" +
-	"\x0edropped_before\x18\x03 \x01(\x03R\rdroppedBefore2m\n" +
+	"\x0edropped_before\x18\x03 \x01(\x03R\rdroppedBefore2\xa2\x01\n" +
 	"\n" +
-	"LogService\x12_\n" +
-	"\bReadLogs\x12%.crosswind.control.v1.ReadLogsRequest\x1a&.crosswind.control.v1.ReadLogsResponse\"\x04\xf0\xa9\"\x01B\xd5\x01\n" +
+	"LogService\x12\x93\x01\n" +
+	"\bReadLogs\x12%.crosswind.control.v1.ReadLogsRequest\x1a&.crosswind.control.v1.ReadLogsResponse\"8\xf0\xa9\"\x01\xfa\xa9\"\rRUN_NOT_FOUND\xfa\xa9\"\x0eTASK_NOT_FOUND\xfa\xa9\"\rLOG_NOT_FOUNDB\xd5\x01\n" +
 	"\x18com.crosswind.control.v1B\tLogsProtoP\x01Z<crosswind.dev/go/internal/gen/crosswind/control/v1;controlv1\xa2\x02\x03CCX\xaa\x02\x14Crosswind.Control.V1\xca\x02\x14Crosswind\\Control\\V1\xe2\x02 Crosswind\\Control\\V1\\GPBMetadata\xea\x02\x16Crosswind::Control::V1b\x06proto3"
 
 var (

@@ -587,13 +587,13 @@ const file_crosswind_control_v1_pools_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x02 \x01(\tR\trequestId\"\x14\n" +
-	"\x12DeletePoolResponse2\x94\x03\n" +
+	"\x12DeletePoolResponse2\xca\x03\n" +
 	"\vPoolService\x12b\n" +
-	"\tListPools\x12&.crosswind.control.v1.ListPoolsRequest\x1a'.crosswind.control.v1.ListPoolsResponse\"\x04\xf0\xa9\"\x01\x12\\\n" +
-	"\aGetPool\x12$.crosswind.control.v1.GetPoolRequest\x1a%.crosswind.control.v1.GetPoolResponse\"\x04\xf0\xa9\"\x01\x12\\\n" +
-	"\aSetPool\x12$.crosswind.control.v1.SetPoolRequest\x1a%.crosswind.control.v1.SetPoolResponse\"\x04\xf0\xa9\"\x01\x12e\n" +
+	"\tListPools\x12&.crosswind.control.v1.ListPoolsRequest\x1a'.crosswind.control.v1.ListPoolsResponse\"\x04\xf0\xa9\"\x01\x12n\n" +
+	"\aGetPool\x12$.crosswind.control.v1.GetPoolRequest\x1a%.crosswind.control.v1.GetPoolResponse\"\x16\xf0\xa9\"\x01\xfa\xa9\"\x0ePOOL_NOT_FOUND\x12n\n" +
+	"\aSetPool\x12$.crosswind.control.v1.SetPoolRequest\x1a%.crosswind.control.v1.SetPoolResponse\"\x16\xf0\xa9\"\x01\xfa\xa9\"\x0ePOOL_NOT_FOUND\x12w\n" +
 	"\n" +
-	"DeletePool\x12'.crosswind.control.v1.DeletePoolRequest\x1a(.crosswind.control.v1.DeletePoolResponse\"\x04\xf0\xa9\"\x01B\xd6\x01\n" +
+	"DeletePool\x12'.crosswind.control.v1.DeletePoolRequest\x1a(.crosswind.control.v1.DeletePoolResponse\"\x16\xf0\xa9\"\x01\xfa\xa9\"\x0ePOOL_NOT_FOUNDB\xd6\x01\n" +
 	"\x18com.crosswind.control.v1B\n" +
 	"PoolsProtoP\x01Z<crosswind.dev/go/internal/gen/crosswind/control/v1;controlv1\xa2\x02\x03CCX\xaa\x02\x14Crosswind.Control.V1\xca\x02\x14Crosswind\\Control\\V1\xe2\x02 Crosswind\\Control\\V1\\GPBMetadata\xea\x02\x16Crosswind::Control::V1b\x06proto3"
 

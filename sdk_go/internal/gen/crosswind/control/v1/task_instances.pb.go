@@ -1583,14 +1583,14 @@ const file_crosswind_control_v1_task_instances_proto_rawDesc = "" +
 	"\n" +
 	"_map_index\"e\n" +
 	"\x1aCancelTaskInstanceResponse\x12G\n" +
-	"\rtask_instance\x18\x01 \x01(\v2\".crosswind.control.v1.TaskInstanceR\ftaskInstance2\xf8\x05\n" +
-	"\x13TaskInstanceService\x12z\n" +
-	"\x11ListTaskInstances\x12..crosswind.control.v1.ListTaskInstancesRequest\x1a/.crosswind.control.v1.ListTaskInstancesResponse\"\x04\xf0\xa9\"\x01\x12t\n" +
-	"\x0fGetTaskInstance\x12,.crosswind.control.v1.GetTaskInstanceRequest\x1a-.crosswind.control.v1.GetTaskInstanceResponse\"\x04\xf0\xa9\"\x01\x12k\n" +
-	"\fListAttempts\x12).crosswind.control.v1.ListAttemptsRequest\x1a*.crosswind.control.v1.ListAttemptsResponse\"\x04\xf0\xa9\"\x01\x12}\n" +
-	"\x12ClearTaskInstances\x12/.crosswind.control.v1.ClearTaskInstancesRequest\x1a0.crosswind.control.v1.ClearTaskInstancesResponse\"\x04\xf0\xa9\"\x01\x12\x83\x01\n" +
-	"\x14SetTaskInstanceState\x121.crosswind.control.v1.SetTaskInstanceStateRequest\x1a2.crosswind.control.v1.SetTaskInstanceStateResponse\"\x04\xf0\xa9\"\x01\x12}\n" +
-	"\x12CancelTaskInstance\x12/.crosswind.control.v1.CancelTaskInstanceRequest\x1a0.crosswind.control.v1.CancelTaskInstanceResponse\"\x04\xf0\xa9\"\x01B\xde\x01\n" +
+	"\rtask_instance\x18\x01 \x01(\v2\".crosswind.control.v1.TaskInstanceR\ftaskInstance2\x82\b\n" +
+	"\x13TaskInstanceService\x12\x8b\x01\n" +
+	"\x11ListTaskInstances\x12..crosswind.control.v1.ListTaskInstancesRequest\x1a/.crosswind.control.v1.ListTaskInstancesResponse\"\x15\xf0\xa9\"\x01\xfa\xa9\"\rRUN_NOT_FOUND\x12\x97\x01\n" +
+	"\x0fGetTaskInstance\x12,.crosswind.control.v1.GetTaskInstanceRequest\x1a-.crosswind.control.v1.GetTaskInstanceResponse\"'\xf0\xa9\"\x01\xfa\xa9\"\rRUN_NOT_FOUND\xfa\xa9\"\x0eTASK_NOT_FOUND\x12\x8e\x01\n" +
+	"\fListAttempts\x12).crosswind.control.v1.ListAttemptsRequest\x1a*.crosswind.control.v1.ListAttemptsResponse\"'\xf0\xa9\"\x01\xfa\xa9\"\rRUN_NOT_FOUND\xfa\xa9\"\x0eTASK_NOT_FOUND\x12\xb2\x01\n" +
+	"\x12ClearTaskInstances\x12/.crosswind.control.v1.ClearTaskInstancesRequest\x1a0.crosswind.control.v1.ClearTaskInstancesResponse\"9\xf0\xa9\"\x01\xfa\xa9\"\rRUN_NOT_FOUND\xfa\xa9\"\x0eTASK_NOT_FOUND\xfa\xa9\"\x0eRUN_CANCELLING\x12\xc8\x01\n" +
+	"\x14SetTaskInstanceState\x121.crosswind.control.v1.SetTaskInstanceStateRequest\x1a2.crosswind.control.v1.SetTaskInstanceStateResponse\"I\xf0\xa9\"\x01\xfa\xa9\"\rRUN_NOT_FOUND\xfa\xa9\"\x0eTASK_NOT_FOUND\xfa\xa9\"\fTASK_RUNNING\xfa\xa9\"\x0eRUN_CANCELLING\x12\xb1\x01\n" +
+	"\x12CancelTaskInstance\x12/.crosswind.control.v1.CancelTaskInstanceRequest\x1a0.crosswind.control.v1.CancelTaskInstanceResponse\"8\xf0\xa9\"\x01\xfa\xa9\"\rRUN_NOT_FOUND\xfa\xa9\"\x0eTASK_NOT_FOUND\xfa\xa9\"\rTASK_FINISHEDB\xde\x01\n" +
 	"\x18com.crosswind.control.v1B\x12TaskInstancesProtoP\x01Z<crosswind.dev/go/internal/gen/crosswind/control/v1;controlv1\xa2\x02\x03CCX\xaa\x02\x14Crosswind.Control.V1\xca\x02\x14Crosswind\\Control\\V1\xe2\x02 Crosswind\\Control\\V1\\GPBMetadata\xea\x02\x16Crosswind::Control::V1b\x06proto3"
 
 var (

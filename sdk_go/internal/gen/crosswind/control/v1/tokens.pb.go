@@ -856,13 +856,13 @@ const file_crosswind_control_v1_tokens_proto_rawDesc = "" +
 	"\vROLE_VIEWER\x10\x01\x12\x11\n" +
 	"\rROLE_OPERATOR\x10\x02\x12\x0e\n" +
 	"\n" +
-	"ROLE_ADMIN\x10\x032\xe1\x03\n" +
-	"\fTokenService\x12\x83\x01\n" +
-	"\x14CreateEnrolmentToken\x121.crosswind.control.v1.CreateEnrolmentTokenRequest\x1a2.crosswind.control.v1.CreateEnrolmentTokenResponse\"\x04\xf0\xa9\"\x01\x12z\n" +
+	"ROLE_ADMIN\x10\x032\x9d\x04\n" +
+	"\fTokenService\x12\xac\x01\n" +
+	"\x14CreateEnrolmentToken\x121.crosswind.control.v1.CreateEnrolmentTokenRequest\x1a2.crosswind.control.v1.CreateEnrolmentTokenResponse\"-\xf0\xa9\"\x01\xfa\xa9\"\x11PERMISSION_DENIED\xfa\xa9\"\x10BUNDLE_NOT_OWNED\x12z\n" +
 	"\x11CreateAccessToken\x12..crosswind.control.v1.CreateAccessTokenRequest\x1a/.crosswind.control.v1.CreateAccessTokenResponse\"\x04\xf0\xa9\"\x01\x12e\n" +
 	"\n" +
-	"ListTokens\x12'.crosswind.control.v1.ListTokensRequest\x1a(.crosswind.control.v1.ListTokensResponse\"\x04\xf0\xa9\"\x01\x12h\n" +
-	"\vRevokeToken\x12(.crosswind.control.v1.RevokeTokenRequest\x1a).crosswind.control.v1.RevokeTokenResponse\"\x04\xf0\xa9\"\x01B\xd7\x01\n" +
+	"ListTokens\x12'.crosswind.control.v1.ListTokensRequest\x1a(.crosswind.control.v1.ListTokensResponse\"\x04\xf0\xa9\"\x01\x12{\n" +
+	"\vRevokeToken\x12(.crosswind.control.v1.RevokeTokenRequest\x1a).crosswind.control.v1.RevokeTokenResponse\"\x17\xf0\xa9\"\x01\xfa\xa9\"\x0fTOKEN_NOT_FOUNDB\xd7\x01\n" +
 	"\x18com.crosswind.control.v1B\vTokensProtoP\x01Z<crosswind.dev/go/internal/gen/crosswind/control/v1;controlv1\xa2\x02\x03CCX\xaa\x02\x14Crosswind.Control.V1\xca\x02\x14Crosswind\\Control\\V1\xe2\x02 Crosswind\\Control\\V1\\GPBMetadata\xea\x02\x16Crosswind::Control::V1b\x06proto3"
 
 var (

@@ -599,12 +599,12 @@ const file_crosswind_control_v1_variables_proto_rawDesc = "" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x02 \x01(\tR\trequestId\"\x18\n" +
-	"\x16DeleteVariableResponse2\xc8\x03\n" +
+	"\x16DeleteVariableResponse2\x9f\x04\n" +
 	"\x0fVariableService\x12n\n" +
-	"\rListVariables\x12*.crosswind.control.v1.ListVariablesRequest\x1a+.crosswind.control.v1.ListVariablesResponse\"\x04\xf0\xa9\"\x01\x12h\n" +
-	"\vGetVariable\x12(.crosswind.control.v1.GetVariableRequest\x1a).crosswind.control.v1.GetVariableResponse\"\x04\xf0\xa9\"\x01\x12h\n" +
-	"\vSetVariable\x12(.crosswind.control.v1.SetVariableRequest\x1a).crosswind.control.v1.SetVariableResponse\"\x04\xf0\xa9\"\x01\x12q\n" +
-	"\x0eDeleteVariable\x12+.crosswind.control.v1.DeleteVariableRequest\x1a,.crosswind.control.v1.DeleteVariableResponse\"\x04\xf0\xa9\"\x01B\xda\x01\n" +
+	"\rListVariables\x12*.crosswind.control.v1.ListVariablesRequest\x1a+.crosswind.control.v1.ListVariablesResponse\"\x04\xf0\xa9\"\x01\x12~\n" +
+	"\vGetVariable\x12(.crosswind.control.v1.GetVariableRequest\x1a).crosswind.control.v1.GetVariableResponse\"\x1a\xf0\xa9\"\x01\xfa\xa9\"\x12VARIABLE_NOT_FOUND\x12\x91\x01\n" +
+	"\vSetVariable\x12(.crosswind.control.v1.SetVariableRequest\x1a).crosswind.control.v1.SetVariableResponse\"-\xf0\xa9\"\x01\xfa\xa9\"\x12VARIABLE_NOT_FOUND\xfa\xa9\"\x0fVALUE_TOO_LARGE\x12\x87\x01\n" +
+	"\x0eDeleteVariable\x12+.crosswind.control.v1.DeleteVariableRequest\x1a,.crosswind.control.v1.DeleteVariableResponse\"\x1a\xf0\xa9\"\x01\xfa\xa9\"\x12VARIABLE_NOT_FOUNDB\xda\x01\n" +
 	"\x18com.crosswind.control.v1B\x0eVariablesProtoP\x01Z<crosswind.dev/go/internal/gen/crosswind/control/v1;controlv1\xa2\x02\x03CCX\xaa\x02\x14Crosswind.Control.V1\xca\x02\x14Crosswind\\Control\\V1\xe2\x02 Crosswind\\Control\\V1\\GPBMetadata\xea\x02\x16Crosswind::Control::V1b\x06proto3"
 
 var (

@@ -670,11 +670,11 @@ const file_crosswind_control_v1_xcoms_proto_rawDesc = "" +
 	"\n" +
 	"_map_index\"*\n" +
 	"\x14ReadXComBlobResponse\x12\x12\n" +
-	"\x04data\x18\x01 \x01(\fR\x04data2\xbc\x02\n" +
-	"\vXComService\x12b\n" +
-	"\tListXComs\x12&.crosswind.control.v1.ListXComsRequest\x1a'.crosswind.control.v1.ListXComsResponse\"\x04\xf0\xa9\"\x01\x12\\\n" +
-	"\aGetXCom\x12$.crosswind.control.v1.GetXComRequest\x1a%.crosswind.control.v1.GetXComResponse\"\x04\xf0\xa9\"\x01\x12k\n" +
-	"\fReadXComBlob\x12).crosswind.control.v1.ReadXComBlobRequest\x1a*.crosswind.control.v1.ReadXComBlobResponse\"\x04\xf0\xa9\"\x01B\xd6\x01\n" +
+	"\x04data\x18\x01 \x01(\fR\x04data2\x94\x03\n" +
+	"\vXComService\x12s\n" +
+	"\tListXComs\x12&.crosswind.control.v1.ListXComsRequest\x1a'.crosswind.control.v1.ListXComsResponse\"\x15\xf0\xa9\"\x01\xfa\xa9\"\rRUN_NOT_FOUND\x12\x7f\n" +
+	"\aGetXCom\x12$.crosswind.control.v1.GetXComRequest\x1a%.crosswind.control.v1.GetXComResponse\"'\xf0\xa9\"\x01\xfa\xa9\"\rRUN_NOT_FOUND\xfa\xa9\"\x0eXCOM_NOT_FOUND\x12\x8e\x01\n" +
+	"\fReadXComBlob\x12).crosswind.control.v1.ReadXComBlobRequest\x1a*.crosswind.control.v1.ReadXComBlobResponse\"'\xf0\xa9\"\x01\xfa\xa9\"\rRUN_NOT_FOUND\xfa\xa9\"\x0eXCOM_NOT_FOUNDB\xd6\x01\n" +
 	"\x18com.crosswind.control.v1B\n" +
 	"XcomsProtoP\x01Z<crosswind.dev/go/internal/gen/crosswind/control/v1;controlv1\xa2\x02\x03CCX\xaa\x02\x14Crosswind.Control.V1\xca\x02\x14Crosswind\\Control\\V1\xe2\x02 Crosswind\\Control\\V1\\GPBMetadata\xea\x02\x16Crosswind::Control::V1b\x06proto3"
 

@@ -2833,16 +2833,16 @@ const file_crosswind_execution_v1_task_service_proto_rawDesc = "" +
 	"respondent\x18\x04 \x01(\tR\n" +
 	"respondent\x12;\n" +
 	"\vanswer_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"answerTime2\x84\x13\n" +
-	"\vTaskService\x12l\n" +
-	"\vGetVariable\x12*.crosswind.execution.v1.GetVariableRequest\x1a+.crosswind.execution.v1.GetVariableResponse\"\x04\xf0\xa9\"\x01\x12l\n" +
-	"\vSetVariable\x12*.crosswind.execution.v1.SetVariableRequest\x1a+.crosswind.execution.v1.SetVariableResponse\"\x04\xf0\xa9\"\x01\x12u\n" +
-	"\x0eDeleteVariable\x12-.crosswind.execution.v1.DeleteVariableRequest\x1a..crosswind.execution.v1.DeleteVariableResponse\"\x04\xf0\xa9\"\x01\x12r\n" +
-	"\rGetConnection\x12,.crosswind.execution.v1.GetConnectionRequest\x1a-.crosswind.execution.v1.GetConnectionResponse\"\x04\xf0\xa9\"\x01\x12`\n" +
-	"\aGetXCom\x12&.crosswind.execution.v1.GetXComRequest\x1a'.crosswind.execution.v1.GetXComResponse\"\x04\xf0\xa9\"\x01\x12l\n" +
-	"\vGetXComItem\x12*.crosswind.execution.v1.GetXComItemRequest\x1a+.crosswind.execution.v1.GetXComItemResponse\"\x04\xf0\xa9\"\x01\x12f\n" +
-	"\tSliceXCom\x12(.crosswind.execution.v1.SliceXComRequest\x1a).crosswind.execution.v1.SliceXComResponse\"\x04\xf0\xa9\"\x01\x12`\n" +
-	"\aSetXCom\x12&.crosswind.execution.v1.SetXComRequest\x1a'.crosswind.execution.v1.SetXComResponse\"\x04\xf0\xa9\"\x01\x12i\n" +
+	"answerTime2\x8c\x15\n" +
+	"\vTaskService\x12\x82\x01\n" +
+	"\vGetVariable\x12*.crosswind.execution.v1.GetVariableRequest\x1a+.crosswind.execution.v1.GetVariableResponse\"\x1a\xf0\xa9\"\x01\xfa\xa9\"\x12VARIABLE_NOT_FOUND\x12\x93\x01\n" +
+	"\vSetVariable\x12*.crosswind.execution.v1.SetVariableRequest\x1a+.crosswind.execution.v1.SetVariableResponse\"+\xf0\xa9\"\x01\xfa\xa9\"\x10INVALID_ARGUMENT\xfa\xa9\"\x0fVALUE_TOO_LARGE\x12u\n" +
+	"\x0eDeleteVariable\x12-.crosswind.execution.v1.DeleteVariableRequest\x1a..crosswind.execution.v1.DeleteVariableResponse\"\x04\xf0\xa9\"\x01\x12\x8a\x01\n" +
+	"\rGetConnection\x12,.crosswind.execution.v1.GetConnectionRequest\x1a-.crosswind.execution.v1.GetConnectionResponse\"\x1c\xf0\xa9\"\x01\xfa\xa9\"\x14CONNECTION_NOT_FOUND\x12\x87\x01\n" +
+	"\aGetXCom\x12&.crosswind.execution.v1.GetXComRequest\x1a'.crosswind.execution.v1.GetXComResponse\"+\xf0\xa9\"\x01\xfa\xa9\"\x0eXCOM_NOT_FOUND\xfa\xa9\"\x11MESSAGE_TOO_LARGE\x12~\n" +
+	"\vGetXComItem\x12*.crosswind.execution.v1.GetXComItemRequest\x1a+.crosswind.execution.v1.GetXComItemResponse\"\x16\xf0\xa9\"\x01\xfa\xa9\"\x0eXCOM_NOT_FOUND\x12x\n" +
+	"\tSliceXCom\x12(.crosswind.execution.v1.SliceXComRequest\x1a).crosswind.execution.v1.SliceXComResponse\"\x16\xf0\xa9\"\x01\xfa\xa9\"\x0eXCOM_NOT_FOUND\x12s\n" +
+	"\aSetXCom\x12&.crosswind.execution.v1.SetXComRequest\x1a'.crosswind.execution.v1.SetXComResponse\"\x17\xf0\xa9\"\x01\xfa\xa9\"\x0fVALUE_TOO_LARGE\x12i\n" +
 	"\n" +
 	"DeleteXCom\x12).crosswind.execution.v1.DeleteXComRequest\x1a*.crosswind.execution.v1.DeleteXComResponse\"\x04\xf0\xa9\"\x01\x12f\n" +
 	"\tListXComs\x12(.crosswind.execution.v1.ListXComsRequest\x1a).crosswind.execution.v1.ListXComsResponse\"\x04\xf0\xa9\"\x01\x12i\n" +
@@ -2850,11 +2850,13 @@ const file_crosswind_execution_v1_task_service_proto_rawDesc = "" +
 	"CreateBlob\x12).crosswind.execution.v1.CreateBlobRequest\x1a*.crosswind.execution.v1.CreateBlobResponse\"\x04\xf0\xa9\"\x01\x12i\n" +
 	"\n" +
 	"AppendBlob\x12).crosswind.execution.v1.AppendBlobRequest\x1a*.crosswind.execution.v1.AppendBlobResponse\"\x04\xf0\xa9\"\x01\x12c\n" +
-	"\bReadBlob\x12'.crosswind.execution.v1.ReadBlobRequest\x1a(.crosswind.execution.v1.ReadBlobResponse\"\x04\xf0\xa9\"\x01\x12r\n" +
-	"\rTriggerDagRun\x12,.crosswind.execution.v1.TriggerDagRunRequest\x1a-.crosswind.execution.v1.TriggerDagRunResponse\"\x04\xf0\xa9\"\x01\x12f\n" +
-	"\tGetDagRun\x12(.crosswind.execution.v1.GetDagRunRequest\x1a).crosswind.execution.v1.GetDagRunResponse\"\x04\xf0\xa9\"\x01\x12~\n" +
-	"\x11GetPreviousDagRun\x120.crosswind.execution.v1.GetPreviousDagRunRequest\x1a1.crosswind.execution.v1.GetPreviousDagRunResponse\"\x04\xf0\xa9\"\x01\x12r\n" +
-	"\rGetTaskStates\x12,.crosswind.execution.v1.GetTaskStatesRequest\x1a-.crosswind.execution.v1.GetTaskStatesResponse\"\x04\xf0\xa9\"\x01\x12c\n" +
+	"\bReadBlob\x12'.crosswind.execution.v1.ReadBlobRequest\x1a(.crosswind.execution.v1.ReadBlobResponse\"\x04\xf0\xa9\"\x01\x12\x9f\x01\n" +
+	"\rTriggerDagRun\x12,.crosswind.execution.v1.TriggerDagRunRequest\x1a-.crosswind.execution.v1.TriggerDagRunResponse\"1\xf0\xa9\"\x01\xfa\xa9\"\rDAG_NOT_FOUND\xfa\xa9\"\n" +
+	"DAG_PAUSED\xfa\xa9\"\n" +
+	"RUN_EXISTS\x12w\n" +
+	"\tGetDagRun\x12(.crosswind.execution.v1.GetDagRunRequest\x1a).crosswind.execution.v1.GetDagRunResponse\"\x15\xf0\xa9\"\x01\xfa\xa9\"\rRUN_NOT_FOUND\x12~\n" +
+	"\x11GetPreviousDagRun\x120.crosswind.execution.v1.GetPreviousDagRunRequest\x1a1.crosswind.execution.v1.GetPreviousDagRunResponse\"\x04\xf0\xa9\"\x01\x12\x83\x01\n" +
+	"\rGetTaskStates\x12,.crosswind.execution.v1.GetTaskStatesRequest\x1a-.crosswind.execution.v1.GetTaskStatesResponse\"\x15\xf0\xa9\"\x01\xfa\xa9\"\rRUN_NOT_FOUND\x12c\n" +
 	"\bGetState\x12'.crosswind.execution.v1.GetStateRequest\x1a(.crosswind.execution.v1.GetStateResponse\"\x04\xf0\xa9\"\x01\x12c\n" +
 	"\bSetState\x12'.crosswind.execution.v1.SetStateRequest\x1a(.crosswind.execution.v1.SetStateResponse\"\x04\xf0\xa9\"\x01\x12x\n" +
 	"\x0fListAssetEvents\x12..crosswind.execution.v1.ListAssetEventsRequest\x1a/.crosswind.execution.v1.ListAssetEventsResponse\"\x04\xf0\xa9\"\x01\x12u\n" +

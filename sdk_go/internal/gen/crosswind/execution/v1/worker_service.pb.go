@@ -2627,18 +2627,18 @@ const file_crosswind_execution_v1_worker_service_proto_rawDesc = "" +
 	"WorkerRole\x12\x1b\n" +
 	"\x17WORKER_ROLE_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11WORKER_ROLE_TASKS\x10\x01\x12\x18\n" +
-	"\x14WORKER_ROLE_TRIGGERS\x10\x022\xf6\a\n" +
+	"\x14WORKER_ROLE_TRIGGERS\x10\x022\xd1\v\n" +
 	"\rWorkerService\x12f\n" +
-	"\tNegotiate\x12(.crosswind.execution.v1.NegotiateRequest\x1a).crosswind.execution.v1.NegotiateResponse\"\x04\xf0\xa9\"\x01\x12u\n" +
-	"\x0eRegisterWorker\x12-.crosswind.execution.v1.RegisterWorkerRequest\x1a..crosswind.execution.v1.RegisterWorkerResponse\"\x04\xf0\xa9\"\x01\x12r\n" +
-	"\rPublishBundle\x12,.crosswind.execution.v1.PublishBundleRequest\x1a-.crosswind.execution.v1.PublishBundleResponse\"\x04\xf0\xa9\"\x01\x12]\n" +
-	"\bPollWork\x12'.crosswind.execution.v1.PollWorkRequest\x1a(.crosswind.execution.v1.PollWorkResponse\x12f\n" +
-	"\tHeartbeat\x12(.crosswind.execution.v1.HeartbeatRequest\x1a).crosswind.execution.v1.HeartbeatResponse\"\x04\xf0\xa9\"\x01\x12o\n" +
-	"\fStartAttempt\x12+.crosswind.execution.v1.StartAttemptRequest\x1a,.crosswind.execution.v1.StartAttemptResponse\"\x04\xf0\xa9\"\x01\x12r\n" +
-	"\rFinishAttempt\x12,.crosswind.execution.v1.FinishAttemptRequest\x1a-.crosswind.execution.v1.FinishAttemptResponse\"\x04\xf0\xa9\"\x01\x12i\n" +
+	"\tNegotiate\x12(.crosswind.execution.v1.NegotiateRequest\x1a).crosswind.execution.v1.NegotiateResponse\"\x04\xf0\xa9\"\x01\x12\xdd\x01\n" +
+	"\x0eRegisterWorker\x12-.crosswind.execution.v1.RegisterWorkerRequest\x1a..crosswind.execution.v1.RegisterWorkerResponse\"l\xf0\xa9\"\x01\xfa\xa9\"\x12WORKER_NAME_IN_USE\xfa\xa9\"\x11WORKER_SUPERSEDED\xfa\xa9\"\x10BUNDLE_NOT_OWNED\xfa\xa9\"\x11PERMISSION_DENIED\xfa\xa9\"\x10INVALID_ARGUMENT\x12\xad\x01\n" +
+	"\rPublishBundle\x12,.crosswind.execution.v1.PublishBundleRequest\x1a-.crosswind.execution.v1.PublishBundleResponse\"?\xf0\xa9\"\x01\xfa\xa9\"\x10BUNDLE_NOT_OWNED\xfa\xa9\"\x0eWORKER_UNKNOWN\xfa\xa9\"\x11WORKER_SUPERSEDED\x12\xac\x01\n" +
+	"\bPollWork\x12'.crosswind.execution.v1.PollWorkRequest\x1a(.crosswind.execution.v1.PollWorkResponse\"M\xfa\xa9\"\x0eWORKER_UNKNOWN\xfa\xa9\"\x11WORKER_SUPERSEDED\xfa\xa9\"\x0fPOLL_SUPERSEDED\xfa\xa9\"\x0fSERVER_STOPPING\x12\x8d\x01\n" +
+	"\tHeartbeat\x12(.crosswind.execution.v1.HeartbeatRequest\x1a).crosswind.execution.v1.HeartbeatResponse\"+\xf0\xa9\"\x01\xfa\xa9\"\x0eWORKER_UNKNOWN\xfa\xa9\"\x11WORKER_SUPERSEDED\x12\xa7\x01\n" +
+	"\fStartAttempt\x12+.crosswind.execution.v1.StartAttemptRequest\x1a,.crosswind.execution.v1.StartAttemptResponse\"<\xf0\xa9\"\x01\xfa\xa9\"\vSTALE_LEASE\xfa\xa9\"\x12ATTEMPT_CANCELLING\xfa\xa9\"\x0fUNKNOWN_ATTEMPT\x12\xe3\x01\n" +
+	"\rFinishAttempt\x12,.crosswind.execution.v1.FinishAttemptRequest\x1a-.crosswind.execution.v1.FinishAttemptResponse\"u\xf0\xa9\"\x01\xfa\xa9\"\vSTALE_LEASE\xfa\xa9\"\x10OUTCOME_CONFLICT\xfa\xa9\"\x13ATTEMPT_NOT_STARTED\xfa\xa9\"\x0fVALUE_TOO_LARGE\xfa\xa9\"\rNOT_SUPPORTED\xfa\xa9\"\x0fUNKNOWN_ATTEMPT\x12i\n" +
 	"\n" +
-	"AppendLogs\x12).crosswind.execution.v1.AppendLogsRequest\x1a*.crosswind.execution.v1.AppendLogsResponse\"\x04\xf0\xa9\"\x01\x12{\n" +
-	"\x10DeregisterWorker\x12/.crosswind.execution.v1.DeregisterWorkerRequest\x1a0.crosswind.execution.v1.DeregisterWorkerResponse\"\x04\xf0\xa9\"\x01B\xec\x01\n" +
+	"AppendLogs\x12).crosswind.execution.v1.AppendLogsRequest\x1a*.crosswind.execution.v1.AppendLogsResponse\"\x04\xf0\xa9\"\x01\x12\x8d\x01\n" +
+	"\x10DeregisterWorker\x12/.crosswind.execution.v1.DeregisterWorkerRequest\x1a0.crosswind.execution.v1.DeregisterWorkerResponse\"\x16\xf0\xa9\"\x01\xfa\xa9\"\x0eWORKER_UNKNOWNB\xec\x01\n" +
 	"\x1acom.crosswind.execution.v1B\x12WorkerServiceProtoP\x01Z@crosswind.dev/go/internal/gen/crosswind/execution/v1;executionv1\xa2\x02\x03CEX\xaa\x02\x16Crosswind.Execution.V1\xca\x02\x16Crosswind\\Execution\\V1\xe2\x02\"Crosswind\\Execution\\V1\\GPBMetadata\xea\x02\x18Crosswind::Execution::V1b\x06proto3"
 
 var (

@@ -53,6 +53,7 @@ type WorkerServiceClient interface {
 	//
 	// Errors:
 	//   - ALREADY_EXISTS / WORKER_NAME_IN_USE: another live instance has the name. Choose another, or wait and repeat.
+	//   - FAILED_PRECONDITION / WORKER_SUPERSEDED: a newer instance has taken this one's place. Stop.
 	//   - PERMISSION_DENIED / BUNDLE_NOT_OWNED, PERMISSION_DENIED: the token does not allow a bundle, queue or role. Stop.
 	//   - INVALID_ARGUMENT / INVALID_ARGUMENT: a field is missing or out of range. Stop.
 	RegisterWorker(ctx context.Context, in *RegisterWorkerRequest, opts ...grpc.CallOption) (*RegisterWorkerResponse, error)
@@ -65,6 +66,7 @@ type WorkerServiceClient interface {
 	// Errors:
 	//   - PERMISSION_DENIED / BUNDLE_NOT_OWNED: another owner publishes the bundle, or the token does not name it. Show it.
 	//   - NOT_FOUND / WORKER_UNKNOWN: register again.
+	//   - FAILED_PRECONDITION / WORKER_SUPERSEDED: a newer instance took the name. End all tasks and stop.
 	PublishBundle(ctx context.Context, in *PublishBundleRequest, opts ...grpc.CallOption) (*PublishBundleResponse, error)
 	// Waits for work. Returns as soon as there is a lease or a directive, or after `poll_wait`. [LEASE-2] [LEASE-4]
 	//
@@ -83,7 +85,9 @@ type WorkerServiceClient interface {
 	// Extends the lease of each listed attempt that is still valid. To be sent every `Timing.heartbeat_interval`, also
 	// without attempts.
 	//
-	// Errors: as PollWork.
+	// Errors:
+	//   - NOT_FOUND / WORKER_UNKNOWN: register again.
+	//   - FAILED_PRECONDITION / WORKER_SUPERSEDED: a newer instance took the name. End all tasks and stop.
 	Heartbeat(ctx context.Context, in *HeartbeatRequest, opts ...grpc.CallOption) (*HeartbeatResponse, error)
 	// Turns an assigned attempt into a running one and answers with all that the task needs.
 	//
@@ -118,7 +122,8 @@ type WorkerServiceClient interface {
 	AppendLogs(ctx context.Context, in *AppendLogsRequest, opts ...grpc.CallOption) (*AppendLogsResponse, error)
 	// Says that a worker leaves for good. Attempts that it still holds are lost, unstarted ones return to the queue.
 	//
-	// Errors: as PollWork.
+	// Errors:
+	//   - NOT_FOUND / WORKER_UNKNOWN: there is nothing to leave. Stop.
 	DeregisterWorker(ctx context.Context, in *DeregisterWorkerRequest, opts ...grpc.CallOption) (*DeregisterWorkerResponse, error)
 }
 
@@ -243,6 +248,7 @@ type WorkerServiceServer interface {
 	//
 	// Errors:
 	//   - ALREADY_EXISTS / WORKER_NAME_IN_USE: another live instance has the name. Choose another, or wait and repeat.
+	//   - FAILED_PRECONDITION / WORKER_SUPERSEDED: a newer instance has taken this one's place. Stop.
 	//   - PERMISSION_DENIED / BUNDLE_NOT_OWNED, PERMISSION_DENIED: the token does not allow a bundle, queue or role. Stop.
 	//   - INVALID_ARGUMENT / INVALID_ARGUMENT: a field is missing or out of range. Stop.
 	RegisterWorker(context.Context, *RegisterWorkerRequest) (*RegisterWorkerResponse, error)
@@ -255,6 +261,7 @@ type WorkerServiceServer interface {
 	// Errors:
 	//   - PERMISSION_DENIED / BUNDLE_NOT_OWNED: another owner publishes the bundle, or the token does not name it. Show it.
 	//   - NOT_FOUND / WORKER_UNKNOWN: register again.
+	//   - FAILED_PRECONDITION / WORKER_SUPERSEDED: a newer instance took the name. End all tasks and stop.
 	PublishBundle(context.Context, *PublishBundleRequest) (*PublishBundleResponse, error)
 	// Waits for work. Returns as soon as there is a lease or a directive, or after `poll_wait`. [LEASE-2] [LEASE-4]
 	//
@@ -273,7 +280,9 @@ type WorkerServiceServer interface {
 	// Extends the lease of each listed attempt that is still valid. To be sent every `Timing.heartbeat_interval`, also
 	// without attempts.
 	//
-	// Errors: as PollWork.
+	// Errors:
+	//   - NOT_FOUND / WORKER_UNKNOWN: register again.
+	//   - FAILED_PRECONDITION / WORKER_SUPERSEDED: a newer instance took the name. End all tasks and stop.
 	Heartbeat(context.Context, *HeartbeatRequest) (*HeartbeatResponse, error)
 	// Turns an assigned attempt into a running one and answers with all that the task needs.
 	//
@@ -308,7 +317,8 @@ type WorkerServiceServer interface {
 	AppendLogs(context.Context, *AppendLogsRequest) (*AppendLogsResponse, error)
 	// Says that a worker leaves for good. Attempts that it still holds are lost, unstarted ones return to the queue.
 	//
-	// Errors: as PollWork.
+	// Errors:
+	//   - NOT_FOUND / WORKER_UNKNOWN: there is nothing to leave. Stop.
 	DeregisterWorker(context.Context, *DeregisterWorkerRequest) (*DeregisterWorkerResponse, error)
 	mustEmbedUnimplementedWorkerServiceServer()
 }

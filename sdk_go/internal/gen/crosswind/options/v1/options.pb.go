@@ -254,8 +254,8 @@ var (
 	// optional bool idempotent = 70302;
 	E_Idempotent = &file_crosswind_options_v1_options_proto_extTypes[10]
 	// The reasons of refusals that clients act on, by their names without the enum's prefix, such as `STALE_LEASE`. Those
-	// of every call (tokens, versions, an invalid message, a server that is stopping) are not named. One that takes the
-	// place of another needs a gate.
+	// of every call (tokens, versions, an invalid message, a server that is stopping) are named only where the RPC says
+	// more of them. One that takes the place of another needs a gate.
 	//
 	// repeated string reasons = 70303;
 	E_Reasons = &file_crosswind_options_v1_options_proto_extTypes[11]
