@@ -20,14 +20,16 @@ class Worker(_message.Message):
         value: str
         def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     class OfferedBundle(_message.Message):
-        __slots__ = ("bundle", "bundle_version", "current")
+        __slots__ = ("bundle", "bundle_version", "current", "api_version")
         BUNDLE_FIELD_NUMBER: _ClassVar[int]
         BUNDLE_VERSION_FIELD_NUMBER: _ClassVar[int]
         CURRENT_FIELD_NUMBER: _ClassVar[int]
+        API_VERSION_FIELD_NUMBER: _ClassVar[int]
         bundle: str
         bundle_version: str
         current: bool
-        def __init__(self, bundle: _Optional[str] = ..., bundle_version: _Optional[str] = ..., current: bool = ...) -> None: ...
+        api_version: str
+        def __init__(self, bundle: _Optional[str] = ..., bundle_version: _Optional[str] = ..., current: bool = ..., api_version: _Optional[str] = ...) -> None: ...
     NAME_FIELD_NUMBER: _ClassVar[int]
     INSTANCE_ID_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]

@@ -33,7 +33,9 @@ class WorkerServiceStub(object):
 
     Errors of every call, not repeated below: UNAUTHENTICATED / TOKEN_*: register again with the enrolment token, or stop;
     UNAVAILABLE / SERVER_STOPPING, DATABASE_UNAVAILABLE: repeat the same message with jittered back-off, for ever;
-    FAILED_PRECONDITION / CLIENT_TOO_OLD, CLIENT_TOO_NEW: stop and say so; INTERNAL: repeat with back-off.
+    INVALID_ARGUMENT / API_VERSION_MISSING, API_VERSION_MALFORMED: send the metadata; FAILED_PRECONDITION / CLIENT_TOO_OLD,
+    CLIENT_TOO_NEW and INVALID_ARGUMENT / API_VERSION_UNKNOWN, without `metadata.bundle`: negotiate again, and register in
+    what was chosen; stop and say so where nothing was; INTERNAL: repeat with back-off.
     """
 
     def __init__(self, channel):
@@ -97,7 +99,9 @@ class WorkerServiceServicer(object):
 
     Errors of every call, not repeated below: UNAUTHENTICATED / TOKEN_*: register again with the enrolment token, or stop;
     UNAVAILABLE / SERVER_STOPPING, DATABASE_UNAVAILABLE: repeat the same message with jittered back-off, for ever;
-    FAILED_PRECONDITION / CLIENT_TOO_OLD, CLIENT_TOO_NEW: stop and say so; INTERNAL: repeat with back-off.
+    INVALID_ARGUMENT / API_VERSION_MISSING, API_VERSION_MALFORMED: send the metadata; FAILED_PRECONDITION / CLIENT_TOO_OLD,
+    CLIENT_TOO_NEW and INVALID_ARGUMENT / API_VERSION_UNKNOWN, without `metadata.bundle`: negotiate again, and register in
+    what was chosen; stop and say so where nothing was; INTERNAL: repeat with back-off.
     """
 
     def Negotiate(self, request, context):
@@ -131,7 +135,14 @@ class WorkerServiceServicer(object):
         `observed_change`, unless another bundle has one of its DAGs by now; any other known one is only offered again. A
         DAG that is refused does not stop the others: the answer says which and why.
 
+        Whether the server serves the manifest's API version is found before anything of the bundle is stored or runs, and for
+        a known version again, since a server stops serving old API versions one day. [VER-1]
+
         Errors:
+        * FAILED_PRECONDITION / CLIENT_TOO_OLD, CLIENT_TOO_NEW, with `metadata.bundle`: the server does not serve the API
+        version of the bundle. Show it, and go on with the other bundles.
+        * INVALID_ARGUMENT / API_VERSION_MISSING, API_VERSION_MALFORMED, API_VERSION_UNKNOWN, with `metadata.bundle`: the
+        manifest names no API version that there is. Show it, and go on with the other bundles.
         * PERMISSION_DENIED / BUNDLE_NOT_OWNED: another owner publishes the bundle, or the token does not name it. Show it.
         * NOT_FOUND / WORKER_UNKNOWN: register again.
         * FAILED_PRECONDITION / WORKER_SUPERSEDED: a newer instance took the name. End all tasks and stop.
@@ -291,7 +302,9 @@ class WorkerService(object):
 
     Errors of every call, not repeated below: UNAUTHENTICATED / TOKEN_*: register again with the enrolment token, or stop;
     UNAVAILABLE / SERVER_STOPPING, DATABASE_UNAVAILABLE: repeat the same message with jittered back-off, for ever;
-    FAILED_PRECONDITION / CLIENT_TOO_OLD, CLIENT_TOO_NEW: stop and say so; INTERNAL: repeat with back-off.
+    INVALID_ARGUMENT / API_VERSION_MISSING, API_VERSION_MALFORMED: send the metadata; FAILED_PRECONDITION / CLIENT_TOO_OLD,
+    CLIENT_TOO_NEW and INVALID_ARGUMENT / API_VERSION_UNKNOWN, without `metadata.bundle`: negotiate again, and register in
+    what was chosen; stop and say so where nothing was; INTERNAL: repeat with back-off.
     """
 
     @staticmethod

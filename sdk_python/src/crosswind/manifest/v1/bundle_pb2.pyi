@@ -7,7 +7,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Manifest(_message.Message):
-    __slots__ = ("bundle", "bundle_version", "api_version", "sdk", "dags", "offered_tasks", "source_errors")
+    __slots__ = ("bundle", "bundle_version", "api_version", "sdk", "dags", "offered_tasks", "source_errors", "further_api_versions")
     BUNDLE_FIELD_NUMBER: _ClassVar[int]
     BUNDLE_VERSION_FIELD_NUMBER: _ClassVar[int]
     API_VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -15,6 +15,7 @@ class Manifest(_message.Message):
     DAGS_FIELD_NUMBER: _ClassVar[int]
     OFFERED_TASKS_FIELD_NUMBER: _ClassVar[int]
     SOURCE_ERRORS_FIELD_NUMBER: _ClassVar[int]
+    FURTHER_API_VERSIONS_FIELD_NUMBER: _ClassVar[int]
     bundle: str
     bundle_version: str
     api_version: str
@@ -22,7 +23,8 @@ class Manifest(_message.Message):
     dags: _containers.RepeatedCompositeFieldContainer[SerializedDag]
     offered_tasks: _containers.RepeatedCompositeFieldContainer[OfferedTask]
     source_errors: _containers.RepeatedCompositeFieldContainer[SourceError]
-    def __init__(self, bundle: _Optional[str] = ..., bundle_version: _Optional[str] = ..., api_version: _Optional[str] = ..., sdk: _Optional[_Union[Sdk, _Mapping]] = ..., dags: _Optional[_Iterable[_Union[SerializedDag, _Mapping]]] = ..., offered_tasks: _Optional[_Iterable[_Union[OfferedTask, _Mapping]]] = ..., source_errors: _Optional[_Iterable[_Union[SourceError, _Mapping]]] = ...) -> None: ...
+    further_api_versions: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, bundle: _Optional[str] = ..., bundle_version: _Optional[str] = ..., api_version: _Optional[str] = ..., sdk: _Optional[_Union[Sdk, _Mapping]] = ..., dags: _Optional[_Iterable[_Union[SerializedDag, _Mapping]]] = ..., offered_tasks: _Optional[_Iterable[_Union[OfferedTask, _Mapping]]] = ..., source_errors: _Optional[_Iterable[_Union[SourceError, _Mapping]]] = ..., further_api_versions: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Sdk(_message.Message):
     __slots__ = ("language", "language_version", "version")

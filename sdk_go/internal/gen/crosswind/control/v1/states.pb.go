@@ -22,6 +22,7 @@
 //   - UNAUTHENTICATED / TOKEN_MISSING, TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_REVOKED: get a token from an administrator.
 //   - PERMISSION_DENIED / PERMISSION_DENIED: the token's role does not allow the call. Ask for one whose role does.
 //   - INVALID_ARGUMENT / API_VERSION_MISSING, API_VERSION_MALFORMED: send `crosswind-api-version`. [VER-1]
+//   - INVALID_ARGUMENT / API_VERSION_UNKNOWN: it is between two versions; send one that `Negotiate` names. [VER-1]
 //   - FAILED_PRECONDITION / CLIENT_TOO_OLD, CLIENT_TOO_NEW: use a client that the server serves. [VER-1]
 //   - INVALID_ARGUMENT / INVALID_ARGUMENT: a field is missing or out of range; `metadata.field` names it. Do not retry.
 //   - INVALID_ARGUMENT / PAGE_TOKEN_INVALID (listings): begin again without a page token.

@@ -41,7 +41,7 @@ type Worker struct {
 	LanguageVersion string `protobuf:"bytes,6,opt,name=language_version,json=languageVersion,proto3" json:"language_version,omitempty"`
 	// Version of its SDK.
 	SdkVersion string `protobuf:"bytes,7,opt,name=sdk_version,json=sdkVersion,proto3" json:"sdk_version,omitempty"`
-	// The API version that it speaks.
+	// The API version in which it registered, which it speaks. [VER-1]
 	ApiVersion string `protobuf:"bytes,8,opt,name=api_version,json=apiVersion,proto3" json:"api_version,omitempty"`
 	// Languages whose bundles it runs, such as `python` and `go-plugin`.
 	Runtimes []string `protobuf:"bytes,9,rep,name=runtimes,proto3" json:"runtimes,omitempty"`
@@ -716,7 +716,9 @@ type Worker_OfferedBundle struct {
 	// Its version.
 	BundleVersion string `protobuf:"bytes,2,opt,name=bundle_version,json=bundleVersion,proto3" json:"bundle_version,omitempty"`
 	// True where it is the bundle's current version.
-	Current       bool `protobuf:"varint,3,opt,name=current,proto3" json:"current,omitempty"`
+	Current bool `protobuf:"varint,3,opt,name=current,proto3" json:"current,omitempty"`
+	// The API version of its manifest, in which its tasks speak. [VER-1]
+	ApiVersion    string `protobuf:"bytes,4,opt,name=api_version,json=apiVersion,proto3" json:"api_version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -772,11 +774,18 @@ func (x *Worker_OfferedBundle) GetCurrent() bool {
 	return false
 }
 
+func (x *Worker_OfferedBundle) GetApiVersion() string {
+	if x != nil {
+		return x.ApiVersion
+	}
+	return ""
+}
+
 var File_crosswind_control_v1_workers_proto protoreflect.FileDescriptor
 
 const file_crosswind_control_v1_workers_proto_rawDesc = "" +
 	"\n" +
-	"\"crosswind/control/v1/workers.proto\x12\x14crosswind.control.v1\x1a!crosswind/control/v1/states.proto\x1a+crosswind/execution/v1/worker_service.proto\x1a\"crosswind/options/v1/options.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa3\b\n" +
+	"\"crosswind/control/v1/workers.proto\x12\x14crosswind.control.v1\x1a!crosswind/control/v1/states.proto\x1a+crosswind/execution/v1/worker_service.proto\x1a\"crosswind/options/v1/options.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc5\b\n" +
 	"\x06Worker\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1f\n" +
 	"\vinstance_id\x18\x02 \x01(\tR\n" +
@@ -809,11 +818,13 @@ const file_crosswind_control_v1_workers_proto_rawDesc = "" +
 	"\x10pending_outcomes\x18\x17 \x01(\x05R\x0fpendingOutcomes\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1ah\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a\x89\x01\n" +
 	"\rOfferedBundle\x12\x16\n" +
 	"\x06bundle\x18\x01 \x01(\tR\x06bundle\x12%\n" +
 	"\x0ebundle_version\x18\x02 \x01(\tR\rbundleVersion\x12\x18\n" +
-	"\acurrent\x18\x03 \x01(\bR\acurrent\"\xb9\x01\n" +
+	"\acurrent\x18\x03 \x01(\bR\acurrent\x12\x1f\n" +
+	"\vapi_version\x18\x04 \x01(\tR\n" +
+	"apiVersion\"\xb9\x01\n" +
 	"\x12ListWorkersRequest\x129\n" +
 	"\x06states\x18\x01 \x03(\x0e2!.crosswind.control.v1.WorkerStateR\x06states\x12\x16\n" +
 	"\x06bundle\x18\x02 \x01(\tR\x06bundle\x12\x14\n" +

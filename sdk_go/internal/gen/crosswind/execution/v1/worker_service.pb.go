@@ -798,7 +798,8 @@ type OfferResult struct {
 	Bundle string `protobuf:"bytes,1,opt,name=bundle,proto3" json:"bundle,omitempty"`
 	// Its version.
 	BundleVersion string `protobuf:"bytes,2,opt,name=bundle_version,json=bundleVersion,proto3" json:"bundle_version,omitempty"`
-	// False: send the manifest with `PublishBundle`.
+	// False: send the manifest with `PublishBundle`. Also false where the API version of the bundle is not served, for a
+	// registration is not refused for one bundle: `PublishBundle` says why. [VER-1]
 	Known bool `protobuf:"varint,3,opt,name=known,proto3" json:"known,omitempty"`
 	// True where this is the version that new runs begin with.
 	Current bool `protobuf:"varint,4,opt,name=current,proto3" json:"current,omitempty"`
@@ -2627,11 +2628,11 @@ const file_crosswind_execution_v1_worker_service_proto_rawDesc = "" +
 	"WorkerRole\x12\x1b\n" +
 	"\x17WORKER_ROLE_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11WORKER_ROLE_TASKS\x10\x01\x12\x18\n" +
-	"\x14WORKER_ROLE_TRIGGERS\x10\x022\xd1\v\n" +
+	"\x14WORKER_ROLE_TRIGGERS\x10\x022\xbd\f\n" +
 	"\rWorkerService\x12f\n" +
 	"\tNegotiate\x12(.crosswind.execution.v1.NegotiateRequest\x1a).crosswind.execution.v1.NegotiateResponse\"\x04\xf0\xa9\"\x01\x12\xdd\x01\n" +
-	"\x0eRegisterWorker\x12-.crosswind.execution.v1.RegisterWorkerRequest\x1a..crosswind.execution.v1.RegisterWorkerResponse\"l\xf0\xa9\"\x01\xfa\xa9\"\x12WORKER_NAME_IN_USE\xfa\xa9\"\x11WORKER_SUPERSEDED\xfa\xa9\"\x10BUNDLE_NOT_OWNED\xfa\xa9\"\x11PERMISSION_DENIED\xfa\xa9\"\x10INVALID_ARGUMENT\x12\xad\x01\n" +
-	"\rPublishBundle\x12,.crosswind.execution.v1.PublishBundleRequest\x1a-.crosswind.execution.v1.PublishBundleResponse\"?\xf0\xa9\"\x01\xfa\xa9\"\x10BUNDLE_NOT_OWNED\xfa\xa9\"\x0eWORKER_UNKNOWN\xfa\xa9\"\x11WORKER_SUPERSEDED\x12\xac\x01\n" +
+	"\x0eRegisterWorker\x12-.crosswind.execution.v1.RegisterWorkerRequest\x1a..crosswind.execution.v1.RegisterWorkerResponse\"l\xf0\xa9\"\x01\xfa\xa9\"\x12WORKER_NAME_IN_USE\xfa\xa9\"\x11WORKER_SUPERSEDED\xfa\xa9\"\x10BUNDLE_NOT_OWNED\xfa\xa9\"\x11PERMISSION_DENIED\xfa\xa9\"\x10INVALID_ARGUMENT\x12\x99\x02\n" +
+	"\rPublishBundle\x12,.crosswind.execution.v1.PublishBundleRequest\x1a-.crosswind.execution.v1.PublishBundleResponse\"\xaa\x01\xf0\xa9\"\x01\xfa\xa9\"\x0eCLIENT_TOO_OLD\xfa\xa9\"\x0eCLIENT_TOO_NEW\xfa\xa9\"\x13API_VERSION_MISSING\xfa\xa9\"\x15API_VERSION_MALFORMED\xfa\xa9\"\x13API_VERSION_UNKNOWN\xfa\xa9\"\x10BUNDLE_NOT_OWNED\xfa\xa9\"\x0eWORKER_UNKNOWN\xfa\xa9\"\x11WORKER_SUPERSEDED\x12\xac\x01\n" +
 	"\bPollWork\x12'.crosswind.execution.v1.PollWorkRequest\x1a(.crosswind.execution.v1.PollWorkResponse\"M\xfa\xa9\"\x0eWORKER_UNKNOWN\xfa\xa9\"\x11WORKER_SUPERSEDED\xfa\xa9\"\x0fPOLL_SUPERSEDED\xfa\xa9\"\x0fSERVER_STOPPING\x12\x8d\x01\n" +
 	"\tHeartbeat\x12(.crosswind.execution.v1.HeartbeatRequest\x1a).crosswind.execution.v1.HeartbeatResponse\"+\xf0\xa9\"\x01\xfa\xa9\"\x0eWORKER_UNKNOWN\xfa\xa9\"\x11WORKER_SUPERSEDED\x12\xa7\x01\n" +
 	"\fStartAttempt\x12+.crosswind.execution.v1.StartAttemptRequest\x1a,.crosswind.execution.v1.StartAttemptResponse\"<\xf0\xa9\"\x01\xfa\xa9\"\vSTALE_LEASE\xfa\xa9\"\x12ATTEMPT_CANCELLING\xfa\xa9\"\x0fUNKNOWN_ATTEMPT\x12\xe3\x01\n" +

@@ -41,7 +41,9 @@ const (
 //
 // Errors of every call, not repeated below: UNAUTHENTICATED / TOKEN_*: register again with the enrolment token, or stop;
 // UNAVAILABLE / SERVER_STOPPING, DATABASE_UNAVAILABLE: repeat the same message with jittered back-off, for ever;
-// FAILED_PRECONDITION / CLIENT_TOO_OLD, CLIENT_TOO_NEW: stop and say so; INTERNAL: repeat with back-off.
+// INVALID_ARGUMENT / API_VERSION_MISSING, API_VERSION_MALFORMED: send the metadata; FAILED_PRECONDITION / CLIENT_TOO_OLD,
+// CLIENT_TOO_NEW and INVALID_ARGUMENT / API_VERSION_UNKNOWN, without `metadata.bundle`: negotiate again, and register in
+// what was chosen; stop and say so where nothing was; INTERNAL: repeat with back-off.
 type WorkerServiceClient interface {
 	// Tells what the server speaks and allows. Never gated; needs no token and no API version; additive for ever.
 	Negotiate(ctx context.Context, in *NegotiateRequest, opts ...grpc.CallOption) (*NegotiateResponse, error)
@@ -63,7 +65,14 @@ type WorkerServiceClient interface {
 	// `observed_change`, unless another bundle has one of its DAGs by now; any other known one is only offered again. A
 	// DAG that is refused does not stop the others: the answer says which and why.
 	//
+	// Whether the server serves the manifest's API version is found before anything of the bundle is stored or runs, and for
+	// a known version again, since a server stops serving old API versions one day. [VER-1]
+	//
 	// Errors:
+	//   - FAILED_PRECONDITION / CLIENT_TOO_OLD, CLIENT_TOO_NEW, with `metadata.bundle`: the server does not serve the API
+	//     version of the bundle. Show it, and go on with the other bundles.
+	//   - INVALID_ARGUMENT / API_VERSION_MISSING, API_VERSION_MALFORMED, API_VERSION_UNKNOWN, with `metadata.bundle`: the
+	//     manifest names no API version that there is. Show it, and go on with the other bundles.
 	//   - PERMISSION_DENIED / BUNDLE_NOT_OWNED: another owner publishes the bundle, or the token does not name it. Show it.
 	//   - NOT_FOUND / WORKER_UNKNOWN: register again.
 	//   - FAILED_PRECONDITION / WORKER_SUPERSEDED: a newer instance took the name. End all tasks and stop.
@@ -236,7 +245,9 @@ func (c *workerServiceClient) DeregisterWorker(ctx context.Context, in *Deregist
 //
 // Errors of every call, not repeated below: UNAUTHENTICATED / TOKEN_*: register again with the enrolment token, or stop;
 // UNAVAILABLE / SERVER_STOPPING, DATABASE_UNAVAILABLE: repeat the same message with jittered back-off, for ever;
-// FAILED_PRECONDITION / CLIENT_TOO_OLD, CLIENT_TOO_NEW: stop and say so; INTERNAL: repeat with back-off.
+// INVALID_ARGUMENT / API_VERSION_MISSING, API_VERSION_MALFORMED: send the metadata; FAILED_PRECONDITION / CLIENT_TOO_OLD,
+// CLIENT_TOO_NEW and INVALID_ARGUMENT / API_VERSION_UNKNOWN, without `metadata.bundle`: negotiate again, and register in
+// what was chosen; stop and say so where nothing was; INTERNAL: repeat with back-off.
 type WorkerServiceServer interface {
 	// Tells what the server speaks and allows. Never gated; needs no token and no API version; additive for ever.
 	Negotiate(context.Context, *NegotiateRequest) (*NegotiateResponse, error)
@@ -258,7 +269,14 @@ type WorkerServiceServer interface {
 	// `observed_change`, unless another bundle has one of its DAGs by now; any other known one is only offered again. A
 	// DAG that is refused does not stop the others: the answer says which and why.
 	//
+	// Whether the server serves the manifest's API version is found before anything of the bundle is stored or runs, and for
+	// a known version again, since a server stops serving old API versions one day. [VER-1]
+	//
 	// Errors:
+	//   - FAILED_PRECONDITION / CLIENT_TOO_OLD, CLIENT_TOO_NEW, with `metadata.bundle`: the server does not serve the API
+	//     version of the bundle. Show it, and go on with the other bundles.
+	//   - INVALID_ARGUMENT / API_VERSION_MISSING, API_VERSION_MALFORMED, API_VERSION_UNKNOWN, with `metadata.bundle`: the
+	//     manifest names no API version that there is. Show it, and go on with the other bundles.
 	//   - PERMISSION_DENIED / BUNDLE_NOT_OWNED: another owner publishes the bundle, or the token does not name it. Show it.
 	//   - NOT_FOUND / WORKER_UNKNOWN: register again.
 	//   - FAILED_PRECONDITION / WORKER_SUPERSEDED: a newer instance took the name. End all tasks and stop.

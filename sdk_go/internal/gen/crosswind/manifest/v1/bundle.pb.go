@@ -28,7 +28,7 @@ type Manifest struct {
 	Bundle string `protobuf:"bytes,1,opt,name=bundle,proto3" json:"bundle,omitempty"`
 	// The bundle's version: a digest of its source, opaque to the server, 1 to 128 characters. REQUIRED.
 	BundleVersion string `protobuf:"bytes,2,opt,name=bundle_version,json=bundleVersion,proto3" json:"bundle_version,omitempty"`
-	// The API version in which this manifest is written, `YYYY-MM-DD`. REQUIRED.
+	// The API version in which this manifest is written, `YYYY-MM-DD`. The bundle's tasks speak it too. REQUIRED. [VER-1]
 	ApiVersion string `protobuf:"bytes,3,opt,name=api_version,json=apiVersion,proto3" json:"api_version,omitempty"`
 	// What built it.
 	Sdk *Sdk `protobuf:"bytes,4,opt,name=sdk,proto3" json:"sdk,omitempty"`
@@ -38,9 +38,13 @@ type Manifest struct {
 	OfferedTasks []*OfferedTask `protobuf:"bytes,6,rep,name=offered_tasks,json=offeredTasks,proto3" json:"offered_tasks,omitempty"`
 	// Sources of the bundle that could not be read, so that people see why a DAG is missing. The rest of the bundle stands,
 	// and while there are any, no DAG that is missing is taken for deleted. [WORKER-1]
-	SourceErrors  []*SourceError `protobuf:"bytes,7,rep,name=source_errors,json=sourceErrors,proto3" json:"source_errors,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	SourceErrors []*SourceError `protobuf:"bytes,7,rep,name=source_errors,json=sourceErrors,proto3" json:"source_errors,omitempty"`
+	// Older API versions in which this manifest and the bundle's tasks can be understood as well, newest first. A worker
+	// whose server does not serve `api_version` offers the bundle under the first of these that it serves, with that one
+	// in `api_version`. Usually empty. [VER-1]
+	FurtherApiVersions []string `protobuf:"bytes,8,rep,name=further_api_versions,json=furtherApiVersions,proto3" json:"further_api_versions,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
 }
 
 func (x *Manifest) Reset() {
@@ -118,6 +122,13 @@ func (x *Manifest) GetOfferedTasks() []*OfferedTask {
 func (x *Manifest) GetSourceErrors() []*SourceError {
 	if x != nil {
 		return x.SourceErrors
+	}
+	return nil
+}
+
+func (x *Manifest) GetFurtherApiVersions() []string {
+	if x != nil {
+		return x.FurtherApiVersions
 	}
 	return nil
 }
@@ -373,7 +384,7 @@ var File_crosswind_manifest_v1_bundle_proto protoreflect.FileDescriptor
 
 const file_crosswind_manifest_v1_bundle_proto_rawDesc = "" +
 	"\n" +
-	"\"crosswind/manifest/v1/bundle.proto\x12\x15crosswind.manifest.v1\"\xe4\x02\n" +
+	"\"crosswind/manifest/v1/bundle.proto\x12\x15crosswind.manifest.v1\"\x96\x03\n" +
 	"\bManifest\x12\x16\n" +
 	"\x06bundle\x18\x01 \x01(\tR\x06bundle\x12%\n" +
 	"\x0ebundle_version\x18\x02 \x01(\tR\rbundleVersion\x12\x1f\n" +
@@ -382,7 +393,8 @@ const file_crosswind_manifest_v1_bundle_proto_rawDesc = "" +
 	"\x03sdk\x18\x04 \x01(\v2\x1a.crosswind.manifest.v1.SdkR\x03sdk\x128\n" +
 	"\x04dags\x18\x05 \x03(\v2$.crosswind.manifest.v1.SerializedDagR\x04dags\x12G\n" +
 	"\roffered_tasks\x18\x06 \x03(\v2\".crosswind.manifest.v1.OfferedTaskR\fofferedTasks\x12G\n" +
-	"\rsource_errors\x18\a \x03(\v2\".crosswind.manifest.v1.SourceErrorR\fsourceErrors\"f\n" +
+	"\rsource_errors\x18\a \x03(\v2\".crosswind.manifest.v1.SourceErrorR\fsourceErrors\x120\n" +
+	"\x14further_api_versions\x18\b \x03(\tR\x12furtherApiVersions\"f\n" +
 	"\x03Sdk\x12\x1a\n" +
 	"\blanguage\x18\x01 \x01(\tR\blanguage\x12)\n" +
 	"\x10language_version\x18\x02 \x01(\tR\x0flanguageVersion\x12\x18\n" +
