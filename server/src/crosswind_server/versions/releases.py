@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import importlib.util
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
 from types import ModuleType
 from typing import Final
 
@@ -68,10 +70,18 @@ def _collect(file: object, found: dict[str, FileDescriptorProto]) -> None:
 
 def _snapshot(version: ApiVersion) -> Callable[[], FileDescriptorSet]:
     def load() -> FileDescriptorSet:
-        path = files("crosswind_server.versions") / "released" / f"{version}.binpb"
-        try:
-            return FileDescriptorSet.FromString(path.read_bytes())
-        except FileNotFoundError:
-            raise HistoryBroken(f"API version {version} has no snapshot; `make release-api` writes it") from None
+        for path in snapshot_places(version):
+            if path.is_file():
+                return FileDescriptorSet.FromString(path.read_bytes())
+        raise HistoryBroken(f"API version {version} has no snapshot; `make release-api` writes it")
 
     return load
+
+
+def snapshot_places(version: ApiVersion) -> Sequence[Traversable]:
+    """Where the snapshot of a frozen version may be: in an installed distribution, and in a checkout, where it lives."""
+    checkout = Path(__file__).resolve().parents[4]
+    return (
+        files("crosswind_server.versions") / "released" / f"{version}.binpb",
+        checkout / "proto" / "released" / str(version) / "snapshot.binpb",
+    )
