@@ -114,13 +114,18 @@ RULES: Mapping[str, Rule] = MappingProxyType(
 """The rule of every method, by its full name."""
 
 
-def authorise(who: Caller, method: str) -> None:
+def authorise(who: Caller, method: str, rules: Mapping[str, Rule] = RULES) -> None:
     """Check that a caller may call a method.
+
+    Args:
+        who: the caller.
+        method: its full name.
+        rules: the table to look in.
 
     Raises:
         Refused: PERMISSION_DENIED, or TOKEN_EXPIRED for a worker token in its grace that may not call this one.
     """
-    rule = RULES.get(method)
+    rule = rules.get(method)
     role = _ROLE_OF.get(rule) if rule is not None else None
     if role is not None:
         if who.kind is CallerKind.ACCESS and who.role is not None and who.role.covers(role):

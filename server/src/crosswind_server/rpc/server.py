@@ -14,6 +14,7 @@ from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from crosswind_server.listening import Listening, StartRefused, is_loopback, split_address
+from crosswind_server.rpc.authorisation import RULES, Rule
 from crosswind_server.rpc.calls import Answer, Endpoint, Versions, guard
 from crosswind_server.rpc.health import Health
 from crosswind_server.rpc.unsupported import UNSUPPORTED, refuse_unsupported
@@ -32,16 +33,23 @@ class RpcServer:
         versions: the room that knows older API versions.
         version_key: the metadata key that names a call's API version.
         registers: one function a servicer.
+        rules: which token opens which method.
     """
 
     def __init__(
-        self, services: Services, *, versions: Versions, version_key: str, registers: Sequence[Register]
+        self,
+        services: Services,
+        *,
+        versions: Versions,
+        version_key: str,
+        registers: Sequence[Register],
+        rules: Mapping[str, Rule] = RULES,
     ) -> None:
         self.endpoints = {endpoint.method: endpoint for endpoint in collect_endpoints(registers)}
         self._handlers = _Handlers(
             {
                 method: grpc.unary_unary_rpc_method_handler(
-                    guard(method, self.endpoints, services, versions, version_key=version_key)
+                    guard(method, self.endpoints, services, versions, version_key=version_key, rules=rules)
                 )
                 for method in (*self.endpoints, *versions.former_methods)
             }

@@ -98,18 +98,21 @@ class Gates:
             raise self._no_such_method(method, version)
         old = self._history.releases[position].methods[method]
         target = method
+        names: dict[int, frozenset[str]] = {}  # what the method is called before and after the changes of a release
         stations = []  # where the messages change hands: the release, and what answers from there on
         for number, release in enumerate(self._history.releases[position + 1 :], start=position + 1):
+            before = target
             for event in events:
                 if event in release.changes:
                     target = event.new if isinstance(event, MethodMoved) else event.through
                     if isinstance(event, MethodRetired):
                         stations.append((number, event))
+            names[number] = frozenset((before, target))
         crossing = Crossing(
             target,
             str(version),
-            explain=self._explain(position, target),
-            leniencies=self._leniencies(position, target),
+            explain=self._explain(names),
+            leniencies=self._leniencies(names),
         )
         request, response = old.input_type.lstrip("."), old.output_type.lstrip(".")
         if stations:
@@ -196,13 +199,17 @@ class Gates:
 
     # --- refusals and leniencies --------------------------------------------------------------------------------------
 
-    def _explain(self, position: int, method: str) -> Callable[[Problem], Problem] | None:
-        """What a refusal of the newest version is to a client of a release."""
+    def _explain(self, names: Mapping[int, frozenset[str]]) -> Callable[[Problem], Problem] | None:
+        """What a refusal of the newest version is to a client of a release.
+
+        Args:
+            names: what the method is called at each release after the client's.
+        """
         steps: list[dict[str, ReasonChanged | _Reason]] = []
-        for number in range(self._newest, position, -1):
+        for number in sorted(names, reverse=True):
             table: dict[str, ReasonChanged | _Reason] = {**self._new_reasons(number)}
             for change in self._history.releases[number].changes:
-                if isinstance(change, ReasonChanged) and change.method in (None, method):
+                if isinstance(change, ReasonChanged) and (change.method is None or change.method in names[number]):
                     table[change.new] = change
             if table:
                 steps.append(table)
@@ -240,12 +247,12 @@ class Gates:
                 )
         return found
 
-    def _leniencies(self, position: int, method: str) -> frozenset[str]:
+    def _leniencies(self, names: Mapping[int, frozenset[str]]) -> frozenset[str]:
         return frozenset(
             change.leniency
-            for release in self._history.releases[position + 1 :]
-            for change in release.changes
-            if isinstance(change, ValidationChanged) and method in change.methods
+            for number, called in names.items()
+            for change in self._history.releases[number].changes
+            if isinstance(change, ValidationChanged) and not called.isdisjoint(change.methods)
         )
 
 
