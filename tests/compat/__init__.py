@@ -1,0 +1,1 @@
+"""Tests that old clients keep working: the laboratory of API versions, and the real protocol's own."""

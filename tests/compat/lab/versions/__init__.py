@@ -1,0 +1,1 @@
+"""What changed in each API version of the laboratory: one module a version, as the server's own are."""
