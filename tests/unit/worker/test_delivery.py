@@ -16,6 +16,7 @@ from crosswind.runtime.attempt_log import AttemptLog, LogMemory
 from crosswind.runtime.delivery import Delivery
 from crosswind.runtime.log_shipping import LogShipper
 from crosswind.runtime.masking import Masker
+from crosswind.runtime.negotiation import unasked
 from crosswind.runtime.outcomes import OutcomeStore
 from crosswind.runtime.publishing import split_manifest
 
@@ -27,6 +28,7 @@ class ScriptedCalls:
         self._answer = answer
         self.calls: list[tuple[str, Any]] = []
         self.connection = self
+        self.agreement = unasked()
         self.limits = service.Limits(max_message_bytes=max_message_bytes)
         self.timing = service.Timing(log_flush_interval=Duration(nanos=1_000_000))
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
-from crosswind import __version__
+from crosswind import __version__, api_versions
 from crosswind.author import manifest as manifests
 from crosswind.author.dag import DAG, TaskNode
 from crosswind.author.errors import CrosswindError, DagError, DuplicateDag, NoTaskError
@@ -93,7 +93,8 @@ class LoadedBundle:
         return Manifest(
             bundle=self.name,
             bundle_version=version or self.version,
-            api_version=manifests.API_VERSION,
+            api_version=api_versions.newest(),
+            further_api_versions=api_versions.API_VERSIONS[1:],
             sdk=Sdk(language="python", language_version=platform.python_version(), version=__version__),
             dags=[SerializedDag(dag_id=dag_id, dag=data) for dag_id, data in self.messages.items()],
             offered_tasks=[_offer(name, self.entry_points[name]) for name in self.offered],

@@ -30,9 +30,6 @@ from crosswind.author.schedules import Cron, Once, PlainSchedule
 from crosswind.author.settings import Access, RetryRule, TaskSettings, as_span
 from crosswind.manifest.v1 import dag_pb2, retry_pb2, schedule_pb2, task_pb2
 
-API_VERSION: Final = "2026-12-01"
-"""The API version in which manifests are written, and that this SDK speaks."""
-
 _ACCESS_MODES: Final = {"open": dag_pb2.ACCESS_MODE_OPEN, "strict": dag_pb2.ACCESS_MODE_STRICT}
 _VERSION_POLICIES: Final = {"newest": dag_pb2.VERSION_POLICY_NEWEST, "fail": dag_pb2.VERSION_POLICY_FAIL}
 _PARTITION_POLICIES: Final = {

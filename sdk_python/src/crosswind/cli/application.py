@@ -9,11 +9,12 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
+from crosswind import api_versions
 from crosswind.cli import bundles, connections, dags, runs, server, tasks, tokens, variables, workers
 from crosswind.cli.failures import CommandError, ExitCode, exit_code_of
 from crosswind.cli.output import Output, note, print_json, print_line
 from crosswind.cli.presets import read_connections, read_variables
-from crosswind.client.control_client import API_VERSION, ControlError
+from crosswind.client.control_client import ControlError
 
 app = typer.Typer(
     name="crosswind",
@@ -86,11 +87,12 @@ def show_version(
     """Shows the versions of what is installed here."""
     installed = {name: _installed_version(name) for name in ("crosswind-sdk", "crosswind-server")}
     if output is Output.JSON:
-        print_json({**{name.replace("-", "_"): value for name, value in installed.items()}, "api_version": API_VERSION})
+        shown = {name.replace("-", "_"): value for name, value in installed.items()}
+        print_json({**shown, "api_version": api_versions.newest(), "api_versions": api_versions.API_VERSIONS})
         return
     for name, value in installed.items():
         print_line(f"{name} {value or 'not installed'}")
-    print_line(f"api {API_VERSION}")
+    print_line(f"api {', '.join(api_versions.API_VERSIONS)}")
 
 
 def run(arguments: Sequence[str]) -> int:

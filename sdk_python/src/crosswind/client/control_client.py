@@ -14,6 +14,7 @@ import grpc
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
+from crosswind import api_versions
 from crosswind.client.dialling import dialling_options
 from crosswind.client.tls import Tls, explain_handshake
 from crosswind.control.v1 import (
@@ -30,7 +31,7 @@ from crosswind.control.v1 import (
     xcoms_pb2_grpc,
 )
 
-API_VERSION = "2026-12-01"
+VERSION_REASONS = ("CLIENT_TOO_OLD", "CLIENT_TOO_NEW", "API_VERSION_UNKNOWN")
 CALL_SECONDS = 30.0
 PAGE_SIZE = 500
 BACKOFF_FIRST_SECONDS = 0.1
@@ -102,9 +103,8 @@ class ControlClient:
     def __init__(self, address: str, *, token: str, tls: Tls | None = None) -> None:
         self.address = address
         self._speaks_tls = tls is not None
-        self._metadata: tuple[tuple[str, str], ...] = (("crosswind-api-version", API_VERSION),)
-        if token:
-            self._metadata += (("authorization", f"Bearer {token}"),)
+        self._token = token
+        self._api_version = api_versions.newest()
         options: list[tuple[str, str | int]] = [
             ("grpc.max_receive_message_length", MESSAGE_BYTES),
             ("grpc.max_send_message_length", MESSAGE_BYTES),
@@ -166,15 +166,42 @@ class ControlClient:
             patience = CHANGE_PATIENCE_SECONDS if "request_id" in request.DESCRIPTOR.fields_by_name else 0.0
         give_up = time.monotonic() + patience
         delay = BACKOFF_FIRST_SECONDS
+        negotiated = False
         while True:
             try:
-                return method(request, timeout=wait + CALL_SECONDS, metadata=self._metadata)
+                return method(request, timeout=wait + CALL_SECONDS, metadata=self._metadata())
             except grpc.RpcError as problem:
                 error = describe_error(problem, self.address)
+                if error.reason in VERSION_REASONS and not negotiated:
+                    negotiated = True
+                    if self._negotiate():
+                        continue
                 if error.code is not grpc.StatusCode.UNAVAILABLE or time.monotonic() >= give_up:
                     raise self._explain_handshake(error, problem) from None
             time.sleep(random.uniform(0, delay))  # full jitter, so that many clients do not return at once
             delay = min(2 * delay, BACKOFF_LONGEST_SECONDS)
+
+    def _metadata(self) -> tuple[tuple[str, str], ...]:
+        version = ("crosswind-api-version", self._api_version)
+        return (version, ("authorization", f"Bearer {self._token}")) if self._token else (version,)
+
+    def _negotiate(self) -> bool:
+        """Asks which of this SDK's API versions the server serves; returns whether it is another than the one used."""
+        if len(api_versions.API_VERSIONS) == 1:
+            return False
+        # Here, because hardly any command needs it.
+        from crosswind.execution.v1 import worker_service_pb2, worker_service_pb2_grpc
+
+        ask = worker_service_pb2_grpc.WorkerServiceStub(self._channel).Negotiate
+        request = worker_service_pb2.NegotiateRequest(api_versions=api_versions.API_VERSIONS)
+        try:
+            chosen = ask(request, timeout=CALL_SECONDS).chosen_api_version
+        except grpc.RpcError:
+            return False
+        if chosen in ("", self._api_version):
+            return False
+        self._api_version = chosen
+        return True
 
     def _explain_handshake(self, error: ControlError, problem: grpc.RpcError) -> ControlError:
         if error.code is not grpc.StatusCode.UNAVAILABLE or error.reason:
@@ -230,6 +257,7 @@ def describe_error(problem: grpc.RpcError, address: str) -> ControlError:
             kind = TokenRefused
         elif code is grpc.StatusCode.UNAVAILABLE:
             kind = ServerUnreachable
+        message = explain_version(address, info.reason, info.metadata) or message
         return kind(message, code=code, reason=info.reason, metadata=info.metadata)
     # Without ErrorInfo it was not a Crosswind server that answered, if anything did.
     if code is grpc.StatusCode.UNAVAILABLE:
@@ -249,6 +277,21 @@ def describe_error(problem: grpc.RpcError, address: str) -> ControlError:
             code=code,
         )
     return ControlError(f"The call to {address} failed with {code.name}: {message}", code=code)
+
+
+def explain_version(address: str, reason: str, metadata: Mapping[str, str]) -> str:
+    """What is to be done where a server and this SDK have no API version in common. Empty: that is not the matter."""
+    if reason not in VERSION_REASONS:
+        return ""
+    served = api_versions.range_text((metadata.get("server_oldest", "?"), metadata.get("server_newest", "?")))
+    way_out = {
+        "CLIENT_TOO_OLD": "upgrade crosswind-sdk",
+        "CLIENT_TOO_NEW": "upgrade the server, or install an older crosswind-sdk",
+    }.get(reason, "install a crosswind-sdk that speaks a version of the server's")
+    return (
+        f"This command speaks API version {api_versions.range_text(api_versions.API_VERSIONS)}, and the server at "
+        f"{address} serves {served}: {way_out}."
+    )
 
 
 def _error_info(call: grpc.Call) -> error_details_pb2.ErrorInfo | None:

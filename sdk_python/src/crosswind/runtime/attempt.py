@@ -25,6 +25,7 @@ from crosswind.runtime.delivery import Delivery, value_too_large
 from crosswind.runtime.executor import Executor, ExecutorGone, RunningTask
 from crosswind.runtime.log_shipping import LogShipper
 from crosswind.runtime.masking import Masker
+from crosswind.runtime.negotiation import VERSION_REASONS
 from crosswind.runtime.server_calls import START, ServerCalls
 from crosswind.runtime.server_connection import seconds
 from crosswind.runtime.verdicts import Ending, bundle_broken, cancelled, judge
@@ -170,7 +171,7 @@ class Attempt:
                 raise CallError(DEADLINE_EXCEEDED, "", "The server could not be reached in time.")
             token = connection.token
             metadata = (
-                *connection.metadata(self._executor.api_version),
+                *connection.metadata(self._executor.api_versions),
                 ("crosswind-attempt", self.ref.attempt_id),
                 ("crosswind-lease-bin", self.ref.lease),
             )
@@ -179,6 +180,8 @@ class Attempt:
                     method, request, timeout=min(remaining, _FORWARD_SECONDS), metadata=metadata
                 )
             except CallError as error:
+                if error.reason in VERSION_REASONS:
+                    raise  # the bundle's version, not the worker's
                 failures += 1
                 try:
                     async with asyncio.timeout_at(deadline):

@@ -5,6 +5,7 @@ Here belong the protocols of both sides. Implementations are `zygote_process.py`
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -82,8 +83,8 @@ class Executor(Protocol):
     """Runs tasks of one version of a bundle."""
 
     @property
-    def api_version(self) -> str:
-        """The API version in which the bundle's tasks speak."""
+    def api_versions(self) -> Sequence[str]:
+        """The API versions in which the bundle's tasks can speak, their own first; see `negotiation.spoken_by`."""
 
     def start(self, request: bundle_service_pb2.RunTaskRequest, host: TaskHost) -> RunningTask:
         """Starts a task.

@@ -23,6 +23,7 @@ from crosswind.client.task_client import TaskClient
 from crosswind.manifest.v1 import bundle_pb2
 from crosswind.runtime.execution import run_attempt
 from crosswind.runtime.executor import Executor, ExecutorGone, TaskEnd, TaskHost
+from crosswind.runtime.negotiation import spoken_by
 from crosswind.runtime.registration import WorkerIdentity
 from crosswind.runtime.server_connection import ServerConnection
 from crosswind.runtime.task_logging import WRITE_LOGS, TaskLogHandler
@@ -116,7 +117,7 @@ class _InlineOfferings:
         self._manifest = manifest
         self._submit = submit
         self._loop = asyncio.get_running_loop()
-        self.api_version = manifest.api_version
+        self.api_versions = spoken_by(manifest)
 
     def manifests(self) -> list[bundle_pb2.Manifest]:
         """See `Offerings.manifests`."""

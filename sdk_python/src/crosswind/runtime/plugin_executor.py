@@ -14,6 +14,7 @@ from crosswind.bundle.v1 import bundle_service_pb2
 from crosswind.execution.v1 import lease_pb2
 from crosswind.manifest.v1 import task_pb2
 from crosswind.runtime.executor import ExecutorGone, TaskEnd, TaskHost
+from crosswind.runtime.negotiation import spoken_by
 from crosswind.runtime.packed_bundle import PackedBundle
 from crosswind.runtime.plugin_process import PluginBroken, PluginProcess, ProcessClosed
 
@@ -36,7 +37,7 @@ class PluginExecutor:
 
     def __init__(self, bundle: PackedBundle, *, start_timeout: float) -> None:
         self.manifest = bundle.manifest
-        self.api_version = bundle.manifest.api_version
+        self.api_versions = spoken_by(bundle.manifest)
         self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._bundle = bundle
         self._start_timeout = start_timeout

@@ -13,6 +13,7 @@ from typing import Final
 from crosswind.client.errors import CallError
 from crosswind.execution.v1 import worker_service_pb2 as service
 from crosswind.manifest.v1 import bundle_pb2
+from crosswind.runtime.negotiation import spoken_by
 from crosswind.runtime.offerings import Offerings
 from crosswind.runtime.server_calls import PUBLISH, ServerCalls
 
@@ -44,6 +45,7 @@ class Publisher:
         self._register_again = register_again
         self._known: set[tuple[str, str]] = set()  # that the server has been told since the last registration
         self._registrations = 0
+        self._agreement = calls.connection.agreement
         self._refused: set[tuple[str, str]] = set()
         self._observed: dict[str, str] = {}  # changes of which the server has not been told
         self._told: set[tuple[str, str]] = set()
@@ -54,6 +56,10 @@ class Publisher:
     def take_registration(self, answer: service.RegisterWorkerResponse) -> None:
         """Takes note of what a registration told the server: it knows these versions, and no others."""
         self._known = {(offer.bundle, offer.bundle_version) for offer in answer.offers if offer.known}
+        if self._agreement != self._calls.connection.agreement:
+            # What this server refuses, or takes, may be something else than before.
+            self._agreement = self._calls.connection.agreement
+            self._refused.clear()
         self._registrations += 1
         self._wanted.set()
 
@@ -104,7 +110,7 @@ class Publisher:
         key = (manifest.bundle, manifest.bundle_version)
         limit = self._calls.connection.limits.max_message_bytes - _ENVELOPE_BYTES
         observed = self._observed.get(manifest.bundle) == manifest.bundle_version
-        parts = [_bare(manifest)] if key in self._known else list(split_manifest(manifest, limit))
+        parts = [_bare(manifest)] if key in self._known else list(split_manifest(self._as_agreed(manifest), limit))
         result: service.OfferResult | None = None
         registrations = self._registrations
         for part in parts:
@@ -133,6 +139,16 @@ class Publisher:
                 manifest.bundle,
                 manifest.bundle_version[:8],
             )
+
+    def _as_agreed(self, manifest: bundle_pb2.Manifest) -> bundle_pb2.Manifest:
+        """A manifest under the API version in which this server takes it. [VER-1]"""
+        version = self._calls.connection.agreement.version_of(spoken_by(manifest))
+        if version == manifest.api_version:
+            return manifest
+        offered = bundle_pb2.Manifest()
+        offered.CopyFrom(manifest)
+        offered.api_version = version
+        return offered
 
     async def _send(
         self, offer: service.BundleOffer, withdrawn: set[tuple[str, str]], *, observed: bool = False

@@ -15,11 +15,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from crosswind import __version__
+from crosswind import __version__, api_versions
 from crosswind.client.errors import UNAUTHENTICATED, CallError
 from crosswind.execution.v1 import worker_service_pb2 as service
 from crosswind.manifest.v1 import bundle_pb2
-from crosswind.runtime.server_connection import API_VERSION, RequestT, ResponseT, Rpc, ServerConnection, is_repeatable
+from crosswind.runtime.negotiation import NoCommonVersion, agree, concerns_own_version
+from crosswind.runtime.server_connection import RequestT, ResponseT, Rpc, ServerConnection, is_repeatable
 from crosswind.runtime.state_folder import InstanceNote, StateFolder
 
 NEGOTIATE = Rpc[service.NegotiateRequest, service.NegotiateResponse]("Negotiate", service.NegotiateResponse)
@@ -91,21 +92,28 @@ class Registration:
         self._previous_id = "" if previous is None else previous.instance_id
         self._previous_token = "" if previous is None else previous.token
 
-    async def negotiate(self) -> None:
+    async def negotiate(self) -> bool:
         """Asks what the server speaks, for as long as it takes to reach it.
 
+        Returns:
+            Whether that is something else than before.
+
         Raises:
-            WorkerRefused: it does not speak this worker's version.
+            WorkerRefused: it speaks none of this worker's versions.
         """
-        request = service.NegotiateRequest(api_versions=[API_VERSION], client=f"crosswind-sdk-python/{__version__}")
-        answer = await self._repeat(NEGOTIATE, request)
-        if answer.chosen_api_version != API_VERSION:
-            newer = answer.newest_api_version < API_VERSION
-            raise WorkerRefused(
-                f"The server at {self._connection.address} speaks API versions {answer.oldest_api_version} to "
-                f"{answer.newest_api_version}, this worker {API_VERSION}: "
-                f"{'upgrade the server, or install an older crosswind-sdk' if newer else 'upgrade crosswind-sdk'}."
-            )
+        request = service.NegotiateRequest(
+            api_versions=api_versions.API_VERSIONS, client=f"crosswind-sdk-python/{__version__}"
+        )
+        before = self._connection.agreement
+        try:
+            answer = await self._repeat(NEGOTIATE, request)
+            agreement = agree(answer, self._connection.address)
+        except CallError as error:
+            raise self._refusal(error) from None
+        except NoCommonVersion as error:
+            raise WorkerRefused(str(error)) from None
+        self._connection.agreement = agreement
+        return agreement != before
 
     async def register(self) -> None:
         """Registers, for as long as it takes to reach the server.
@@ -115,6 +123,21 @@ class Registration:
         """
         async with self._lock:
             await self._register()
+
+    async def negotiate_again(self) -> None:
+        """Asks again what the server speaks, and registers again where that has changed: it may be another one now.
+
+        Raises:
+            WorkerRefused: the server will not have this worker any more.
+        """
+        async with self._lock:
+            if await self.negotiate():
+                _log.info(
+                    "The server at %s serves other API versions than before; registering again, in version %s.",
+                    self._connection.address,
+                    self._connection.agreement.api_version,
+                )
+                await self._register()
 
     async def renew(self, failed_token: str) -> None:
         """Registers again after a call with `failed_token` was refused, unless somebody else has done it meanwhile.
@@ -159,7 +182,7 @@ class Registration:
             )
         for number, (token, request) in enumerate(attempts, 1):
             try:
-                answer = await self._repeat(REGISTER, request, token=token)
+                answer = await self._send(request, token)
             except CallError as error:
                 if error.code == UNAUTHENTICATED and number < len(attempts):
                     continue
@@ -220,6 +243,19 @@ class Registration:
             host=socket.gethostname(),
             process_id=os.getpid(),
         )
+
+    async def _send(self, request: service.RegisterWorkerRequest, token: str) -> service.RegisterWorkerResponse:
+        failures = 0
+        while True:
+            try:
+                return await self._repeat(REGISTER, request, token=token)
+            except CallError as error:
+                if not concerns_own_version(error):
+                    raise
+                # Another server answers than the one that was asked, as during a rolling upgrade.
+                failures += 1
+                await self._connection.wait_for_retry(failures)
+                await self.negotiate()
 
     async def _repeat(self, rpc: Rpc[RequestT, ResponseT], request: RequestT, *, token: str = "") -> ResponseT:
         failures = 0

@@ -10,6 +10,7 @@ from typing import Final
 
 from crosswind.client.errors import CallError
 from crosswind.execution.v1 import worker_service_pb2 as service
+from crosswind.runtime.negotiation import concerns_own_version
 from crosswind.runtime.registration import Registration, WorkerRefused
 from crosswind.runtime.server_connection import (
     RequestT,
@@ -94,10 +95,10 @@ class ServerCalls:
                 f"A newer worker of the same name took this one's place at {self.connection.address}; its tasks are "
                 f"given to others. Give one of the two another --name."
             ) from None
-        elif error.reason in ("CLIENT_TOO_OLD", "CLIENT_TOO_NEW"):
-            raise WorkerRefused(
-                f"The server at {self.connection.address} refuses this worker: {error.message}"
-            ) from None
+        elif concerns_own_version(error):
+            if failures > 1:
+                await self.connection.wait_for_retry(failures, most=most)
+            await self._registration.negotiate_again()
         elif is_repeatable(error):
             await self.connection.wait_for_retry(failures, most=most)
         else:

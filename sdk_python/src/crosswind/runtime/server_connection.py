@@ -10,7 +10,7 @@ import logging
 import math
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, Generic, TypeVar
@@ -32,8 +32,8 @@ from crosswind.client.errors import (
 )
 from crosswind.client.tls import Tls, explain_handshake
 from crosswind.execution.v1 import worker_service_pb2
+from crosswind.runtime.negotiation import Agreement, unasked
 
-API_VERSION: Final = "2026-12-01"
 _STATUS_DETAILS: Final = "grpc-status-details-bin"
 # Beyond what any server advertises today; what it advertises is what the worker keeps to when it sends.
 _RECEIVE_BYTES: Final = 16 * 1024 * 1024
@@ -68,10 +68,14 @@ class ServerConnection:
     Args:
         address: `host:port`.
         tls: whom to trust. None: no TLS.
+
+    Attributes:
+        on_return: called when the server answers again after it could not be reached. None: nothing is.
     """
 
     def __init__(self, address: str, *, tls: Tls | None = None) -> None:
         self.address = address
+        self.on_return: Callable[[], None] | None = None
         self.limits = worker_service_pb2.Limits(
             max_message_bytes=4 * 1024 * 1024, max_inline_value_bytes=1024 * 1024, max_log_chunk_bytes=256 * 1024
         )
@@ -88,7 +92,8 @@ class ServerConnection:
         self._methods: dict[str, grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]] = {}
         self._channel = self._open()
         self._closing: set[asyncio.Task[None]] = set()
-        self.token = ""
+        self._token = ""
+        self.agreement = unasked()
         self._is_up: bool | None = None
         self._lacks_database = False
         self._recovered = asyncio.Event()
@@ -101,11 +106,21 @@ class ServerConnection:
     @token.setter
     def token(self, token: str) -> None:
         self._token = token
-        self._metadata = _metadata(token, API_VERSION)
+        self._metadata = self._metadata_of(token)
 
-    def metadata(self, api_version: str) -> tuple[tuple[str, str | bytes], ...]:
-        """What every call carries, for a message of another API version."""
-        return _metadata(self._token, api_version)
+    @property
+    def agreement(self) -> Agreement:
+        """The API versions that were agreed on with the server."""
+        return self._agreement
+
+    @agreement.setter
+    def agreement(self, agreement: Agreement) -> None:
+        self._agreement = agreement
+        self._metadata = self._metadata_of(self._token)
+
+    def metadata(self, spoken: Sequence[str]) -> tuple[tuple[str, str | bytes], ...]:
+        """What every call carries, for a message of a bundle that speaks other API versions, its own first."""
+        return _metadata(self._token, self._agreement.version_of(spoken))
 
     def adopt(self, timing: worker_service_pb2.Timing, limits: worker_service_pb2.Limits) -> None:
         """Keeps to what the server chose."""
@@ -139,7 +154,7 @@ class ServerConnection:
         Raises:
             CallError: it was refused, or did not get through.
         """
-        metadata = self._metadata if token is None else _metadata(token, API_VERSION)
+        metadata = self._metadata if token is None else self._metadata_of(token)
         answer = await self.send_bytes(rpc.path, request.SerializeToString(), timeout=timeout, metadata=metadata)
         return rpc.response.FromString(answer)
 
@@ -204,6 +219,9 @@ class ServerConnection:
         """Ends the connection."""
         await asyncio.gather(self._channel.close(grace=None), *self._closing)
 
+    def _metadata_of(self, token: str) -> tuple[tuple[str, str | bytes], ...]:
+        return _metadata(token, self._agreement.api_version)
+
     def _open(self) -> grpc.aio.Channel:
         options: list[tuple[str, str | int]] = [
             ("grpc.max_receive_message_length", _RECEIVE_BYTES),
@@ -256,8 +274,11 @@ class ServerConnection:
         else:
             what = "The server at %s can use its database" if self._lacks_database else "Connected to the server at %s"
             _log.info(what + " again, after %.1f s.", self.address, time.monotonic() - self._down_since)
+        returned = self._is_up is False
         self._is_up = True
         self._recovered.set()
+        if returned and self.on_return is not None:
+            self.on_return()
 
 
 def _metadata(token: str, api_version: str) -> tuple[tuple[str, str | bytes], ...]:

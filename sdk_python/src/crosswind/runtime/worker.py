@@ -88,6 +88,7 @@ class Worker:
             find_executor=offerings.find_executor,
             note_delivering=self._note_quiet,
         )
+        connection.on_return = self._note_return
         self._attempts: dict[str, Attempt] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._idle = asyncio.Event()  # no attempt is held
@@ -163,6 +164,11 @@ class Worker:
         # Before the first poll, as nothing else frees what successors wait for.
         await self._delivery.deliver_restored()
         await self._poll_for_ever()
+
+    def _note_return(self) -> None:
+        """What answers again may be another server, of another version."""
+        if self.registered.is_set():
+            self._spawn(self._registration.negotiate_again())
 
     async def _poll_for_ever(self) -> None:
         failures = 0

@@ -20,6 +20,7 @@ from crosswind.manifest.v1 import bundle_pb2
 from crosswind.runtime import zygote_protocol as protocol
 from crosswind.runtime.environments import python_environment
 from crosswind.runtime.executor import ExecutorGone, TaskHost
+from crosswind.runtime.negotiation import spoken_by
 from crosswind.runtime.task_process import TaskProcess
 
 
@@ -48,7 +49,7 @@ class ZygoteProcess:
         self, process: asyncio.subprocess.Process, control: socket.socket, write_line: Callable[[str], None]
     ) -> None:
         self.manifest = bundle_pb2.Manifest()
-        self.api_version = ""
+        self.api_versions: tuple[str, ...] = ()
         self._process = process
         self._control = control
         self._loop = asyncio.get_running_loop()
@@ -198,7 +199,7 @@ class ZygoteProcess:
         elif kind == protocol.MANIFEST_END:
             self.manifest.ParseFromString(b"".join(self._manifest_parts))
             self._manifest_parts.clear()
-            self.api_version = self.manifest.api_version
+            self.api_versions = spoken_by(self.manifest)
             if not self._ready.done():
                 self._ready.set_result(None)
         elif kind == protocol.BROKEN and not self._ready.done():
