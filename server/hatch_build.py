@@ -1,6 +1,6 @@
-"""Puts the snapshots of frozen API versions into the distribution, as `crosswind_server/versions/released/<date>.binpb`.
+"""Puts snapshots of frozen API versions into the distribution, as `crosswind_server/versions/released/<date>.binpb`.
 
-Their one home is `proto/released/` of the repository. A source distribution carries them where a wheel of it finds them.
+Their one home is `proto/released/` of the repository. A source distribution has them where a wheel of it finds them.
 """
 
 from pathlib import Path

@@ -79,7 +79,7 @@ def _snapshot(version: ApiVersion) -> Callable[[], FileDescriptorSet]:
 
 
 def snapshot_places(version: ApiVersion) -> Sequence[Traversable]:
-    """Where the snapshot of a frozen version may be: in an installed distribution, and in a checkout, where it lives."""
+    """Where the snapshot of a frozen version may be: in an installed distribution, or in a checkout, where it lives."""
     checkout = Path(__file__).resolve().parents[4]
     return (
         files("crosswind_server.versions") / "released" / f"{version}.binpb",
