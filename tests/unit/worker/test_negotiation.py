@@ -56,7 +56,8 @@ def test_the_newest_common_version_is_agreed_on(served, chosen):
         ),
         (
             ["2027-08-01"],
-            "The server at s:1 serves API version 2027-08-01, this worker speaks 2027-02-10 to upgrade crosswind-sdk.",
+            "The server at s:1 serves API version 2027-08-01, this worker speaks 2027-02-10 to "
+            "2027-05-01: upgrade crosswind-sdk.",
         ),
         (
             ["2026-12-01", "2027-03-01", "2027-08-01"],
