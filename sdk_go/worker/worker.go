@@ -286,7 +286,7 @@ func (l *life) live(ctx context.Context) error {
 		l.offerings.Run(ctx)
 		return nil
 	})
-	if err := l.registration.Negotiate(ctx); err != nil {
+	if _, err := l.registration.Negotiate(ctx); err != nil {
 		return err
 	}
 	if err := l.registration.Register(ctx); err != nil {
@@ -300,6 +300,8 @@ func (l *life) live(ctx context.Context) error {
 	l.mu.Lock()
 	l.registered = true
 	l.mu.Unlock()
+	// What answers again may be another server, of another version.
+	l.connection.OnReturn(func() { l.spawn(l.registration.NegotiateAgain) })
 	l.spawn(l.beat)
 	l.spawn(l.publisher.Run)
 	l.offerings.Warm()

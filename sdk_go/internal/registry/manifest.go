@@ -8,14 +8,12 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	"crosswind.dev/go/internal/apiversion"
 	manifestpb "crosswind.dev/go/internal/gen/crosswind/manifest/v1"
 	"crosswind.dev/go/internal/spec"
 	"crosswind.dev/go/internal/value"
 	"crosswind.dev/go/sdk"
 )
-
-// APIVersion is the API version in which manifests are written, and that this SDK speaks.
-const APIVersion = "2026-12-01"
 
 // Language is how this SDK calls its language.
 const Language = "go"
@@ -29,10 +27,11 @@ func (r *Registry) build() *Bundle {
 		EntryPoints: map[string]*EntryPoint{},
 		Manifest: &manifestpb.Manifest{
 			Bundle:     r.name,
-			ApiVersion: APIVersion,
+			ApiVersion: apiversion.Newest(),
 			Sdk: &manifestpb.Sdk{
 				Language: Language, LanguageVersion: strings.TrimPrefix(runtime.Version(), "go"), Version: sdk.Version,
 			},
+			FurtherApiVersions: apiversion.All()[1:],
 		},
 	}
 	for _, dag := range r.dags {

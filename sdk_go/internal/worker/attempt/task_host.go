@@ -26,7 +26,7 @@ func (a *Attempt) Forward(ctx context.Context, method string, request []byte) ([
 		a.registerWritten(request)
 	}
 	a.mu.Lock()
-	apiVersion := a.executor.APIVersion()
+	spoken := a.executor.APIVersions()
 	a.mu.Unlock()
 	made := a.services.Calls
 	for failures := 1; ; failures++ {
@@ -35,7 +35,7 @@ func (a *Attempt) Forward(ctx context.Context, method string, request []byte) ([
 			timeout = min(timeout, time.Until(deadline))
 		}
 		token := made.Connection.Token()
-		answer, err := made.Connection.Forward(ctx, method, request, timeout, apiVersion,
+		answer, err := made.Connection.Forward(ctx, method, request, timeout, spoken,
 			"crosswind-attempt", a.ID(), "crosswind-lease-bin", string(a.Ref().GetLease()))
 		if err == nil {
 			// Before the task sees it [BYTES-1].
@@ -43,7 +43,7 @@ func (a *Attempt) Forward(ctx context.Context, method string, request []byte) ([
 			return answer, nil
 		}
 		problem := connection.AsCallError(err)
-		if problem != nil {
+		if problem != nil && !problem.ConcernsVersion() { // of the version it is the bundle's, not the worker's
 			err = made.Recover(ctx, problem, token, failures)
 		}
 		switch {

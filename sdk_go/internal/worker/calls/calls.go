@@ -22,6 +22,9 @@ const Timeout = 15 * time.Second
 type Renewer interface {
 	// Renew registers after a call with failedToken was refused. Its error is a *refusal.Error, or ctx's.
 	Renew(ctx context.Context, failedToken string) error
+	// NegotiateAgain asks again which API versions the server serves, and registers again where that has changed. Its
+	// error is a *refusal.Error, or ctx's.
+	NegotiateAgain(ctx context.Context) error
 }
 
 // Calls repeats calls.
@@ -72,8 +75,13 @@ func (c *Calls) RecoverWithin(ctx context.Context, err error, token string, fail
 		return &refusal.Error{Sentence: fmt.Sprintf(
 			"A newer worker of the same name took this one's place at %s; its tasks are given to others. Give one of the "+
 				"two another --name.", address)}
-	case problem.Reason == "CLIENT_TOO_OLD", problem.Reason == "CLIENT_TOO_NEW":
-		return &refusal.Error{Sentence: fmt.Sprintf("The server at %s refuses this worker: %s", address, problem.Message)}
+	case problem.ConcernsOwnVersion():
+		if failures > 1 {
+			if err := c.Connection.WaitForRetryAtMost(ctx, failures, most); err != nil {
+				return err
+			}
+		}
+		return c.Renewer.NegotiateAgain(ctx)
 	case problem.Repeatable():
 		return c.Connection.WaitForRetryAtMost(ctx, failures, most)
 	default:

@@ -19,6 +19,8 @@ type CallError struct {
 	Reason string
 	// Message says what happened, in a sentence.
 	Message string
+	// Metadata are the things concerned, as the server names them.
+	Metadata map[string]string
 
 	full *status.Status // as it came, with all its details
 }
@@ -40,7 +42,7 @@ func FromStatus(err error) *CallError {
 	found := &CallError{Code: full.Code(), Message: full.Message(), full: full}
 	for _, detail := range full.Details() {
 		if info, ok := detail.(*errdetails.ErrorInfo); ok && info.GetDomain() == errorDomain {
-			found.Reason = info.GetReason()
+			found.Reason, found.Metadata = info.GetReason(), info.GetMetadata()
 			break
 		}
 	}
@@ -78,4 +80,19 @@ func (e *CallError) Repeatable() bool {
 // NeedsRegistration tells whether the worker has to register again before the call is repeated.
 func (e *CallError) NeedsRegistration() bool {
 	return e.Code == codes.Unauthenticated || e.Reason == "WORKER_UNKNOWN"
+}
+
+// ConcernsVersion tells whether the server does not serve the API version that the call named. [VER-1]
+func (e *CallError) ConcernsVersion() bool {
+	switch e.Reason {
+	case "CLIENT_TOO_OLD", "CLIENT_TOO_NEW", "API_VERSION_UNKNOWN", "API_VERSION_MISSING", "API_VERSION_MALFORMED":
+		return true
+	default:
+		return false
+	}
+}
+
+// ConcernsOwnVersion is ConcernsVersion where that is the version in which the worker itself speaks, not a bundle's.
+func (e *CallError) ConcernsOwnVersion() bool {
+	return e.ConcernsVersion() && e.Metadata["bundle"] == ""
 }

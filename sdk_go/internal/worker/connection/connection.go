@@ -25,11 +25,9 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	execpb "crosswind.dev/go/internal/gen/crosswind/execution/v1"
+	"crosswind.dev/go/internal/worker/negotiation"
 	"crosswind.dev/go/internal/worker/trust"
 )
-
-// APIVersion is the version in which the worker itself speaks.
-const APIVersion = "2026-12-01"
 
 const (
 	// Beyond what any server advertises today; what it advertises is what the worker keeps to when it sends.
@@ -48,7 +46,9 @@ type Connection struct {
 	channel   *channel
 	keepalive time.Duration
 	token     string
+	agreement negotiation.Agreement
 	headers   metadata.MD // of the worker's own calls, with the token
+	onReturn  func()
 	timing    *execpb.Timing
 	limits    *execpb.Limits
 	recovered chan struct{} // closed while the server answers
@@ -74,6 +74,7 @@ func New(address string, trusted *trust.Trust, log *slog.Logger) (*Connection, e
 		trust:     trusted,
 		log:       log,
 		recovered: make(chan struct{}),
+		agreement: negotiation.Unasked(),
 		limits: &execpb.Limits{
 			MaxMessageBytes: 4 * 1024 * 1024, MaxInlineValueBytes: 1024 * 1024, MaxLogChunkBytes: 256 * 1024,
 		},
@@ -109,7 +110,28 @@ func (c *Connection) Token() string {
 func (c *Connection) SetToken(token string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.token, c.headers = token, headers(token, APIVersion)
+	c.token, c.headers = token, headers(token, c.agreement.APIVersion)
+}
+
+// Agreement is what was agreed on with the server about API versions. It is not to be changed.
+func (c *Connection) Agreement() negotiation.Agreement {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.agreement
+}
+
+// SetAgreement has further calls made in the version of an agreement.
+func (c *Connection) SetAgreement(agreement negotiation.Agreement) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.agreement, c.headers = agreement, headers(c.token, agreement.APIVersion)
+}
+
+// OnReturn has a function called, within a call, when the server answers again after it could not be reached.
+func (c *Connection) OnReturn(call func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.onReturn = call
 }
 
 // Timing is what the server chose, or defaults before it did. It is not to be changed.
@@ -175,14 +197,15 @@ func (c *Connection) Send(
 func (c *Connection) SendAs(
 	ctx context.Context, token, method string, request, response proto.Message, timeout time.Duration,
 ) error {
-	return c.invoke(ctx, method, request, response, timeout, headers(token, APIVersion))
+	return c.invoke(ctx, method, request, response, timeout, headers(token, c.Agreement().APIVersion))
 }
 
-// Forward sends a message that the worker does not open, under another API version and with further metadata.
+// Forward sends a message that the worker does not open, of a bundle that speaks some API versions, its own first, with
+// further metadata.
 func (c *Connection) Forward(
-	ctx context.Context, method string, request []byte, timeout time.Duration, apiVersion string, further ...string,
+	ctx context.Context, method string, request []byte, timeout time.Duration, spoken []string, further ...string,
 ) ([]byte, error) {
-	sent := headers(c.Token(), apiVersion)
+	sent := headers(c.Token(), c.Agreement().VersionOf(spoken))
 	for i := 0; i+1 < len(further); i += 2 {
 		sent.Set(further[i], further[i+1])
 	}
@@ -317,7 +340,7 @@ func (c *Connection) open() (*channel, error) {
 func (c *Connection) noteUp() {
 	c.mu.Lock()
 	before := c.state.Swap(up)
-	since, noStore := c.downSince, c.noStore
+	since, noStore, onReturn := c.downSince, c.noStore, c.onReturn
 	if before != up {
 		close(c.recovered)
 	}
@@ -331,6 +354,9 @@ func (c *Connection) noteUp() {
 			what = "The server at %s can use its database again, after %.1f s."
 		}
 		c.log.Info(fmt.Sprintf(what, c.address, time.Since(since).Seconds()))
+		if onReturn != nil {
+			onReturn()
+		}
 	}
 }
 

@@ -190,7 +190,7 @@ func TestForwardedMessageIsNotOpened(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	answer, err := c.Forward(context.Background(), execpb.WorkerService_Heartbeat_FullMethodName, sent, 10*time.Second, "2027-01-01")
+	answer, err := c.Forward(context.Background(), execpb.WorkerService_Heartbeat_FullMethodName, sent, 10*time.Second, []string{"2027-01-01"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -82,8 +82,8 @@ type RunningTask interface {
 
 // Executor runs tasks of one version of a bundle.
 type Executor interface {
-	// APIVersion is the one in which the bundle's tasks speak.
-	APIVersion() string
+	// APIVersions are those in which the bundle's tasks can speak, their own first.
+	APIVersions() []string
 	// Start starts a task. The error is a *GoneError, or ctx's.
 	Start(ctx context.Context, task *execpb.TaskContext, maxInlineValueBytes int32, host TaskHost) (RunningTask, error)
 }

@@ -18,6 +18,7 @@ import (
 	"crosswind.dev/go/internal/worker/callback"
 	"crosswind.dev/go/internal/worker/executor"
 	"crosswind.dev/go/internal/worker/guard"
+	"crosswind.dev/go/internal/worker/negotiation"
 )
 
 // How long the process of a version that is not current is kept for another task.
@@ -127,8 +128,8 @@ func (v *Version) Manifest() *manifestpb.Manifest { return v.source.Manifest }
 // Path is the worker's copy of the bundle's file.
 func (v *Version) Path() string { return v.source.Path }
 
-// APIVersion implements executor.Executor.
-func (v *Version) APIVersion() string { return v.source.Manifest.GetApiVersion() }
+// APIVersions implements executor.Executor.
+func (v *Version) APIVersions() []string { return negotiation.SpokenBy(v.source.Manifest) }
 
 func (v *Version) isEnded() bool {
 	v.mu.Lock()

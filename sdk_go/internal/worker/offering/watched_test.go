@@ -235,7 +235,7 @@ func TestVersionThatNoRunNeedsEndsUnlessItIsTheNewest(t *testing.T) {
 	if _, err := w.FindExecutor("alpha", first); err == nil || !strings.Contains(err.Error(), "does not have version") {
 		t.Errorf("got %v", err)
 	}
-	if found, err := w.FindExecutor("alpha", second); err != nil || found.APIVersion() != "2026-12-01" {
+	if found, err := w.FindExecutor("alpha", second); err != nil || found.APIVersions()[0] != "2026-12-01" {
 		t.Errorf("got %v, %v", found, err)
 	}
 	p.write("a", "alpha", "one")

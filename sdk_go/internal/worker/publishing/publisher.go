@@ -20,6 +20,7 @@ import (
 	"crosswind.dev/go/internal/worker/calls"
 	"crosswind.dev/go/internal/worker/connection"
 	"crosswind.dev/go/internal/worker/executor"
+	"crosswind.dev/go/internal/worker/negotiation"
 )
 
 const envelopeBytes = 64 * 1024
@@ -40,6 +41,7 @@ type Publisher struct {
 	refused  map[key]bool
 	observed map[string]string // changes of which the server has not been told
 	told     map[key]bool
+	agreed   negotiation.Agreement
 }
 
 // New makes a publisher; Run makes it work. instance is the worker's id; registerAgain registers with the present offers
@@ -59,6 +61,10 @@ func New(
 func (p *Publisher) TakeRegistration(answer *execpb.RegisterWorkerResponse) {
 	p.mu.Lock()
 	p.known = map[key]bool{}
+	if agreement := p.calls.Connection.Agreement(); !agreement.Equal(p.agreed) {
+		// What this server refuses, or takes, may be something else than before.
+		p.agreed, p.refused = agreement, map[key]bool{}
+	}
 	for _, offer := range answer.GetOffers() {
 		if offer.GetKnown() {
 			p.known[key{offer.GetBundle(), offer.GetBundleVersion()}] = true
@@ -165,7 +171,7 @@ func (p *Publisher) offer(ctx context.Context, manifest *manifestpb.Manifest, wi
 	p.mu.Unlock()
 	parts := []*execpb.BundleOffer{bare(manifest)}
 	if !known {
-		parts = splitManifest(manifest, limit)
+		parts = splitManifest(p.asAgreed(manifest), limit)
 	}
 	var result *execpb.OfferResult
 	for _, part := range parts {
@@ -203,6 +209,17 @@ func (p *Publisher) offer(ctx context.Context, manifest *manifestpb.Manifest, wi
 			"current, with which new runs begin.", each.bundle, short(each.version)))
 	}
 	return nil
+}
+
+// asAgreed is a manifest under the API version in which this server takes it. [VER-1]
+func (p *Publisher) asAgreed(manifest *manifestpb.Manifest) *manifestpb.Manifest {
+	version := p.calls.Connection.Agreement().VersionOf(negotiation.SpokenBy(manifest))
+	if version == manifest.GetApiVersion() {
+		return manifest
+	}
+	offered := proto.CloneOf(manifest)
+	offered.ApiVersion = version
+	return offered
 }
 
 // send makes one offer. A nil result: the server refused it.

@@ -19,9 +19,11 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 
+	"crosswind.dev/go/internal/apiversion"
 	execpb "crosswind.dev/go/internal/gen/crosswind/execution/v1"
 	manifestpb "crosswind.dev/go/internal/gen/crosswind/manifest/v1"
 	"crosswind.dev/go/internal/worker/connection"
+	"crosswind.dev/go/internal/worker/negotiation"
 	"crosswind.dev/go/internal/worker/outcomestore"
 	"crosswind.dev/go/internal/worker/refusal"
 	"crosswind.dev/go/internal/worker/statefolder"
@@ -67,6 +69,8 @@ type Options struct {
 	OnRegistered func(*execpb.RegisterWorkerResponse)
 	// Log is the worker's.
 	Log *slog.Logger
+	// Spoken are the API versions to be named, newest first. Empty: those of package apiversion.
+	Spoken []string
 }
 
 // Registration registers a worker, once at a time.
@@ -90,28 +94,41 @@ func New(options Options) *Registration {
 	return made
 }
 
-// Negotiate asks what the server speaks, for as long as it takes to reach it. The error is a *refusal.Error where it does
-// not speak this worker's version, or ctx's.
-func (r *Registration) Negotiate(ctx context.Context) error {
-	request := &execpb.NegotiateRequest{
-		ApiVersions: []string{connection.APIVersion}, Client: "crosswind-sdk-go/" + Version,
+// Negotiate asks what the server speaks, for as long as it takes to reach it, and tells whether that is something else
+// than before. The error is a *refusal.Error where it speaks none of this worker's versions, or ctx's.
+func (r *Registration) Negotiate(ctx context.Context) (bool, error) {
+	asked := r.Spoken
+	if len(asked) == 0 {
+		asked = apiversion.All()
 	}
+	request := &execpb.NegotiateRequest{ApiVersions: asked, Client: "crosswind-sdk-go/" + Version}
 	answer := &execpb.NegotiateResponse{}
 	if err := r.repeat(ctx, execpb.WorkerService_Negotiate_FullMethodName, request, answer, ""); err != nil {
 		if problem := connection.AsCallError(err); problem != nil {
-			return r.refuse(problem)
+			return false, r.refuse(problem)
 		}
+		return false, err
+	}
+	agreement, err := negotiation.Read(answer, asked, r.Connection.Address())
+	if err != nil {
+		return false, err
+	}
+	changed := !agreement.Equal(r.Connection.Agreement())
+	r.Connection.SetAgreement(agreement)
+	return changed, nil
+}
+
+// NegotiateAgain implements calls.Renewer: another server may answer now, of other versions.
+func (r *Registration) NegotiateAgain(ctx context.Context) error {
+	r.turn.Lock()
+	defer r.turn.Unlock()
+	changed, err := r.Negotiate(ctx)
+	if err != nil || !changed {
 		return err
 	}
-	if answer.GetChosenApiVersion() == connection.APIVersion {
-		return nil
-	}
-	way := "upgrade this worker"
-	if answer.GetNewestApiVersion() < connection.APIVersion {
-		way = "upgrade the server, or install an older worker"
-	}
-	return &refusal.Error{Sentence: fmt.Sprintf("The server at %s speaks API versions %s to %s, this worker %s: %s.",
-		r.Connection.Address(), answer.GetOldestApiVersion(), answer.GetNewestApiVersion(), connection.APIVersion, way)}
+	r.Log.Info(fmt.Sprintf("The server at %s serves other API versions than before; registering again, in version %s.",
+		r.Connection.Address(), r.Connection.Agreement().APIVersion))
+	return r.register(ctx)
 }
 
 // Register registers, for as long as it takes to reach the server. The error is a *refusal.Error, or ctx's.
@@ -170,7 +187,7 @@ func (r *Registration) register(ctx context.Context) error {
 	}
 	for i, each := range tries {
 		answer := &execpb.RegisterWorkerResponse{}
-		err := r.repeat(ctx, execpb.WorkerService_RegisterWorker_FullMethodName, each.request, answer, each.token)
+		err := r.send(ctx, each, answer)
 		if problem := connection.AsCallError(err); problem != nil {
 			if problem.Code == codes.Unauthenticated && i+1 < len(tries) {
 				continue
@@ -266,6 +283,23 @@ func (r *Registration) request() *execpb.RegisterWorkerRequest {
 		Bundles:   r.Offers(),
 		Host:      host,
 		ProcessId: int64(os.Getpid()),
+	}
+}
+
+func (r *Registration) send(ctx context.Context, made try, answer *execpb.RegisterWorkerResponse) error {
+	for failures := 1; ; failures++ {
+		err := r.repeat(ctx, execpb.WorkerService_RegisterWorker_FullMethodName, made.request, answer, made.token)
+		problem := connection.AsCallError(err)
+		if problem == nil || !problem.ConcernsOwnVersion() {
+			return err
+		}
+		// Another server answers than the one that was asked, as during a rolling upgrade.
+		if err := r.Connection.WaitForRetry(ctx, failures); err != nil {
+			return err
+		}
+		if _, err := r.Negotiate(ctx); err != nil {
+			return err
+		}
 	}
 }
 

@@ -195,22 +195,3 @@ func TestManyRenewTogetherAndOneRegisters(t *testing.T) {
 		t.Errorf("got %v", got)
 	}
 }
-
-func TestServerOfOtherVersionsIsRefused(t *testing.T) {
-	for oldest, way := range map[string]string{"2030-01-01": "upgrade this worker", "2020-01-01": "upgrade the server"} {
-		made, _ := start(t, func(string, proto.Message) (proto.Message, error) {
-			return &execpb.NegotiateResponse{OldestApiVersion: oldest, NewestApiVersion: oldest}, nil
-		}, nil)
-		err := made.Negotiate(context.Background())
-		var refused *refusal.Error
-		if !errors.As(err, &refused) || !strings.Contains(err.Error(), way) {
-			t.Errorf("got %v", err)
-		}
-	}
-	made, _ := start(t, func(_ string, request proto.Message) (proto.Message, error) {
-		return &execpb.NegotiateResponse{ChosenApiVersion: request.(*execpb.NegotiateRequest).GetApiVersions()[0]}, nil
-	}, nil)
-	if err := made.Negotiate(context.Background()); err != nil {
-		t.Error(err)
-	}
-}

@@ -26,6 +26,8 @@ type Call struct {
 	Request proto.Message
 	// Token that it carried. Empty: none.
 	Token string
+	// APIVersion that it named. Empty: none.
+	APIVersion string
 }
 
 // Server answers as it was told.
@@ -50,6 +52,9 @@ func Start(t *testing.T, answer Answer) *Server {
 			call := Call{Method: path.Base(info.FullMethod), Request: request.(proto.Message)}
 			if values := metadata.ValueFromIncomingContext(ctx, "authorization"); len(values) == 1 {
 				call.Token = values[0][len("Bearer "):]
+			}
+			if values := metadata.ValueFromIncomingContext(ctx, "crosswind-api-version"); len(values) == 1 {
+				call.APIVersion = values[0]
 			}
 			s.mu.Lock()
 			s.calls = append(s.calls, call)
