@@ -11,7 +11,7 @@ INSTALLED := $(VENV)/.installed
 CODEGEN_VENV := build/codegen-venv
 CODEGEN_INSTALLED := $(CODEGEN_VENV)/.installed
 SNAPSHOT := proto/released/provisional.binpb
-GO_MODULES := sdk_go tests/bench/go_bundle $(patsubst %/go.mod,%,$(wildcard examples/*/go/go.mod tests/e2e/*/go.mod tests/e2e/*/*/go.mod))
+GO_MODULES := sdk_go tests/bench/go_bundle $(patsubst %/go.mod,%,$(wildcard examples/*/go/go.mod tests/compat/*/go.mod tests/e2e/*/go.mod tests/e2e/*/*/go.mod))
 CHECKED := sdk_python/src server/src codegen tests $(wildcard examples)
 
 # Compiled modules are what makes the second start fast; some machines switch them off for every process.
@@ -80,6 +80,22 @@ proto-check: $(INSTALLED) ## Lint proto/, check its format, and compare it with 
 proto-snapshot: $(INSTALLED) ## Write the provisional image that proto-check compares with
 	@mkdir -p $(dir $(SNAPSHOT))
 	@$(BIN)/buf build --exclude-source-info -o $(SNAPSHOT)
+
+.PHONY: release-api
+release-api: $(INSTALLED) ## Freeze the newest API version: its snapshot, and what builds its artifacts again
+	@$(BIN)/python -m codegen.release freeze
+
+.PHONY: rebuild-release
+rebuild-release: $(INSTALLED) ## Build the artifacts of a frozen API version: make rebuild-release VERSION=YYYY-MM-DD
+	@$(BIN)/python -m codegen.release rebuild $(VERSION)
+
+.PHONY: release-check
+release-check: $(INSTALLED) # fail if a frozen API version is not what it was, or the protos changed without a new one
+	@$(BIN)/python -m codegen.release check
+
+.PHONY: next-version
+next-version: $(INSTALLED) ## Begin the API version after the last frozen one: make next-version VERSION=YYYY-MM-DD
+	@$(BIN)/python -m codegen.release next $(VERSION)
 
 .PHONY: lint
 lint: $(INSTALLED) ## Run ruff, mypy and the import contracts; gofmt, go vet and staticcheck
