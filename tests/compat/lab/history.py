@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import subprocess
 from collections.abc import Callable, Sequence
 from functools import cache, partial
@@ -86,7 +87,9 @@ def made_once(name: str, inputs: Sequence[Path], make: Callable[[Path], None]) -
     folder = BUILT / f"{name}-{digest.hexdigest()[:16]}"
     done = folder / ".done"
     if not done.exists():
-        folder.mkdir(parents=True, exist_ok=True)
+        for outdated in BUILT.glob(f"{name}-{'?' * 16}"):
+            shutil.rmtree(outdated)
+        folder.mkdir(parents=True)
         make(folder)
         done.touch()
     return folder
