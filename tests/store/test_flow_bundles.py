@@ -6,6 +6,7 @@ from crosswind.manifest.v1 import dag_pb2, task_pb2
 from crosswind_server.services import dag_listing
 from crosswind_server.services.bundles import Manifest, Offer, PublishBundle, SourceProblem
 from crosswind_server.services.directives import DirectiveKind
+from crosswind_server.services.manifest_versions import OneVersion
 from crosswind_server.store.group_commit import each
 from crosswind_server.store.schema import bundle, bundle_version, dag, source_error
 from tests.store.flow import TEAM, Flow, Worker, dag_of, refused, task
@@ -122,7 +123,13 @@ def bundle_versions(flow: Flow) -> dict[str, str]:
     """The bundle version that a list of DAGs shows for each."""
     listed = flow.store.read_blocking(
         lambda uow: dag_listing.list_dags(
-            uow, TEAM, dag_listing.DagFilter(include_removed=True), keep=None, after_id=None, limit=100
+            uow,
+            TEAM,
+            dag_listing.DagFilter(include_removed=True),
+            versions=OneVersion(),
+            keep=None,
+            after_id=None,
+            limit=100,
         )
     )
     return {shown.dag_id: shown.bundle_version for shown in listed}

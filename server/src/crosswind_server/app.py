@@ -40,7 +40,9 @@ from crosswind_server.settings import PlainSettings, ServerSettings
 from crosswind_server.store.engine import Store
 from crosswind_server.store.group_commit import each
 from crosswind_server.store.unit_of_work import UnitOfWork
+from crosswind_server.versions.bundles import BundleVersions
 from crosswind_server.versions.gates import Gates
+from crosswind_server.versions.history import History
 from crosswind_server.versions.releases import server_history
 
 DEFAULT_TEAM: Final = "default"
@@ -56,6 +58,7 @@ class Server:
     Args:
         settings: what the operator set.
         home: the folder for keys and token files; None keeps everything in memory, as `crosswind run` does.
+        history: the API versions; None for those that this server has.
 
     Attributes:
         address: HOST:PORT once started.
@@ -64,8 +67,9 @@ class Server:
         services: what handlers work with, once started.
     """
 
-    def __init__(self, settings: ServerSettings, *, home: Home | None) -> None:
+    def __init__(self, settings: ServerSettings, *, home: Home | None, history: History | None = None) -> None:
         self._settings = settings
+        self._history = history
         self._home = home
         self._stack = AsyncExitStack()
         self.address = ""
@@ -90,8 +94,14 @@ class Server:
             signer = await store.write(LOAD_SIGNER, sealer)
             verifier = TokenVerifier(signer)
             verifier.replace_revoked(await store.read(tokens.read_revoked))
-            heart = Heart(store, settings.timing(), signer=signer, declared=SealedValues(sealer))
-            gates = Gates(server_history())
+            gates = Gates(self._history or server_history())
+            heart = Heart(
+                store,
+                settings.timing(),
+                signer=signer,
+                declared=SealedValues(sealer),
+                versions=BundleVersions(gates),
+            )
             services = Services(
                 store=store,
                 timing=settings.timing(),
@@ -174,17 +184,21 @@ class RunningServer:
 
 
 @contextlib.contextmanager
-def serve_in_thread(db: str = "sqlite://", **settings: Any) -> Iterator[RunningServer]:
+def serve_in_thread(
+    db: str = "sqlite://", *, history: History | None = None, **settings: Any
+) -> Iterator[RunningServer]:
     """A real server in a thread, on a free port of this machine, with its database in memory by default.
 
     Args:
         db: address of the database.
+        history: the API versions; None for those that this server has.
         settings: fields of `ServerSettings`; neither the environment nor a file is read.
 
     Raises:
         What `Server.start` raises.
     """
-    server = Server(PlainSettings(**{"db": db, "address": "127.0.0.1:0", "stop_grace": 1.0, **settings}), home=None)
+    plain = PlainSettings(**{"db": db, "address": "127.0.0.1:0", "stop_grace": 1.0, **settings})
+    server = Server(plain, home=None, history=history)
     started: Future[Callable[[], object]] = Future()
 
     async def serve() -> None:

@@ -77,3 +77,49 @@ def test_the_first_version_that_both_speak_is_chosen(spoken, chosen):
 def test_versions_out_of_order_are_refused(versions):
     with pytest.raises(ValueError, match="not in order, or none"):
         ServedVersions(map(ApiVersion.parse, versions))
+
+
+@pytest.mark.parametrize(
+    ("text", "reason", "sentence"),
+    [
+        (
+            "",
+            Reason.API_VERSION_MISSING,
+            "The manifest of the bundle 'b' names no API version, this server serves 2026-12-01 to 2027-05-01. Build"
+            " the bundle again with an SDK of such a version.",
+        ),
+        (
+            "2026-12-01 and more",
+            Reason.API_VERSION_MALFORMED,
+            "The API version '2026-12-01 and more' of the bundle 'b' is not a date, this server serves 2026-12-01 to"
+            " 2027-05-01. Build the bundle again with an SDK of such a version.",
+        ),
+        (
+            "2027-01-01",
+            Reason.API_VERSION_UNKNOWN,
+            "There is no API version 2027-01-01, in which the manifest of the bundle 'b' is written: this server serves"
+            " 2026-12-01, 2027-02-10, 2027-05-01. Build the bundle again with an SDK of one of these.",
+        ),
+        (
+            "2026-11-01",
+            Reason.CLIENT_TOO_OLD,
+            "The bundle 'b' is too old: its manifest is written in API version 2026-11-01, this server serves"
+            " 2026-12-01 to 2027-05-01. Build the bundle again with an SDK of a newer version.",
+        ),
+        (
+            "2027-05-02",
+            Reason.CLIENT_TOO_NEW,
+            "The bundle 'b' is too new: its manifest is written in API version 2027-05-02, this server serves"
+            " 2026-12-01 to 2027-05-01. Upgrade the server, or build the bundle again with an older SDK.",
+        ),
+    ],
+)
+def test_a_bundle_is_refused_by_name_and_with_both_ranges(text: str, reason: Reason, sentence: str) -> None:
+    with pytest.raises(Refused) as refused:
+        SERVED.check_bundle("b", text)
+    assert (refused.value.reason, refused.value.message) == (reason, sentence)
+    assert refused.value.metadata["bundle"] == "b"
+
+
+def test_a_bundle_of_a_served_version_is_taken() -> None:
+    assert str(SERVED.check_bundle("b", "2027-02-10")) == "2027-02-10"

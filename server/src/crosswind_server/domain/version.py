@@ -17,6 +17,15 @@ from crosswind_server.domain.errors import Reason, Refused
 METADATA_KEY: Final = "crosswind-api-version"
 """The metadata key under which a call names its version."""
 
+REASONS: Final = (
+    Reason.API_VERSION_MISSING,
+    Reason.API_VERSION_MALFORMED,
+    Reason.API_VERSION_UNKNOWN,
+    Reason.CLIENT_TOO_OLD,
+    Reason.CLIENT_TOO_NEW,
+)
+"""Why a version is refused."""
+
 _SHAPE: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
@@ -68,7 +77,7 @@ class ServedVersions:
         return str(self.oldest) if self.oldest == self.newest else f"{self.oldest} to {self.newest}"
 
     def check(self, text: str | None) -> ApiVersion:
-        """The version that a call or a bundle names.
+        """The version that a call names.
 
         Raises:
             Refused: API_VERSION_MISSING, API_VERSION_MALFORMED, CLIENT_TOO_OLD, CLIENT_TOO_NEW, or
@@ -93,6 +102,31 @@ class ServedVersions:
                 metadata={"api_version": text[:40], **self._metadata()},
             ) from None
         raise self._refusal([version])
+
+    def check_bundle(self, bundle: str, text: str) -> ApiVersion:
+        """The version that the manifest of a bundle names.
+
+        Raises:
+            Refused: as `check`, but about the bundle, which is in its metadata.
+        """
+        try:
+            return self.check(text)
+        except Refused as why:
+            named, whose = text[:40], f"bundle '{bundle[:250]}'"
+            ranges = f"its manifest is written in API version {named}, this server serves {self}"
+            again = "Build the bundle again with an SDK of"
+            sentences = {
+                Reason.API_VERSION_MISSING: f"The manifest of the {whose} names no API version, this server serves"
+                f" {self}. {again} such a version.",
+                Reason.API_VERSION_MALFORMED: f"The API version {named!r} of the {whose} is not a date, this server"
+                f" serves {self}. {again} such a version.",
+                Reason.API_VERSION_UNKNOWN: f"There is no API version {named}, in which the manifest of the {whose} is"
+                f" written: this server serves {', '.join(map(str, self.versions))}. {again} one of these.",
+                Reason.CLIENT_TOO_OLD: f"The {whose} is too old: {ranges}. {again} a newer version.",
+                Reason.CLIENT_TOO_NEW: f"The {whose} is too new: {ranges}. Upgrade the server, or build the bundle"
+                " again with an older SDK.",
+            }
+            raise Refused(why.reason, sentences[why.reason], metadata={**why.metadata, "bundle": bundle}) from None
 
     def choose(self, spoken: Sequence[str]) -> ApiVersion | None:
         """The first of a client's versions that is served; None where there is none.

@@ -21,6 +21,7 @@ class DagServicer(dags_pb2_grpc.DagServiceServicer):
 
     def __init__(self, services: Services) -> None:
         self._services = services
+        self._versions = services.heart.plans.versions
 
     async def ListDags(self, request: dags_pb2.ListDagsRequest, context: ServicerContext) -> dags_pb2.ListDagsResponse:
         team = caller().team
@@ -36,6 +37,7 @@ class DagServicer(dags_pb2_grpc.DagServiceServicer):
                 uow,
                 team,
                 wanted,
+                versions=self._versions,
                 keep=_with_tags(frozenset(request.tags)) if request.tags else None,
                 after_id=str(page.after[0]) if page.after else None,
                 limit=page.limit,
@@ -50,10 +52,10 @@ class DagServicer(dags_pb2_grpc.DagServiceServicer):
             raise invalid("dag_version_id", "`dag_version_id` chooses a manifest; set `include_manifest` too.")
 
         def read(uow: UnitOfWork) -> tuple[ListedDag, ListedVersion | None]:
-            dag = dag_listing.get_dag(uow, team, dag_id)
+            dag = dag_listing.get_dag(uow, self._versions, team, dag_id)
             if not request.dag_version_id:
                 return dag, None
-            return dag, dag_listing.get_version(uow, team, dag_id, request.dag_version_id)
+            return dag, dag_listing.get_version(uow, self._versions, team, dag_id, request.dag_version_id)
 
         dag, version = await self._services.store.read(read)
         response = dags_pb2.GetDagResponse(dag=dag_message(dag))
@@ -69,7 +71,8 @@ class DagServicer(dags_pb2_grpc.DagServiceServicer):
         paused = request.paused if request.HasField("paused") else None
 
         def act(uow: UnitOfWork) -> dags_pb2.UpdateDagResponse:
-            return dags_pb2.UpdateDagResponse(dag=dag_message(dag_listing.pause_dag(uow, team, dag_id, paused=paused)))
+            listed = dag_listing.pause_dag(uow, self._versions, team, dag_id, paused=paused)
+            return dags_pb2.UpdateDagResponse(dag=dag_message(listed))
 
         return await change(self._services, request, dags_pb2.UpdateDagResponse, act)
 
@@ -80,7 +83,9 @@ class DagServicer(dags_pb2_grpc.DagServiceServicer):
         page = read_page(request, team)
         before = int(page.after[0] or 0) if page.after else None
         rows = await self._services.store.read(
-            lambda uow: dag_listing.list_versions(uow, team, dag_id, before_number=before, limit=page.limit)
+            lambda uow: dag_listing.list_versions(
+                uow, self._versions, team, dag_id, before_number=before, limit=page.limit
+            )
         )
         shown, token = page.split(rows, lambda row: [row.number])
         return dags_pb2.ListDagVersionsResponse(dag_versions=map(version_message, shown), next_page_token=token)
@@ -90,7 +95,9 @@ class DagServicer(dags_pb2_grpc.DagServiceServicer):
     ) -> dags_pb2.GetDagVersionResponse:
         team, dag_id = caller().team, required(request.dag_id, "dag_id")
         version_id = required(request.dag_version_id, "dag_version_id")
-        version = await self._services.store.read(lambda uow: dag_listing.get_version(uow, team, dag_id, version_id))
+        version = await self._services.store.read(
+            lambda uow: dag_listing.get_version(uow, self._versions, team, dag_id, version_id)
+        )
         return dags_pb2.GetDagVersionResponse(
             dag_version=version_message(version), manifest=dag_pb2.Dag.FromString(version.message)
         )

@@ -142,7 +142,7 @@ def read_offer(offer: worker_service_pb2.BundleOffer) -> Offer:
 
 def _read_manifest(manifest: bundle_pb2.Manifest) -> Manifest:
     return Manifest(
-        api_version=manifest.api_version[:10],
+        api_version=manifest.api_version,
         language=manifest.sdk.language[:50],
         language_version=manifest.sdk.language_version[:50],
         sdk_version=manifest.sdk.version[:50],

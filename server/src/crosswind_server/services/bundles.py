@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row
 
 from crosswind_server import manifests
 from crosswind_server.domain.errors import Reason, Refused
 from crosswind_server.domain.plan import DagPlan, Reference
+from crosswind_server.domain.version import REASONS
 from crosswind_server.services import presence, version_policy
 from crosswind_server.services.callers import Caller
 from crosswind_server.services.plans import PlanCache
@@ -101,7 +105,8 @@ class Bundles:
         """Take a worker's offer, and say what became of it.
 
         Raises:
-            Refused: BUNDLE_NOT_OWNED, WORKER_UNKNOWN, WORKER_SUPERSEDED or INVALID_ARGUMENT.
+            Refused: BUNDLE_NOT_OWNED, WORKER_UNKNOWN, WORKER_SUPERSEDED, INVALID_ARGUMENT, or one of
+                `domain.version.REASONS`.
         """
         worker = presence.require_live(uow, command.caller.team, command.instance_id)
         offering = OfferingWorker(caller=command.caller, instance_id=command.instance_id, name=worker.name)
@@ -121,12 +126,13 @@ class Bundles:
         A version becomes current when it is new, or when its worker saw the source change to it.
 
         Raises:
-            Refused: BUNDLE_NOT_OWNED or INVALID_ARGUMENT.
+            Refused: BUNDLE_NOT_OWNED, INVALID_ARGUMENT, or one of `domain.version.REASONS`.
         """
         manifests.check_bundle_name(offer.bundle, offer.version)
-        self._check_owner(uow, worker.caller, offer.bundle)
         team = worker.caller.team
         version = bundles.get_version(uow, team, offer.bundle, offer.version)
+        self._check_api_version(offer, version)
+        self._check_owner(uow, worker.caller, offer.bundle)
         refused: tuple[RefusedDag, ...] = ()
         complete = version is not None and version.complete
         if not complete:
@@ -184,6 +190,27 @@ class Bundles:
         held = {each.dag_id for each in dags.versions_in(uow, team, bundle, version)}
         return [(row.dag_id, row.bundle) for row in dags.get(uow, team, held) if row.bundle != bundle and row.active]
 
+    def take_registered(self, uow: UnitOfWork, worker: OfferingWorker, offer: Offer) -> OfferResult:
+        """Take an offer of a registration, which is not refused for the API version of one bundle: the version counts
+        as unknown, and its worker learns why when it publishes it. [VER-1]
+
+        Raises:
+            Refused: BUNDLE_NOT_OWNED or INVALID_ARGUMENT.
+        """
+        try:
+            return self.take_offer(uow, worker, offer)
+        except Refused as why:
+            if why.reason not in REASONS:
+                raise
+            return OfferResult(bundle=offer.bundle, version=offer.version, known=False, current=False)
+
+    def _check_api_version(self, offer: Offer, version: Row[Any] | None) -> None:
+        """Before anything is stored. What was known before is judged too: one day its API version is served no more."""
+        if offer.manifest is not None:
+            self._plans.versions.check(offer.bundle, offer.manifest.api_version)
+        elif version is not None:
+            self._plans.versions.check(offer.bundle, version.api_version)
+
     def _check_owner(self, uow: UnitOfWork, caller: Caller, bundle: str) -> None:
         if not caller.may_publish(bundle):
             raise Refused(
@@ -229,7 +256,8 @@ class Bundles:
         for dag_id, message in manifest.dags:
             try:
                 version_id = hashlib.sha256(message).hexdigest()
-                plan = manifests.read_dag(message, dag_version_id=version_id, dag_id=dag_id)
+                newest = self._plans.versions.upgrade(manifest.api_version, message)
+                plan = manifests.read_dag(newest, dag_version_id=version_id, dag_id=dag_id)
                 owner = owners.get(dag_id)
                 if owner is not None and owner.bundle != offer.bundle and owner.active:
                     raise _owned_by_other(dag_id, owner.bundle)

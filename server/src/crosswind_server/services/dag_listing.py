@@ -8,6 +8,7 @@ from typing import Any
 
 from crosswind_server.domain.errors import Reason, Refused
 from crosswind_server.domain.plan import offer_key_of
+from crosswind_server.services.manifest_versions import ManifestVersions, newest_message
 from crosswind_server.store import dag_listing as rows
 from crosswind_server.store import dags
 from crosswind_server.store.unit_of_work import UnitOfWork
@@ -64,6 +65,7 @@ def list_dags(
     team: str,
     wanted: DagFilter,
     *,
+    versions: ManifestVersions,
     keep: Callable[[str, bytes], bool] | None,
     after_id: str | None,
     limit: int,
@@ -74,6 +76,7 @@ def list_dags(
         uow: the transaction.
         team: of the caller.
         wanted: the filter on what the database knows.
+        versions: reads manifests of older API versions.
         keep: the filter on what only the manifest says, by version id and message; None for no such filter.
         after_id: the last DAG of the page before.
         limit: DAGs at most.
@@ -92,7 +95,7 @@ def list_dags(
             after_id=after_id,
             limit=chunk,
         )
-        read = rows.get_messages(uow, team, [row.current_version_id for row in some])
+        read = read_messages(uow, versions, team, [row.current_version_id for row in some])
         messages.update(read)
         found += [
             row for row in some if keep is None or keep(row.current_version_id, read.get(row.current_version_id, b""))
@@ -103,15 +106,20 @@ def list_dags(
     return _complete(uow, team, found[:limit], messages)
 
 
-def get_dag(uow: UnitOfWork, team: str, dag_id: str) -> ListedDag:
+def get_dag(uow: UnitOfWork, versions: ManifestVersions, team: str, dag_id: str) -> ListedDag:
     """One DAG. Raises `Refused`: DAG_NOT_FOUND."""
     row = rows.get_dag(uow, team, dag_id)
     if row is None:
         raise dag_not_found(team, dag_id)
-    return _complete(uow, team, [row], rows.get_messages(uow, team, [row.current_version_id]))[0]
+    return _complete(uow, team, [row], read_messages(uow, versions, team, [row.current_version_id]))[0]
 
 
-def pause_dag(uow: UnitOfWork, team: str, dag_id: str, *, paused: bool | None) -> ListedDag:
+def read_messages(uow: UnitOfWork, versions: ManifestVersions, team: str, ids: Sequence[str]) -> dict[str, bytes]:
+    """The messages of DAG versions as the newest API version has them, by id."""
+    return {key: newest_message(versions, row) for key, row in rows.get_messages(uow, team, ids).items()}
+
+
+def pause_dag(uow: UnitOfWork, versions: ManifestVersions, team: str, dag_id: str, *, paused: bool | None) -> ListedDag:
     """Pause a DAG or let it go on; None leaves it as it is. Raises `Refused`: DAG_NOT_FOUND."""
     row = dags.lock(uow, team, dag_id)
     if row is None:
@@ -120,7 +128,7 @@ def pause_dag(uow: UnitOfWork, team: str, dag_id: str, *, paused: bool | None) -
         rows.set_paused(uow, team, dag_id, paused=paused)
         if not paused:
             uow.hint(f"work:{team}")
-    return get_dag(uow, team, dag_id)
+    return get_dag(uow, versions, team, dag_id)
 
 
 def check_not_paused(uow: UnitOfWork, team: str, dag_id: str) -> None:
@@ -136,17 +144,25 @@ def check_not_paused(uow: UnitOfWork, team: str, dag_id: str) -> None:
 
 
 def list_versions(
-    uow: UnitOfWork, team: str, dag_id: str, *, before_number: int | None, limit: int
+    uow: UnitOfWork,
+    versions: ManifestVersions,
+    team: str,
+    dag_id: str,
+    *,
+    before_number: int | None,
+    limit: int,
 ) -> Sequence[ListedVersion]:
     """List the versions of a DAG, the newest first. Raises `Refused`: DAG_NOT_FOUND."""
     row = rows.get_dag(uow, team, dag_id)
     if row is None:
         raise dag_not_found(team, dag_id)
     found = rows.list_versions(uow, team, dag_id, before_number=before_number, limit=limit)
-    return _versions(uow, team, found, current=row.current_version_id)
+    return _versions(uow, versions, team, found, current=row.current_version_id)
 
 
-def get_version(uow: UnitOfWork, team: str, dag_id: str, dag_version_id: str) -> ListedVersion:
+def get_version(
+    uow: UnitOfWork, versions: ManifestVersions, team: str, dag_id: str, dag_version_id: str
+) -> ListedVersion:
     """One version of a DAG. Raises `Refused`: DAG_NOT_FOUND or DAG_VERSION_NOT_FOUND."""
     row = rows.get_dag(uow, team, dag_id)
     if row is None:
@@ -158,7 +174,7 @@ def get_version(uow: UnitOfWork, team: str, dag_id: str, dag_version_id: str) ->
             f"The DAG '{dag_id}' has no version {dag_version_id!r}; list its versions.",
             metadata={"dag_id": dag_id, "dag_version_id": dag_version_id},
         )
-    return _versions(uow, team, [found], current=row.current_version_id)[0]
+    return _versions(uow, versions, team, [found], current=row.current_version_id)[0]
 
 
 def dag_not_found(team: str, dag_id: str) -> Refused:
@@ -195,7 +211,9 @@ def _complete(uow: UnitOfWork, team: str, found: Sequence[Any], messages: Mappin
     ]
 
 
-def _versions(uow: UnitOfWork, team: str, found: Sequence[Any], *, current: str) -> Sequence[ListedVersion]:
+def _versions(
+    uow: UnitOfWork, versions: ManifestVersions, team: str, found: Sequence[Any], *, current: str
+) -> Sequence[ListedVersion]:
     keys = {row.dag_version_id: offer_key_of(row.dag_version_id) for row in found}
     offered = rows.offered_keys(uow, team, list(keys.values()))
     holding = rows.holding_versions(uow, team, list(keys.values()))
@@ -206,7 +224,7 @@ def _versions(uow: UnitOfWork, team: str, found: Sequence[Any], *, current: str)
             number=row.number,
             bundle=row.bundle,
             bundle_versions=holding.get(keys[row.dag_version_id], ())[:100],
-            message=bytes(row.dag_message),
+            message=newest_message(versions, row),
             current=row.dag_version_id == current,
             offered=keys[row.dag_version_id] in offered,
             created_us=row.created_time,

@@ -9,6 +9,7 @@ from crosswind_server.services.attempts import Attempts
 from crosswind_server.services.bundles import Bundles
 from crosswind_server.services.contexts import DeclaredReader, NothingDeclared
 from crosswind_server.services.farewell import Farewell
+from crosswind_server.services.manifest_versions import ManifestVersions
 from crosswind_server.services.plans import PlanCache
 from crosswind_server.services.polling import Polling
 from crosswind_server.services.requests import FORGET_OLD_ANSWERS
@@ -40,10 +41,11 @@ class Heart:
         *,
         signer: TokenSigner | None = None,
         declared: DeclaredReader | None = None,
+        versions: ManifestVersions | None = None,
     ) -> None:
         self.store = store
         self.timing = timing
-        self.plans = PlanCache()
+        self.plans = PlanCache(versions)
         self.bundles = Bundles(self.plans)
         self.workers = Workers(store, self.plans, self.bundles, timing=timing, signer=signer)
         self.polling = Polling(store, self.plans, timing=timing)

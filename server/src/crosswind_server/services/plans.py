@@ -8,6 +8,7 @@ from typing import Final
 
 from crosswind_server import manifests
 from crosswind_server.domain.plan import DagPlan
+from crosswind_server.services.manifest_versions import ManifestVersions, OneVersion, newest_message
 from crosswind_server.store import dags
 from crosswind_server.store.unit_of_work import UnitOfWork
 
@@ -15,9 +16,15 @@ _CAPACITY: Final = 1_000
 
 
 class PlanCache:
-    """The plans that were used last. Any thread."""
+    """The plans that were used last. Any thread.
 
-    def __init__(self, capacity: int = _CAPACITY) -> None:
+    Args:
+        versions: reads manifests of older API versions; None where there are none.
+        capacity: plans at most.
+    """
+
+    def __init__(self, versions: ManifestVersions | None = None, capacity: int = _CAPACITY) -> None:
+        self.versions: Final = versions or OneVersion()
         self._capacity = capacity
         self._lock = threading.Lock()
         self._plans: OrderedDict[str, DagPlan] = OrderedDict()
@@ -29,7 +36,8 @@ class PlanCache:
             if plan is not None:
                 self._plans.move_to_end(dag_version_id)
                 return plan
-        plan = manifests.read_dag(dags.get_message(uow, dag_version_id), dag_version_id=dag_version_id)
+        message = newest_message(self.versions, dags.get_message(uow, dag_version_id))
+        plan = manifests.read_dag(message, dag_version_id=dag_version_id)
         self.put(plan)
         return plan
 

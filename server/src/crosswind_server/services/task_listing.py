@@ -9,11 +9,11 @@ from typing import Any
 from crosswind_server.domain.errors import Reason, Refused
 from crosswind_server.domain.plan import DagPlan, TaskPlan
 from crosswind_server.domain.states import AttemptState, TaskState
+from crosswind_server.services.dag_listing import read_messages
 from crosswind_server.services.logs import LogPiece
 from crosswind_server.services.plans import PlanCache
 from crosswind_server.services.run_listing import find_run
 from crosswind_server.services.waiting import Waiting, explain_waiting
-from crosswind_server.store import dag_listing
 from crosswind_server.store import logs as log_rows
 from crosswind_server.store import task_listing as rows
 from crosswind_server.store.unit_of_work import UnitOfWork
@@ -150,7 +150,7 @@ def _complete(uow: UnitOfWork, plans: PlanCache, run: Any, found: Sequence[Any])
     summaries = [row.id for row in found if row.map_index < 0 and row.instances_total > 0]
     mapped = rows.sum_up_mapped(uow, summaries)
     waiting = explain_waiting(uow, plan, run, found)
-    messages = dag_listing.get_messages(uow, run.team, [run.dag_version_id])
+    messages = read_messages(uow, plans.versions, run.team, [run.dag_version_id])
     return InstancePage(
         instances=[
             ListedInstance(

@@ -168,7 +168,7 @@ class Workers:
         if admission is Admission.RESUME:
             bundles.withdraw(uow, command.instance_id)
         offering = OfferingWorker(caller=command.caller, instance_id=command.instance_id, name=command.name)
-        results = tuple(self._bundles.take_offer(uow, offering, offer) for offer in command.offers)
+        results = tuple(self._bundles.take_registered(uow, offering, offer) for offer in command.offers)
         version_policy.apply(uow, self._plans, team=team, bundles=changed)
         uow.hint(f"work:{team}")
         token = None

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Row, and_, func, literal, select, update
 
+from crosswind_server.store import dags
 from crosswind_server.store.offers import LIVE_OFFERS
 from crosswind_server.store.schema import (
     bundle,
@@ -127,7 +128,7 @@ def list_versions(
     uow: UnitOfWork, team: str, dag_id: str, *, before_number: int | None, limit: int
 ) -> Sequence[Row[Any]]:
     """List the versions of a DAG, the newest first."""
-    query = select(dag_version).where(dag_version.c.team == team, dag_version.c.dag_id == dag_id)
+    query = select(dag_version, dags.API_VERSION).where(dag_version.c.team == team, dag_version.c.dag_id == dag_id)
     if before_number is not None:
         query = query.where(dag_version.c.number < before_number)
     return uow.execute(query.order_by(dag_version.c.number.desc()).limit(limit)).all()
@@ -135,7 +136,7 @@ def list_versions(
 
 def get_version(uow: UnitOfWork, team: str, dag_id: str, dag_version_id: str) -> Row[Any] | None:
     """Read one version of a DAG with its message."""
-    query = select(dag_version).where(
+    query = select(dag_version, dags.API_VERSION).where(
         dag_version.c.team == team, dag_version.c.dag_id == dag_id, dag_version.c.dag_version_id == dag_version_id
     )
     return uow.execute(query).one_or_none()
@@ -162,11 +163,11 @@ def holding_versions(uow: UnitOfWork, team: str, offer_keys: Collection[str]) ->
     return found
 
 
-def get_messages(uow: UnitOfWork, team: str, ids: Collection[str]) -> Mapping[str, bytes]:
-    """Read the messages of DAG versions."""
+def get_messages(uow: UnitOfWork, team: str, ids: Collection[str]) -> Mapping[str, Row[Any]]:
+    """Read the `dag_message` of DAG versions, each with its `api_version`."""
     if not ids:
         return {}
-    query = select(dag_version.c.dag_version_id, dag_version.c.dag_message).where(
+    query = select(dag_version.c.dag_version_id, dag_version.c.dag_message, dags.API_VERSION).where(
         dag_version.c.team == team, dag_version.c.dag_version_id.in_(list(ids))
     )
-    return {row.dag_version_id: bytes(row.dag_message) for row in uow.execute(query)}
+    return {row.dag_version_id: row for row in uow.execute(query)}

@@ -3,22 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Row, and_, func, select, update
 
 from crosswind_server.store.dialect import RowValues
-from crosswind_server.store.schema import bundle_offer, dag, dag_version
+from crosswind_server.store.schema import bundle_offer, bundle_version, dag, dag_version
 from crosswind_server.store.unit_of_work import UnitOfWork
 
+API_VERSION: Final = (
+    select(bundle_version.c.api_version)
+    .where(
+        bundle_version.c.team == dag_version.c.team,
+        bundle_version.c.bundle == dag_version.c.bundle,
+        bundle_version.c.version == dag_version.c.bundle_version,
+    )
+    .scalar_subquery()
+    .label("api_version")
+)
+"""The API version in which a DAG version is written: that of the bundle version which brought it first."""
 
-def get_message(uow: UnitOfWork, dag_version_id: str) -> bytes:
-    """The bytes of a DAG version. Raises `LookupError`, since who asks has found the id in another row."""
-    query = select(dag_version.c.dag_message).where(dag_version.c.dag_version_id == dag_version_id).limit(1)
-    message: bytes | None = uow.execute(query).scalar_one_or_none()
-    if message is None:
+
+def get_message(uow: UnitOfWork, dag_version_id: str) -> Row[Any]:
+    """The `dag_message` of a DAG version, with its `api_version`.
+
+    Raises:
+        LookupError: there is none, though who asks has found the id in another row.
+    """
+    query = (
+        select(dag_version.c.dag_message, API_VERSION).where(dag_version.c.dag_version_id == dag_version_id).limit(1)
+    )
+    row = uow.execute(query).one_or_none()
+    if row is None:
         raise LookupError(f"There is no DAG version {dag_version_id}.")
-    return bytes(message)
+    return row
 
 
 def get(uow: UnitOfWork, team: str, dag_ids: Collection[str]) -> Sequence[Row[Any]]:
