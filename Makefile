@@ -62,8 +62,9 @@ lock: $(INSTALLED) ## Resolve requirements-dev.in and codegen/requirements.in in
 		codegen/requirements.in -o codegen/requirements.lock
 
 .PHONY: gen
-gen: $(INSTALLED) $(CODEGEN_INSTALLED) ## Generate the stubs of every language from proto/
+gen: $(INSTALLED) $(CODEGEN_INSTALLED) ## Generate the stubs of every language from proto/, and docs/versions.md
 	@$(BIN)/python -m codegen.generate
+	@$(BIN)/python -m codegen.compat
 
 .PHONY: gen-check
 gen-check: $(INSTALLED) $(CODEGEN_INSTALLED) ## Fail if the committed stubs are not what proto/ generates
@@ -75,6 +76,10 @@ proto-check: $(INSTALLED) ## Lint proto/, check its format, and compare it with 
 	@$(BIN)/buf format --diff --exit-code
 	@if [ -e $(SNAPSHOT) ]; then $(BIN)/buf breaking --against $(SNAPSHOT); fi
 	@echo "protos are linted, formatted and compatible"
+
+.PHONY: versions-check
+versions-check: $(INSTALLED) ## Fail if API versions differ in what no option and no change covers
+	@$(BIN)/python -m codegen.compat --check
 
 .PHONY: proto-snapshot
 proto-snapshot: $(INSTALLED) ## Write the provisional image that proto-check compares with
@@ -108,7 +113,7 @@ lint: $(INSTALLED) ## Run ruff, mypy and the import contracts; gofmt, go vet and
 	for module in $(GO_MODULES); do (cd $$module; go vet ./...; "$$staticcheck" ./...); done
 
 .PHONY: test
-test: gen-check proto-check lint ## Run every check: protos, stubs, linters, import contracts, go test, pytest
+test: gen-check proto-check versions-check lint ## Run every check: protos, stubs, linters, import contracts, go test, pytest
 	@# -count=1: tests read documents and build binaries that Go's cache of results does not know of
 	@$(use_go); race=$$($(BIN)/python -m codegen.go_toolchain --race); \
 	for module in $(GO_MODULES); do (cd $$module; go test $$race -count=1 ./...); done
