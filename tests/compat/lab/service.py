@@ -80,6 +80,9 @@ class Laboratory:
             raise invalid("title", f"A title has at most {MAX_TITLE} characters.")
         if len(task.steps) > MAX_STEPS:
             raise too_large(f"A task has at most {MAX_STEPS} steps.", MAX_STEPS)
+        if task.task_id in tasks and tasks[task.task_id].state in self._finals:
+            metadata = {"task_id": task.task_id}
+            raise Refused(Reason.TASK_FINISHED, f"The task {task.task_id} has ended.", metadata=metadata)
         if task.task_id in tasks:
             raise Refused(Reason.RUN_EXISTS, f"There is a task {task.task_id}.", metadata={"task_id": task.task_id})
         tasks[task.task_id] = task
@@ -110,10 +113,10 @@ class Laboratory:
             raise Refused(Reason.TASK_FINISHED, f"The task {task.task_id} has ended.", metadata=metadata)
         if task.state == self._pb.STATE_CANCELLING:
             raise Refused(Reason.RUN_CANCELLING, f"The task {task.task_id} is being cancelled.", metadata=metadata)
-        if request.state not in self._finals and not is_lenient("any_final_state"):
-            raise invalid("state", "A task ends in a state that is an end.")
-        task.state = request.state
-        return self._calls.RecordOutcomeResponse(task=task)
+        if request.outcome not in self._finals and not is_lenient("any_final_state"):
+            raise invalid("outcome", "A task ends in a state that is an end.")
+        task.state = request.outcome
+        return self._calls.RecordOutcomeResponse(finished=task)
 
     async def AppendEvent(self, request: Any, context: Any) -> Any:
         """Keep an event."""

@@ -34,10 +34,35 @@ CASES: Final[tuple[Case, ...]] = (
         clients="2026-02-01",
     ),
     case(
+        "MessageRenamed/up/the request of a call that moved",
+        task("a"),
+        old(FINISH, {"task_id": "a", "state": "STATE_FAILED"}, {"task": {"state": "STATE_FAILED"}}),
+        clients="2026-02-01",
+    ),
+    case(
         "MethodMoved/both/and is finished where it is now",
         task("a"),
         old(RECORD, {"task_id": "a", "state": "STATE_FAILED"}, {"task": {"state": "STATE_FAILED", "priority": 8}}),
-        clients="2026-03-01 to 2026-07-01",
+        clients="2026-03-01 to 2026-05-01",
+    ),
+    case(
+        "FieldRenamed/up/the outcome of a task",
+        task("a"),
+        old(RECORD, {"task_id": "a", "state": "STATE_FAILED"}),
+        new(GET, {"task_id": "a"}, {"task": {"state": "STATE_FAILED"}}),
+        clients="2026-03-01 to 2026-05-01",
+    ),
+    case(
+        "FieldRenamed/down/the task that ended",
+        task("a"),
+        old(RECORD, {"task_id": "a", "outcome": "STATE_FAILED"}, {"task": {"state": "STATE_FAILED", "priority": 8}}),
+        clients="2026-06-01",
+    ),
+    case(
+        "FieldRenamed/both/neither, one version back",
+        task("a"),
+        old(RECORD, {"task_id": "a", "outcome": "STATE_FAILED"}, {"finished": {"state": "STATE_FAILED"}}),
+        clients="2026-07-01",
     ),
     case(
         "MethodRetired/both/tasks are counted",

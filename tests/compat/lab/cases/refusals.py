@@ -9,7 +9,8 @@ from tests.compat.lab.cases.arms import APPEND
 from tests.compat.lab.cases.calls import FINISH, RECORD, task
 from tests.compat.lab.cases.fields import CREATE, GET
 
-FAILED: Final = {"task_id": "a", "state": "STATE_FAILED"}
+A: Final = {"task_id": "a"}
+FAILED: Final = {**A, "state": "STATE_FAILED"}
 LONG: Final = "a title of more than twelve"
 
 CASES: Final[tuple[Case, ...]] = (
@@ -32,7 +33,7 @@ CASES: Final[tuple[Case, ...]] = (
     case(
         "ReasonChanged/down/also where the call is now",
         task("a", "STATE_SUCCEEDED"),
-        old(RECORD, FAILED, refused={"code": "FAILED_PRECONDITION", "reason": "TASK_FINISHED"}),
+        old(RECORD, A, refused={"code": "FAILED_PRECONDITION", "reason": "TASK_FINISHED"}),
         clients="2026-03-01 to 2026-07-01",
     ),
     case(
@@ -67,13 +68,23 @@ CASES: Final[tuple[Case, ...]] = (
     case(
         "fallback/down/of a reason, where it is now",
         task("a", "STATE_CANCELLING"),
-        old(RECORD, FAILED, refused={"code": "FAILED_PRECONDITION", "reason": "TASK_RUNNING"}),
+        old(RECORD, A, refused={"code": "FAILED_PRECONDITION", "reason": "TASK_RUNNING"}),
         clients="2026-03-01 to 2026-04-01",
+    ),
+    case(
+        "fallback/down/of a reason that has another in one call, in another call",
+        task("a", "STATE_SUCCEEDED"),
+        old(
+            CREATE,
+            {"task": A},
+            refused={"code": "FAILED_PRECONDITION", "reason": "TASK_RUNNING", "metadata": {"task_id": "a"}},
+        ),
+        clients="2026-01-01",
     ),
     case(
         "fallback/down/to those who know the reason, as it is",
         task("a", "STATE_CANCELLING"),
-        old(RECORD, FAILED, refused={"code": "FAILED_PRECONDITION", "reason": "RUN_CANCELLING"}),
+        old(RECORD, A, refused={"code": "FAILED_PRECONDITION", "reason": "RUN_CANCELLING"}),
         clients="2026-05-01 to 2026-07-01",
     ),
     case(
@@ -108,7 +119,7 @@ CASES: Final[tuple[Case, ...]] = (
     case(
         "ValidationChanged/up/and no task of others",
         task("a"),
-        old(FINISH, {"task_id": "a", "state": "STATE_QUEUED"}, refused={"metadata": {"field": "state"}}),
+        old(FINISH, {"task_id": "a", "state": "STATE_QUEUED"}, refused={"metadata": {"field": "outcome"}}),
         clients="2026-02-01",
     ),
     case(

@@ -8,6 +8,7 @@ from crosswind_server.versions.changes import (
     ArmAdded,
     Change,
     FieldRemoved,
+    FieldRenamed,
     Fields,
     MessageRenamed,
     MethodRetired,
@@ -36,5 +37,6 @@ CHANGES: Final[tuple[Change, ...]] = (
         response=count,
         why="Statistics answer more.",
     ),
+    FieldRenamed("lab.v1.RecordOutcomeRequest", "state", "outcome", why="A state is what a task is in before it ends."),
     ArmAdded("lab.v1.Event", "resumed", why="To those before there is no such event."),
 )

@@ -44,6 +44,7 @@ CHANGES: Final[tuple[Change, ...]] = (
     ),
     FieldMoved("lab.v1.Task", "limits.max_tries", "retries.limit", why="Retries have settings of their own."),
     FieldRenamed("lab.v1.GetStatisticsResponse", "total", "tasks", why="It says what is counted."),
+    FieldRenamed("lab.v1.RecordOutcomeResponse", "task", "finished", why="It is a task that has ended."),
     ArmAdded(
         "lab.v1.GetTaskResponse",
         "queue_position",
