@@ -67,7 +67,7 @@ def test_the_sets_for_sql_guards():
     assert {S.RUNNING, S.CANCELLING} == lifecycle.EXPIRABLE == lifecycle.EXTENDED_BY_HEARTBEAT
 
 
-IMPOSSIBLE = [key for key, cell in TABLE.items() if cell.reply is Reply.IMPOSSIBLE]
+IMPOSSIBLE = sorted(key for key, cell in TABLE.items() if cell.reply is Reply.IMPOSSIBLE)
 
 
 @pytest.mark.parametrize(("state", "event"), IMPOSSIBLE)
