@@ -141,13 +141,14 @@ class Flow:
         more: bool = False,
         observed_change: bool = False,
         broken: Sequence[str] = (),
+        api_version: str = "2026-12-01",
     ) -> OfferResult:
         """A worker offers a version of a bundle, in which the sources that are named could not be read."""
         offer = Offer(
             bundle=bundle,
             version=version or f"v{next(self.versions)}",
             manifest=Manifest(
-                api_version="2026-12-01",
+                api_version=api_version,
                 language="python",
                 language_version="3.11",
                 sdk_version="0.1.0",
@@ -179,6 +180,7 @@ class Flow:
         previous: Worker | None = None,
         held: Sequence[str] = (),
         caller: Caller = ENROLMENT,
+        api_version: str = "2026-12-01",
     ) -> Worker:
         """A worker announces itself."""
         instance_id = instance_id or str(uuid.uuid4())
@@ -189,7 +191,7 @@ class Flow:
             language="python",
             language_version="3.11",
             sdk_version="0.1.0",
-            api_version="2026-12-01",
+            api_version=api_version,
             slots=slots,
             host="host",
             address="127.0.0.1:1",

@@ -62,6 +62,7 @@ class Server:
 
     Attributes:
         address: HOST:PORT once started.
+        metrics_address: HOST:PORT of the metrics once started; empty where there are none.
         access_token: an administrator's token of the default team, once started.
         enrolment_token: a token for workers of the default team, once started.
         services: what handlers work with, once started.
@@ -73,6 +74,7 @@ class Server:
         self._home = home
         self._stack = AsyncExitStack()
         self.address = ""
+        self.metrics_address = ""
         self.access_token = ""
         self.enrolment_token = ""
         self.services: Services | None = None
@@ -124,6 +126,12 @@ class Server:
             await heart.timekeeper.start()
             stack.push_async_callback(heart.timekeeper.stop)
             stack.push_async_callback(_cancel, asyncio.create_task(watch_revocations(services)))
+            if settings.metrics_address is not None:
+                from crosswind_server.metrics import Metrics  # here: a server without them starts faster
+
+                metrics = Metrics(services, months=settings.version_window_months)
+                self.metrics_address = metrics.start(settings.metrics_address, open_to_all=settings.metrics_open)
+                stack.push_async_callback(asyncio.to_thread, metrics.stop)
             self.address = await rpc.start(listening)
             stack.push_async_callback(self._end_polls, services, rpc)
             store.announce(self.address)
@@ -138,6 +146,8 @@ class Server:
             self.services = services
             self._stack = stack.pop_all()
         _log.info("listening on " + self.address, database=store.place, server_id=services.server_id)
+        if self.metrics_address:
+            _log.info("metrics are at http://" + self.metrics_address + "/metrics")
         return self.address
 
     async def stop(self) -> None:
@@ -181,6 +191,7 @@ class RunningServer:
     address: str
     access_token: str
     enrolment_token: str
+    metrics_address: str = ""
 
 
 @contextlib.contextmanager
@@ -217,7 +228,10 @@ def serve_in_thread(
     stop = started.result()
     try:
         yield RunningServer(
-            address=server.address, access_token=server.access_token, enrolment_token=server.enrolment_token
+            address=server.address,
+            access_token=server.access_token,
+            enrolment_token=server.enrolment_token,
+            metrics_address=server.metrics_address,
         )
     finally:
         stop()

@@ -1,4 +1,4 @@
-"""`crosswind-server`: start, dev, migrate, token, version.
+"""`crosswind-server`: start, dev, migrate, token, version, versions.
 
 Here belong the commands, their flags and what people read. How a command ends is in `exits`.
 """
@@ -6,6 +6,7 @@ Here belong the commands, their flags and what people read. How a command ends i
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import signal
 import sys
@@ -90,6 +91,31 @@ def version() -> None:
     typer.echo(f"crosswind-server {distribution_version('crosswind-server')}, API {served}")
 
 
+@app.command(
+    help="Show the API versions that this server serves, until when, and which workers and bundles still speak them."
+)
+@with_settings("db", "version_window_months")
+def versions(
+    flags: Mapping[str, Any],
+    output: Annotated[
+        Literal["table", "json"], typer.Option("--output", "-o", help="How to print the answer.")
+    ] = "table",
+) -> None:
+    """Show who needs which API version."""
+    from crosswind_server import version_report
+    from crosswind_server.domain.version import ServedVersions
+    from crosswind_server.versions.releases import server_history
+
+    report = version_report.read_report(_settings(flags), ServedVersions(server_history().versions))
+    if output == "json":
+        typer.echo(json.dumps(version_report.to_object(report), indent=2, ensure_ascii=False))
+        return
+    _print_table(version_report.to_table(report))
+    typer.echo("")
+    for sentence in version_report.sentences(report):
+        typer.echo(sentence)
+
+
 _ACCESS_SETTINGS = ("db", "home", "encryption_key_file")
 
 
@@ -153,8 +179,7 @@ def list_tokens(
             time_text(info.expires_us),
             time_text(info.revoked_us),
         )
-    # In a pipe nothing is cut, however wide it is.
-    Console(width=None if sys.stdout.isatty() else 1_000).print(table)
+    _print_table(table)
 
 
 @token_app.command(
@@ -186,6 +211,11 @@ def main() -> None:
         sys.exit(code)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _print_table(table: Table) -> None:
+    # In a pipe nothing is cut, however wide it is.
+    Console(width=None if sys.stdout.isatty() else 1_000).print(table)
 
 
 def _settings(flags: Mapping[str, Any]) -> ServerSettings:

@@ -82,7 +82,7 @@ def _metavar(name: str, kind: Any) -> str:
     choices = getattr(kind, "__args__", ())
     if choices and all(isinstance(choice, str) for choice in choices):
         return "|".join(choices)
-    return {"db": "URL", "address": "HOST:PORT"}.get(name, "TEXT")
+    return {"db": "URL", "address": "HOST:PORT", "metrics_address": "HOST:PORT"}.get(name, "TEXT")
 
 
 def _shown(value: object) -> str:

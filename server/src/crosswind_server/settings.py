@@ -85,6 +85,16 @@ class ServerSettings(BaseSettings):
         gt=0,
         description="When stopping: how long at most workers may still end what they hold.",
     )
+    version_window_months: int = Field(
+        24, ge=1, le=1200, description="How long an API version is to be served after the next one was released."
+    )
+    metrics_address: str | None = Field(
+        None,
+        description="Where to answer GET /metrics for Prometheus, HOST:PORT; port 0 takes a free one. Default: off.",
+    )
+    metrics_open: bool = Field(
+        False, description="Let --metrics-address be one that other machines reach, although anybody can read it there."
+    )
     longest_sleep: float = Field(
         _DEFAULTS.longest_sleep, gt=0, description="The timekeeper looks at its clock at least this often."
     )

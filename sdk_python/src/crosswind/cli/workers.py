@@ -12,8 +12,20 @@ from crosswind.control.v1.workers_pb2 import ListWorkersRequest, Worker
 
 app = typer.Typer(help="Workers.", no_args_is_help=True)
 
-COLUMNS = ("name", "state", "slots", "language", "queues", "offers", "memory_bytes", "host", "last_heartbeat_time")
-SPARE = ("host", "memory_bytes", "language", "last_heartbeat_time")
+COLUMNS = (
+    "name",
+    "state",
+    "slots",
+    "language",
+    "api_version",
+    "queues",
+    "offers",
+    "bundle_api_versions",
+    "memory_bytes",
+    "host",
+    "last_heartbeat_time",
+)
+SPARE = ("host", "memory_bytes", "language", "bundle_api_versions", "last_heartbeat_time")
 
 
 @command(app, "list")
@@ -38,5 +50,9 @@ def list_workers(
 
 
 def worker_row(worker: Worker) -> dict[str, Any]:
-    """A worker as an object; `offers` names its bundles for the table."""
-    return {**to_object(worker), "offers": sorted({offered.bundle for offered in worker.bundles})}
+    """A worker as an object; for the table, `offers` names its bundles, and `bundle_api_versions` what these speak."""
+    return {
+        **to_object(worker),
+        "offers": sorted({offered.bundle for offered in worker.bundles}),
+        "bundle_api_versions": sorted({offered.api_version for offered in worker.bundles}),
+    }

@@ -112,6 +112,8 @@ def guard(
         rules: which token opens which method of the newest version.
     """
     verifier = services.verifier
+    count = services.calls.count
+    ungated = RULES.get(method) is Rule.ANYONE
 
     async def reply(
         crossing: Crossing, request: bytes, metadata: authentication.Metadata, context: ServicerContext
@@ -168,6 +170,7 @@ def guard(
                 problem = crossing.explain(problem)
             await abort(context, problem)
         finally:
+            count("" if crossing is None or ungated else crossing.version, outcome)
             if _access.isEnabledFor(logging.DEBUG):
                 _log.debug("call", method=method, outcome=outcome, ms=round((time.perf_counter() - began) * 1000, 2))
 

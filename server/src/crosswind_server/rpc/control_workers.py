@@ -144,8 +144,8 @@ def worker_message(listed: ListedWorker) -> workers_pb2.Worker:
         used_slots=listed.used_slots,
         labels=json.loads(row.labels_json),
         bundles=[
-            workers_pb2.Worker.OfferedBundle(bundle=bundle, bundle_version=version, current=current)
-            for bundle, version, current in listed.bundles
+            workers_pb2.Worker.OfferedBundle(bundle=bundle, bundle_version=version, current=current, api_version=spoken)
+            for bundle, version, current, spoken in listed.bundles
         ],
         register_time=timestamp(row.registered_time),
         last_heartbeat_time=timestamp(row.last_heartbeat_time),

@@ -9,6 +9,7 @@ import threading
 from dataclasses import dataclass, field
 
 from crosswind_server.domain.version import ServedVersions
+from crosswind_server.services.call_counts import CallCounts
 from crosswind_server.services.heart import Heart
 from crosswind_server.services.sealing import Sealer
 from crosswind_server.services.tokens import TokenSigner, TokenVerifier
@@ -37,6 +38,7 @@ class Services:
         version: of the `crosswind-server` distribution.
         database_connections: how many connections this process holds open.
         in_memory: whether everything is gone when the server stops.
+        calls: how many calls this process took.
         stopping: set when the server begins to stop: whoever waits for a hint answers then. [STOP-1]
     """
 
@@ -52,4 +54,5 @@ class Services:
     version: str
     in_memory: bool = False
     database_connections: int = 0
+    calls: CallCounts = field(default_factory=CallCounts)
     stopping: threading.Event = field(default_factory=threading.Event)

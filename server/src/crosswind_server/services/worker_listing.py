@@ -15,11 +15,14 @@ from crosswind_server.store.unit_of_work import UnitOfWork
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedWorker:
-    """A worker instance: its row, the slots that its attempts take, and what it offers (bundle, version, current)."""
+    """A worker instance: its row, the slots that its attempts take, and what it offers.
+
+    Of what it offers: bundle, version, whether that is current, and its API version.
+    """
 
     row: Any
     used_slots: int
-    bundles: Sequence[tuple[str, str, bool]]
+    bundles: Sequence[tuple[str, str, bool, str]]
 
 
 def list_workers(

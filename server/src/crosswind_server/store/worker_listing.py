@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Row, and_, or_, select, update
 
-from crosswind_server.store.schema import bundle, worker, worker_bundle
+from crosswind_server.store.schema import bundle, bundle_version, worker, worker_bundle
 from crosswind_server.store.unit_of_work import UnitOfWork
 
 SHOWN_STATES = ("active", "draining", "lost")
@@ -71,17 +71,28 @@ def set_paused(uow: UnitOfWork, instance_id: str, *, paused: bool) -> None:
     uow.execute(update(worker).where(worker.c.instance_id == instance_id).values(paused=paused))
 
 
-def offered_bundles(uow: UnitOfWork, instance_ids: Collection[str]) -> Mapping[str, Sequence[tuple[str, str, bool]]]:
-    """Read bundle, version and whether it is the current one, of what worker instances offer."""
+def offered_bundles(
+    uow: UnitOfWork, instance_ids: Collection[str]
+) -> Mapping[str, Sequence[tuple[str, str, bool, str]]]:
+    """Read bundle, version, whether it is the current one, and its API version, of what worker instances offer."""
     if not instance_ids:
         return {}
     query = (
-        select(worker_bundle, bundle.c.current_version)
+        select(worker_bundle, bundle.c.current_version, bundle_version.c.api_version)
         .outerjoin(bundle, and_(bundle.c.team == worker_bundle.c.team, bundle.c.name == worker_bundle.c.bundle))
+        .outerjoin(
+            bundle_version,
+            and_(
+                bundle_version.c.team == worker_bundle.c.team,
+                bundle_version.c.bundle == worker_bundle.c.bundle,
+                bundle_version.c.version == worker_bundle.c.version,
+            ),
+        )
         .where(worker_bundle.c.instance_id.in_(list(instance_ids)))
         .order_by(worker_bundle.c.bundle, worker_bundle.c.version)
     )
-    found: dict[str, list[tuple[str, str, bool]]] = {}
+    found: dict[str, list[tuple[str, str, bool, str]]] = {}
     for row in uow.execute(query):
-        found.setdefault(row.instance_id, []).append((row.bundle, row.version, row.version == row.current_version))
+        offered = (row.bundle, row.version, row.version == row.current_version, row.api_version or "")
+        found.setdefault(row.instance_id, []).append(offered)
     return found
