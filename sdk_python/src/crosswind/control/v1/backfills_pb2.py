@@ -27,13 +27,27 @@ from crosswind.value.v1 import value_pb2 as crosswind_dot_value_dot_v1_dot_value
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$crosswind/control/v1/backfills.proto\x12\x14\x63rosswind.control.v1\x1a\"crosswind/options/v1/options.proto\x1a\x1e\x63rosswind/value/v1/value.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd9\x05\n\x08\x42\x61\x63kfill\x12\x1f\n\x0b\x62\x61\x63kfill_id\x18\x01 \x01(\tR\nbackfillId\x12\x15\n\x06\x64\x61g_id\x18\x02 \x01(\tR\x05\x64\x61gId\x12\x39\n\x05state\x18\x03 \x01(\x0e\x32#.crosswind.control.v1.BackfillStateR\x05state\x12\x39\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartTime\x12\x35\n\x08\x65nd_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x07\x65ndTime\x12/\n\x04\x63onf\x18\x06 \x01(\x0b\x32\x1b.crosswind.value.v1.PayloadR\x04\x63onf\x12\x18\n\x07reverse\x18\x07 \x01(\x08R\x07reverse\x12P\n\x10reprocess_policy\x18\x08 \x01(\x0e\x32%.crosswind.control.v1.ReprocessPolicyR\x0freprocessPolicy\x12&\n\x0fmax_active_runs\x18\t \x01(\x05R\rmaxActiveRuns\x12\x1f\n\x0btotal_count\x18\n \x01(\x03R\ntotalCount\x12#\n\rcreated_count\x18\x0b \x01(\x03R\x0c\x63reatedCount\x12\x1f\n\x0b\x65nded_count\x18\x0c \x01(\x03R\nendedCount\x12#\n\rskipped_count\x18\r \x01(\x03R\x0cskippedCount\x12\x1d\n\ncreated_by\x18\x0e \x01(\tR\tcreatedBy\x12;\n\x0b\x63reate_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0b\x66inish_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nfinishTime\"\xb6\x03\n\x15\x43reateBackfillRequest\x12\x15\n\x06\x64\x61g_id\x18\x01 \x01(\tR\x05\x64\x61gId\x12\x39\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartTime\x12\x35\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x07\x65ndTime\x12/\n\x04\x63onf\x18\x04 \x01(\x0b\x32\x1b.crosswind.value.v1.PayloadR\x04\x63onf\x12\x18\n\x07reverse\x18\x05 \x01(\x08R\x07reverse\x12P\n\x10reprocess_policy\x18\x06 \x01(\x0e\x32%.crosswind.control.v1.ReprocessPolicyR\x0freprocessPolicy\x12+\n\x0fmax_active_runs\x18\x07 \x01(\x05H\x00R\rmaxActiveRuns\x88\x01\x01\x12\x17\n\x07\x64ry_run\x18\x08 \x01(\x08R\x06\x64ryRun\x12\x1d\n\nrequest_id\x18\t \x01(\tR\trequestIdB\x12\n\x10_max_active_runs\"\xcc\x03\n\x16\x43reateBackfillResponse\x12:\n\x08\x62\x61\x63kfill\x18\x01 \x01(\x0b\x32\x1e.crosswind.control.v1.BackfillR\x08\x62\x61\x63kfill\x12Z\n\x0cplanned_runs\x18\x02 \x03(\x0b\x32\x37.crosswind.control.v1.CreateBackfillResponse.PlannedRunR\x0bplannedRuns\x1a\x99\x02\n\nPlannedRun\x12=\n\x0clogical_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0blogicalTime\x12S\n\x18\x64\x61ta_interval_start_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x15\x64\x61taIntervalStartTime\x12O\n\x16\x64\x61ta_interval_end_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x13\x64\x61taIntervalEndTime\x12&\n\x0f\x65xisting_run_id\x18\x04 \x01(\tR\rexistingRunId\"\xa6\x01\n\x14ListBackfillsRequest\x12\x15\n\x06\x64\x61g_id\x18\x01 \x01(\tR\x05\x64\x61gId\x12;\n\x06states\x18\x02 \x03(\x0e\x32#.crosswind.control.v1.BackfillStateR\x06states\x12\x1b\n\tpage_size\x18\x03 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x04 \x01(\tR\tpageToken\"}\n\x15ListBackfillsResponse\x12<\n\tbackfills\x18\x01 \x03(\x0b\x32\x1e.crosswind.control.v1.BackfillR\tbackfills\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"5\n\x12GetBackfillRequest\x12\x1f\n\x0b\x62\x61\x63kfill_id\x18\x01 \x01(\tR\nbackfillId\"Q\n\x13GetBackfillResponse\x12:\n\x08\x62\x61\x63kfill\x18\x01 \x01(\x0b\x32\x1e.crosswind.control.v1.BackfillR\x08\x62\x61\x63kfill\"W\n\x15\x43\x61ncelBackfillRequest\x12\x1f\n\x0b\x62\x61\x63kfill_id\x18\x01 \x01(\tR\nbackfillId\x12\x1d\n\nrequest_id\x18\x02 \x01(\tR\trequestId\"T\n\x16\x43\x61ncelBackfillResponse\x12:\n\x08\x62\x61\x63kfill\x18\x01 \x01(\x0b\x32\x1e.crosswind.control.v1.BackfillR\x08\x62\x61\x63kfill*\xc1\x01\n\rBackfillState\x12\x1e\n\x1a\x42\x41\x43KFILL_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x42\x41\x43KFILL_STATE_RUNNING\x10\x01\x12\x1d\n\x19\x42\x41\x43KFILL_STATE_CANCELLING\x10\x02\x12\x1c\n\x18\x42\x41\x43KFILL_STATE_SUCCEEDED\x10\x03\x12\x19\n\x15\x42\x41\x43KFILL_STATE_FAILED\x10\x04\x12\x1c\n\x18\x42\x41\x43KFILL_STATE_CANCELLED\x10\x05*\x87\x01\n\x0fReprocessPolicy\x12 \n\x1cREPROCESS_POLICY_UNSPECIFIED\x10\x00\x12\x19\n\x15REPROCESS_POLICY_NONE\x10\x01\x12\x1b\n\x17REPROCESS_POLICY_FAILED\x10\x02\x12\x1a\n\x16REPROCESS_POLICY_ENDED\x10\x03\x32\xb8\x04\n\x0f\x42\x61\x63kfillService\x12\xaa\x01\n\x0e\x43reateBackfill\x12+.crosswind.control.v1.CreateBackfillRequest\x1a,.crosswind.control.v1.CreateBackfillResponse\"=\xf0\xa9\"\x01\xfa\xa9\"\rDAG_NOT_FOUND\xfa\xa9\"\x11\x44\x41G_NOT_SCHEDULED\xfa\xa9\"\x0fVALUE_TOO_LARGE\x12n\n\rListBackfills\x12*.crosswind.control.v1.ListBackfillsRequest\x1a+.crosswind.control.v1.ListBackfillsResponse\"\x04\xf0\xa9\"\x01\x12~\n\x0bGetBackfill\x12(.crosswind.control.v1.GetBackfillRequest\x1a).crosswind.control.v1.GetBackfillResponse\"\x1a\xf0\xa9\"\x01\xfa\xa9\"\x12\x42\x41\x43KFILL_NOT_FOUND\x12\x87\x01\n\x0e\x43\x61ncelBackfill\x12+.crosswind.control.v1.CancelBackfillRequest\x1a,.crosswind.control.v1.CancelBackfillResponse\"\x1a\xf0\xa9\"\x01\xfa\xa9\"\x12\x42\x41\x43KFILL_NOT_FOUNDb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$crosswind/control/v1/backfills.proto\x12\x14\x63rosswind.control.v1\x1a\"crosswind/options/v1/options.proto\x1a\x1e\x63rosswind/value/v1/value.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd9\x05\n\x08\x42\x61\x63kfill\x12\x1f\n\x0b\x62\x61\x63kfill_id\x18\x01 \x01(\tR\nbackfillId\x12\x15\n\x06\x64\x61g_id\x18\x02 \x01(\tR\x05\x64\x61gId\x12\x39\n\x05state\x18\x03 \x01(\x0e\x32#.crosswind.control.v1.BackfillStateR\x05state\x12\x39\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartTime\x12\x35\n\x08\x65nd_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x07\x65ndTime\x12/\n\x04\x63onf\x18\x06 \x01(\x0b\x32\x1b.crosswind.value.v1.PayloadR\x04\x63onf\x12\x18\n\x07reverse\x18\x07 \x01(\x08R\x07reverse\x12P\n\x10reprocess_policy\x18\x08 \x01(\x0e\x32%.crosswind.control.v1.ReprocessPolicyR\x0freprocessPolicy\x12&\n\x0fmax_active_runs\x18\t \x01(\x05R\rmaxActiveRuns\x12\x1f\n\x0btotal_count\x18\n \x01(\x03R\ntotalCount\x12#\n\rcreated_count\x18\x0b \x01(\x03R\x0c\x63reatedCount\x12\x1f\n\x0b\x65nded_count\x18\x0c \x01(\x03R\nendedCount\x12#\n\rskipped_count\x18\r \x01(\x03R\x0cskippedCount\x12\x1d\n\ncreated_by\x18\x0e \x01(\tR\tcreatedBy\x12;\n\x0b\x63reate_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0b\x66inish_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nfinishTime\"\xce\x03\n\x15\x43reateBackfillRequest\x12\x1b\n\x06\x64\x61g_id\x18\x01 \x01(\tB\x04\xd0\x9d\"\x01R\x05\x64\x61gId\x12?\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xd0\x9d\"\x01R\tstartTime\x12;\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xd0\x9d\"\x01R\x07\x65ndTime\x12/\n\x04\x63onf\x18\x04 \x01(\x0b\x32\x1b.crosswind.value.v1.PayloadR\x04\x63onf\x12\x18\n\x07reverse\x18\x05 \x01(\x08R\x07reverse\x12P\n\x10reprocess_policy\x18\x06 \x01(\x0e\x32%.crosswind.control.v1.ReprocessPolicyR\x0freprocessPolicy\x12+\n\x0fmax_active_runs\x18\x07 \x01(\x05H\x00R\rmaxActiveRuns\x88\x01\x01\x12\x17\n\x07\x64ry_run\x18\x08 \x01(\x08R\x06\x64ryRun\x12#\n\nrequest_id\x18\t \x01(\tB\x04\xd0\x9d\"\x01R\trequestIdB\x12\n\x10_max_active_runs\"\xcc\x03\n\x16\x43reateBackfillResponse\x12:\n\x08\x62\x61\x63kfill\x18\x01 \x01(\x0b\x32\x1e.crosswind.control.v1.BackfillR\x08\x62\x61\x63kfill\x12Z\n\x0cplanned_runs\x18\x02 \x03(\x0b\x32\x37.crosswind.control.v1.CreateBackfillResponse.PlannedRunR\x0bplannedRuns\x1a\x99\x02\n\nPlannedRun\x12=\n\x0clogical_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0blogicalTime\x12S\n\x18\x64\x61ta_interval_start_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x15\x64\x61taIntervalStartTime\x12O\n\x16\x64\x61ta_interval_end_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x13\x64\x61taIntervalEndTime\x12&\n\x0f\x65xisting_run_id\x18\x04 \x01(\tR\rexistingRunId\"\xa6\x01\n\x14ListBackfillsRequest\x12\x15\n\x06\x64\x61g_id\x18\x01 \x01(\tR\x05\x64\x61gId\x12;\n\x06states\x18\x02 \x03(\x0e\x32#.crosswind.control.v1.BackfillStateR\x06states\x12\x1b\n\tpage_size\x18\x03 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x04 \x01(\tR\tpageToken\"}\n\x15ListBackfillsResponse\x12<\n\tbackfills\x18\x01 \x03(\x0b\x32\x1e.crosswind.control.v1.BackfillR\tbackfills\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\";\n\x12GetBackfillRequest\x12%\n\x0b\x62\x61\x63kfill_id\x18\x01 \x01(\tB\x04\xd0\x9d\"\x01R\nbackfillId\"Q\n\x13GetBackfillResponse\x12:\n\x08\x62\x61\x63kfill\x18\x01 \x01(\x0b\x32\x1e.crosswind.control.v1.BackfillR\x08\x62\x61\x63kfill\"c\n\x15\x43\x61ncelBackfillRequest\x12%\n\x0b\x62\x61\x63kfill_id\x18\x01 \x01(\tB\x04\xd0\x9d\"\x01R\nbackfillId\x12#\n\nrequest_id\x18\x02 \x01(\tB\x04\xd0\x9d\"\x01R\trequestId\"T\n\x16\x43\x61ncelBackfillResponse\x12:\n\x08\x62\x61\x63kfill\x18\x01 \x01(\x0b\x32\x1e.crosswind.control.v1.BackfillR\x08\x62\x61\x63kfill*\xc1\x01\n\rBackfillState\x12\x1e\n\x1a\x42\x41\x43KFILL_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x42\x41\x43KFILL_STATE_RUNNING\x10\x01\x12\x1d\n\x19\x42\x41\x43KFILL_STATE_CANCELLING\x10\x02\x12\x1c\n\x18\x42\x41\x43KFILL_STATE_SUCCEEDED\x10\x03\x12\x19\n\x15\x42\x41\x43KFILL_STATE_FAILED\x10\x04\x12\x1c\n\x18\x42\x41\x43KFILL_STATE_CANCELLED\x10\x05*\x87\x01\n\x0fReprocessPolicy\x12 \n\x1cREPROCESS_POLICY_UNSPECIFIED\x10\x00\x12\x19\n\x15REPROCESS_POLICY_NONE\x10\x01\x12\x1b\n\x17REPROCESS_POLICY_FAILED\x10\x02\x12\x1a\n\x16REPROCESS_POLICY_ENDED\x10\x03\x32\xb8\x04\n\x0f\x42\x61\x63kfillService\x12\xaa\x01\n\x0e\x43reateBackfill\x12+.crosswind.control.v1.CreateBackfillRequest\x1a,.crosswind.control.v1.CreateBackfillResponse\"=\xf0\xa9\"\x01\xfa\xa9\"\rDAG_NOT_FOUND\xfa\xa9\"\x11\x44\x41G_NOT_SCHEDULED\xfa\xa9\"\x0fVALUE_TOO_LARGE\x12n\n\rListBackfills\x12*.crosswind.control.v1.ListBackfillsRequest\x1a+.crosswind.control.v1.ListBackfillsResponse\"\x04\xf0\xa9\"\x01\x12~\n\x0bGetBackfill\x12(.crosswind.control.v1.GetBackfillRequest\x1a).crosswind.control.v1.GetBackfillResponse\"\x1a\xf0\xa9\"\x01\xfa\xa9\"\x12\x42\x41\x43KFILL_NOT_FOUND\x12\x87\x01\n\x0e\x43\x61ncelBackfill\x12+.crosswind.control.v1.CancelBackfillRequest\x1a,.crosswind.control.v1.CancelBackfillResponse\"\x1a\xf0\xa9\"\x01\xfa\xa9\"\x12\x42\x41\x43KFILL_NOT_FOUNDb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'crosswind.control.v1.backfills_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_CREATEBACKFILLREQUEST'].fields_by_name['dag_id']._loaded_options = None
+  _globals['_CREATEBACKFILLREQUEST'].fields_by_name['dag_id']._serialized_options = b'\320\235\"\001'
+  _globals['_CREATEBACKFILLREQUEST'].fields_by_name['start_time']._loaded_options = None
+  _globals['_CREATEBACKFILLREQUEST'].fields_by_name['start_time']._serialized_options = b'\320\235\"\001'
+  _globals['_CREATEBACKFILLREQUEST'].fields_by_name['end_time']._loaded_options = None
+  _globals['_CREATEBACKFILLREQUEST'].fields_by_name['end_time']._serialized_options = b'\320\235\"\001'
+  _globals['_CREATEBACKFILLREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_CREATEBACKFILLREQUEST'].fields_by_name['request_id']._serialized_options = b'\320\235\"\001'
+  _globals['_GETBACKFILLREQUEST'].fields_by_name['backfill_id']._loaded_options = None
+  _globals['_GETBACKFILLREQUEST'].fields_by_name['backfill_id']._serialized_options = b'\320\235\"\001'
+  _globals['_CANCELBACKFILLREQUEST'].fields_by_name['backfill_id']._loaded_options = None
+  _globals['_CANCELBACKFILLREQUEST'].fields_by_name['backfill_id']._serialized_options = b'\320\235\"\001'
+  _globals['_CANCELBACKFILLREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_CANCELBACKFILLREQUEST'].fields_by_name['request_id']._serialized_options = b'\320\235\"\001'
   _globals['_BACKFILLSERVICE'].methods_by_name['CreateBackfill']._loaded_options = None
   _globals['_BACKFILLSERVICE'].methods_by_name['CreateBackfill']._serialized_options = b'\360\251\"\001\372\251\"\rDAG_NOT_FOUND\372\251\"\021DAG_NOT_SCHEDULED\372\251\"\017VALUE_TOO_LARGE'
   _globals['_BACKFILLSERVICE'].methods_by_name['ListBackfills']._loaded_options = None
@@ -42,30 +56,30 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BACKFILLSERVICE'].methods_by_name['GetBackfill']._serialized_options = b'\360\251\"\001\372\251\"\022BACKFILL_NOT_FOUND'
   _globals['_BACKFILLSERVICE'].methods_by_name['CancelBackfill']._loaded_options = None
   _globals['_BACKFILLSERVICE'].methods_by_name['CancelBackfill']._serialized_options = b'\360\251\"\001\372\251\"\022BACKFILL_NOT_FOUND'
-  _globals['_BACKFILLSTATE']._serialized_start=2409
-  _globals['_BACKFILLSTATE']._serialized_end=2602
-  _globals['_REPROCESSPOLICY']._serialized_start=2605
-  _globals['_REPROCESSPOLICY']._serialized_end=2740
+  _globals['_BACKFILLSTATE']._serialized_start=2451
+  _globals['_BACKFILLSTATE']._serialized_end=2644
+  _globals['_REPROCESSPOLICY']._serialized_start=2647
+  _globals['_REPROCESSPOLICY']._serialized_end=2782
   _globals['_BACKFILL']._serialized_start=164
   _globals['_BACKFILL']._serialized_end=893
   _globals['_CREATEBACKFILLREQUEST']._serialized_start=896
-  _globals['_CREATEBACKFILLREQUEST']._serialized_end=1334
-  _globals['_CREATEBACKFILLRESPONSE']._serialized_start=1337
-  _globals['_CREATEBACKFILLRESPONSE']._serialized_end=1797
-  _globals['_CREATEBACKFILLRESPONSE_PLANNEDRUN']._serialized_start=1516
-  _globals['_CREATEBACKFILLRESPONSE_PLANNEDRUN']._serialized_end=1797
-  _globals['_LISTBACKFILLSREQUEST']._serialized_start=1800
-  _globals['_LISTBACKFILLSREQUEST']._serialized_end=1966
-  _globals['_LISTBACKFILLSRESPONSE']._serialized_start=1968
-  _globals['_LISTBACKFILLSRESPONSE']._serialized_end=2093
-  _globals['_GETBACKFILLREQUEST']._serialized_start=2095
-  _globals['_GETBACKFILLREQUEST']._serialized_end=2148
-  _globals['_GETBACKFILLRESPONSE']._serialized_start=2150
-  _globals['_GETBACKFILLRESPONSE']._serialized_end=2231
-  _globals['_CANCELBACKFILLREQUEST']._serialized_start=2233
-  _globals['_CANCELBACKFILLREQUEST']._serialized_end=2320
-  _globals['_CANCELBACKFILLRESPONSE']._serialized_start=2322
-  _globals['_CANCELBACKFILLRESPONSE']._serialized_end=2406
-  _globals['_BACKFILLSERVICE']._serialized_start=2743
-  _globals['_BACKFILLSERVICE']._serialized_end=3311
+  _globals['_CREATEBACKFILLREQUEST']._serialized_end=1358
+  _globals['_CREATEBACKFILLRESPONSE']._serialized_start=1361
+  _globals['_CREATEBACKFILLRESPONSE']._serialized_end=1821
+  _globals['_CREATEBACKFILLRESPONSE_PLANNEDRUN']._serialized_start=1540
+  _globals['_CREATEBACKFILLRESPONSE_PLANNEDRUN']._serialized_end=1821
+  _globals['_LISTBACKFILLSREQUEST']._serialized_start=1824
+  _globals['_LISTBACKFILLSREQUEST']._serialized_end=1990
+  _globals['_LISTBACKFILLSRESPONSE']._serialized_start=1992
+  _globals['_LISTBACKFILLSRESPONSE']._serialized_end=2117
+  _globals['_GETBACKFILLREQUEST']._serialized_start=2119
+  _globals['_GETBACKFILLREQUEST']._serialized_end=2178
+  _globals['_GETBACKFILLRESPONSE']._serialized_start=2180
+  _globals['_GETBACKFILLRESPONSE']._serialized_end=2261
+  _globals['_CANCELBACKFILLREQUEST']._serialized_start=2263
+  _globals['_CANCELBACKFILLREQUEST']._serialized_end=2362
+  _globals['_CANCELBACKFILLRESPONSE']._serialized_start=2364
+  _globals['_CANCELBACKFILLRESPONSE']._serialized_end=2448
+  _globals['_BACKFILLSERVICE']._serialized_start=2785
+  _globals['_BACKFILLSERVICE']._serialized_end=3353
 # @@protoc_insertion_point(module_scope)

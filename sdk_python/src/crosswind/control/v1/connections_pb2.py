@@ -26,17 +26,35 @@ from crosswind.options.v1 import options_pb2 as crosswind_dot_options_dot_v1_dot
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&crosswind/control/v1/connections.proto\x12\x14\x63rosswind.control.v1\x1a\"crosswind/options/v1/options.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x81\x04\n\nConnection\x12#\n\rconnection_id\x18\x01 \x01(\tR\x0c\x63onnectionId\x12\x1b\n\tconn_type\x18\x02 \x01(\tR\x08\x63onnType\x12\x12\n\x04host\x18\x03 \x01(\tR\x04host\x12\x17\n\x04port\x18\x04 \x01(\x05H\x00R\x04port\x88\x01\x01\x12\x16\n\x06schema\x18\x05 \x01(\tR\x06schema\x12\x14\n\x05login\x18\x06 \x01(\tR\x05login\x12(\n\x08password\x18\x07 \x01(\tB\x07\x80\x01\x01\xb8\x9d\"\x01H\x01R\x08password\x88\x01\x01\x12+\n\nextra_json\x18\x08 \x01(\tB\x07\x80\x01\x01\xb8\x9d\"\x01H\x02R\textraJson\x88\x01\x01\x12 \n\x0b\x64\x65scription\x18\t \x01(\tR\x0b\x64\x65scription\x12!\n\x0chas_password\x18\n \x01(\x08R\x0bhasPassword\x12\x1b\n\thas_extra\x18\x0b \x01(\x08R\x08hasExtra\x12;\n\x0b\x63reate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTimeB\x07\n\x05_portB\x0b\n\t_passwordB\r\n\x0b_extra_json\"q\n\x16ListConnectionsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12\x1b\n\tconn_type\x18\x03 \x01(\tR\x08\x63onnType\"\x85\x01\n\x17ListConnectionsResponse\x12\x42\n\x0b\x63onnections\x18\x01 \x03(\x0b\x32 .crosswind.control.v1.ConnectionR\x0b\x63onnections\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\";\n\x14GetConnectionRequest\x12#\n\rconnection_id\x18\x01 \x01(\tR\x0c\x63onnectionId\"Y\n\x15GetConnectionResponse\x12@\n\nconnection\x18\x01 \x01(\x0b\x32 .crosswind.control.v1.ConnectionR\nconnection\"w\n\x14SetConnectionRequest\x12@\n\nconnection\x18\x01 \x01(\x0b\x32 .crosswind.control.v1.ConnectionR\nconnection\x12\x1d\n\nrequest_id\x18\x02 \x01(\tR\trequestId\"s\n\x15SetConnectionResponse\x12@\n\nconnection\x18\x01 \x01(\x0b\x32 .crosswind.control.v1.ConnectionR\nconnection\x12\x18\n\x07\x63reated\x18\x02 \x01(\x08R\x07\x63reated\"]\n\x17\x44\x65leteConnectionRequest\x12#\n\rconnection_id\x18\x01 \x01(\tR\x0c\x63onnectionId\x12\x1d\n\nrequest_id\x18\x02 \x01(\tR\trequestId\"\x1a\n\x18\x44\x65leteConnectionResponse2\xa8\x04\n\x11\x43onnectionService\x12t\n\x0fListConnections\x12,.crosswind.control.v1.ListConnectionsRequest\x1a-.crosswind.control.v1.ListConnectionsResponse\"\x04\xf0\xa9\"\x01\x12\x86\x01\n\rGetConnection\x12*.crosswind.control.v1.GetConnectionRequest\x1a+.crosswind.control.v1.GetConnectionResponse\"\x1c\xf0\xa9\"\x01\xfa\xa9\"\x14\x43ONNECTION_NOT_FOUND\x12\x81\x01\n\rSetConnection\x12*.crosswind.control.v1.SetConnectionRequest\x1a+.crosswind.control.v1.SetConnectionResponse\"\x17\xf0\xa9\"\x01\xfa\xa9\"\x0fVALUE_TOO_LARGE\x12\x8f\x01\n\x10\x44\x65leteConnection\x12-.crosswind.control.v1.DeleteConnectionRequest\x1a..crosswind.control.v1.DeleteConnectionResponse\"\x1c\xf0\xa9\"\x01\xfa\xa9\"\x14\x43ONNECTION_NOT_FOUNDb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&crosswind/control/v1/connections.proto\x12\x14\x63rosswind.control.v1\x1a\"crosswind/options/v1/options.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb6\x04\n\nConnection\x12\x32\n\rconnection_id\x18\x01 \x01(\tB\r\xca\x9d\"\x05\x18\x01 \xfa\x01\xd0\x9d\"\x01R\x0c\x63onnectionId\x12)\n\tconn_type\x18\x02 \x01(\tB\x0c\xca\x9d\"\x04\x18\x01 d\xd0\x9d\"\x01R\x08\x63onnType\x12\x12\n\x04host\x18\x03 \x01(\tR\x04host\x12/\n\x04port\x18\x04 \x01(\x05\x42\x16\xca\x9d\"\x12\t\x00\x00\x00\x00\x00\x00\xf0?\x11\x00\x00\x00\x00\xe0\xff\xef@H\x00R\x04port\x88\x01\x01\x12\x16\n\x06schema\x18\x05 \x01(\tR\x06schema\x12\x14\n\x05login\x18\x06 \x01(\tR\x05login\x12(\n\x08password\x18\x07 \x01(\tB\x07\x80\x01\x01\xb8\x9d\"\x01H\x01R\x08password\x88\x01\x01\x12+\n\nextra_json\x18\x08 \x01(\tB\x07\x80\x01\x01\xb8\x9d\"\x01H\x02R\textraJson\x88\x01\x01\x12 \n\x0b\x64\x65scription\x18\t \x01(\tR\x0b\x64\x65scription\x12!\n\x0chas_password\x18\n \x01(\x08R\x0bhasPassword\x12\x1b\n\thas_extra\x18\x0b \x01(\x08R\x08hasExtra\x12;\n\x0b\x63reate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTimeB\x07\n\x05_portB\x0b\n\t_passwordB\r\n\x0b_extra_json\"\x87\x01\n\x16ListConnectionsRequest\x12\x31\n\tpage_size\x18\x01 \x01(\x05\x42\x14\xc2\x9d\"\x03\x31\x30\x30\xca\x9d\"\t\t\x00\x00\x00\x00\x00\x00\x00\x00R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12\x1b\n\tconn_type\x18\x03 \x01(\tR\x08\x63onnType\"\x85\x01\n\x17ListConnectionsResponse\x12\x42\n\x0b\x63onnections\x18\x01 \x03(\x0b\x32 .crosswind.control.v1.ConnectionR\x0b\x63onnections\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"A\n\x14GetConnectionRequest\x12)\n\rconnection_id\x18\x01 \x01(\tB\x04\xd0\x9d\"\x01R\x0c\x63onnectionId\"Y\n\x15GetConnectionResponse\x12@\n\nconnection\x18\x01 \x01(\x0b\x32 .crosswind.control.v1.ConnectionR\nconnection\"\x83\x01\n\x14SetConnectionRequest\x12\x46\n\nconnection\x18\x01 \x01(\x0b\x32 .crosswind.control.v1.ConnectionB\x04\xd0\x9d\"\x01R\nconnection\x12#\n\nrequest_id\x18\x02 \x01(\tB\x04\xd0\x9d\"\x01R\trequestId\"s\n\x15SetConnectionResponse\x12@\n\nconnection\x18\x01 \x01(\x0b\x32 .crosswind.control.v1.ConnectionR\nconnection\x12\x18\n\x07\x63reated\x18\x02 \x01(\x08R\x07\x63reated\"i\n\x17\x44\x65leteConnectionRequest\x12)\n\rconnection_id\x18\x01 \x01(\tB\x04\xd0\x9d\"\x01R\x0c\x63onnectionId\x12#\n\nrequest_id\x18\x02 \x01(\tB\x04\xd0\x9d\"\x01R\trequestId\"\x1a\n\x18\x44\x65leteConnectionResponse2\xa8\x04\n\x11\x43onnectionService\x12t\n\x0fListConnections\x12,.crosswind.control.v1.ListConnectionsRequest\x1a-.crosswind.control.v1.ListConnectionsResponse\"\x04\xf0\xa9\"\x01\x12\x86\x01\n\rGetConnection\x12*.crosswind.control.v1.GetConnectionRequest\x1a+.crosswind.control.v1.GetConnectionResponse\"\x1c\xf0\xa9\"\x01\xfa\xa9\"\x14\x43ONNECTION_NOT_FOUND\x12\x81\x01\n\rSetConnection\x12*.crosswind.control.v1.SetConnectionRequest\x1a+.crosswind.control.v1.SetConnectionResponse\"\x17\xf0\xa9\"\x01\xfa\xa9\"\x0fVALUE_TOO_LARGE\x12\x8f\x01\n\x10\x44\x65leteConnection\x12-.crosswind.control.v1.DeleteConnectionRequest\x1a..crosswind.control.v1.DeleteConnectionResponse\"\x1c\xf0\xa9\"\x01\xfa\xa9\"\x14\x43ONNECTION_NOT_FOUNDb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'crosswind.control.v1.connections_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_CONNECTION'].fields_by_name['connection_id']._loaded_options = None
+  _globals['_CONNECTION'].fields_by_name['connection_id']._serialized_options = b'\312\235\"\005\030\001 \372\001\320\235\"\001'
+  _globals['_CONNECTION'].fields_by_name['conn_type']._loaded_options = None
+  _globals['_CONNECTION'].fields_by_name['conn_type']._serialized_options = b'\312\235\"\004\030\001 d\320\235\"\001'
+  _globals['_CONNECTION'].fields_by_name['port']._loaded_options = None
+  _globals['_CONNECTION'].fields_by_name['port']._serialized_options = b'\312\235\"\022\t\000\000\000\000\000\000\360?\021\000\000\000\000\340\377\357@'
   _globals['_CONNECTION'].fields_by_name['password']._loaded_options = None
   _globals['_CONNECTION'].fields_by_name['password']._serialized_options = b'\200\001\001\270\235\"\001'
   _globals['_CONNECTION'].fields_by_name['extra_json']._loaded_options = None
   _globals['_CONNECTION'].fields_by_name['extra_json']._serialized_options = b'\200\001\001\270\235\"\001'
+  _globals['_LISTCONNECTIONSREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTCONNECTIONSREQUEST'].fields_by_name['page_size']._serialized_options = b'\302\235\"\003100\312\235\"\t\t\000\000\000\000\000\000\000\000'
+  _globals['_GETCONNECTIONREQUEST'].fields_by_name['connection_id']._loaded_options = None
+  _globals['_GETCONNECTIONREQUEST'].fields_by_name['connection_id']._serialized_options = b'\320\235\"\001'
+  _globals['_SETCONNECTIONREQUEST'].fields_by_name['connection']._loaded_options = None
+  _globals['_SETCONNECTIONREQUEST'].fields_by_name['connection']._serialized_options = b'\320\235\"\001'
+  _globals['_SETCONNECTIONREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_SETCONNECTIONREQUEST'].fields_by_name['request_id']._serialized_options = b'\320\235\"\001'
+  _globals['_DELETECONNECTIONREQUEST'].fields_by_name['connection_id']._loaded_options = None
+  _globals['_DELETECONNECTIONREQUEST'].fields_by_name['connection_id']._serialized_options = b'\320\235\"\001'
+  _globals['_DELETECONNECTIONREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_DELETECONNECTIONREQUEST'].fields_by_name['request_id']._serialized_options = b'\320\235\"\001'
   _globals['_CONNECTIONSERVICE'].methods_by_name['ListConnections']._loaded_options = None
   _globals['_CONNECTIONSERVICE'].methods_by_name['ListConnections']._serialized_options = b'\360\251\"\001'
   _globals['_CONNECTIONSERVICE'].methods_by_name['GetConnection']._loaded_options = None
@@ -46,23 +64,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CONNECTIONSERVICE'].methods_by_name['DeleteConnection']._loaded_options = None
   _globals['_CONNECTIONSERVICE'].methods_by_name['DeleteConnection']._serialized_options = b'\360\251\"\001\372\251\"\024CONNECTION_NOT_FOUND'
   _globals['_CONNECTION']._serialized_start=134
-  _globals['_CONNECTION']._serialized_end=647
-  _globals['_LISTCONNECTIONSREQUEST']._serialized_start=649
-  _globals['_LISTCONNECTIONSREQUEST']._serialized_end=762
-  _globals['_LISTCONNECTIONSRESPONSE']._serialized_start=765
-  _globals['_LISTCONNECTIONSRESPONSE']._serialized_end=898
-  _globals['_GETCONNECTIONREQUEST']._serialized_start=900
-  _globals['_GETCONNECTIONREQUEST']._serialized_end=959
-  _globals['_GETCONNECTIONRESPONSE']._serialized_start=961
-  _globals['_GETCONNECTIONRESPONSE']._serialized_end=1050
-  _globals['_SETCONNECTIONREQUEST']._serialized_start=1052
-  _globals['_SETCONNECTIONREQUEST']._serialized_end=1171
-  _globals['_SETCONNECTIONRESPONSE']._serialized_start=1173
-  _globals['_SETCONNECTIONRESPONSE']._serialized_end=1288
-  _globals['_DELETECONNECTIONREQUEST']._serialized_start=1290
-  _globals['_DELETECONNECTIONREQUEST']._serialized_end=1383
-  _globals['_DELETECONNECTIONRESPONSE']._serialized_start=1385
-  _globals['_DELETECONNECTIONRESPONSE']._serialized_end=1411
-  _globals['_CONNECTIONSERVICE']._serialized_start=1414
-  _globals['_CONNECTIONSERVICE']._serialized_end=1966
+  _globals['_CONNECTION']._serialized_end=700
+  _globals['_LISTCONNECTIONSREQUEST']._serialized_start=703
+  _globals['_LISTCONNECTIONSREQUEST']._serialized_end=838
+  _globals['_LISTCONNECTIONSRESPONSE']._serialized_start=841
+  _globals['_LISTCONNECTIONSRESPONSE']._serialized_end=974
+  _globals['_GETCONNECTIONREQUEST']._serialized_start=976
+  _globals['_GETCONNECTIONREQUEST']._serialized_end=1041
+  _globals['_GETCONNECTIONRESPONSE']._serialized_start=1043
+  _globals['_GETCONNECTIONRESPONSE']._serialized_end=1132
+  _globals['_SETCONNECTIONREQUEST']._serialized_start=1135
+  _globals['_SETCONNECTIONREQUEST']._serialized_end=1266
+  _globals['_SETCONNECTIONRESPONSE']._serialized_start=1268
+  _globals['_SETCONNECTIONRESPONSE']._serialized_end=1383
+  _globals['_DELETECONNECTIONREQUEST']._serialized_start=1385
+  _globals['_DELETECONNECTIONREQUEST']._serialized_end=1490
+  _globals['_DELETECONNECTIONRESPONSE']._serialized_start=1492
+  _globals['_DELETECONNECTIONRESPONSE']._serialized_end=1518
+  _globals['_CONNECTIONSERVICE']._serialized_start=1521
+  _globals['_CONNECTIONSERVICE']._serialized_end=2073
 # @@protoc_insertion_point(module_scope)

@@ -29,13 +29,43 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#crosswind/control/v1/dag_runs.proto\x12\x14\x63rosswind.control.v1\x1a!crosswind/control/v1/states.proto\x1a\"crosswind/options/v1/options.proto\x1a\x1e\x63rosswind/value/v1/value.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x84\x07\n\x06\x44\x61gRun\x12\x15\n\x06\x64\x61g_id\x18\x01 \x01(\tR\x05\x64\x61gId\x12\x15\n\x06run_id\x18\x02 \x01(\tR\x05runId\x12\x31\n\x04type\x18\x03 \x01(\x0e\x32\x1d.crosswind.control.v1.RunTypeR\x04type\x12\x34\n\x05state\x18\x04 \x01(\x0e\x32\x1e.crosswind.control.v1.RunStateR\x05state\x12$\n\x0e\x64\x61g_version_id\x18\x05 \x01(\tR\x0c\x64\x61gVersionId\x12/\n\x04\x63onf\x18\x06 \x01(\x0b\x32\x1b.crosswind.value.v1.PayloadR\x04\x63onf\x12=\n\x0clogical_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0blogicalTime\x12S\n\x18\x64\x61ta_interval_start_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x15\x64\x61taIntervalStartTime\x12O\n\x16\x64\x61ta_interval_end_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x13\x64\x61taIntervalEndTime\x12;\n\x0bqueued_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nqueuedTime\x12\x39\n\nstart_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartTime\x12\x35\n\x08\x65nd_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x07\x65ndTime\x12\x12\n\x04note\x18\r \x01(\tR\x04note\x12!\n\x0ctriggered_by\x18\x0e \x01(\tR\x0btriggeredBy\x12\x45\n\x0btask_counts\x18\x0f \x03(\x0b\x32$.crosswind.control.v1.TaskStateCountR\ntaskCounts\x12\x1a\n\x08revision\x18\x10 \x01(\x03R\x08revision\x12\x16\n\x06\x62undle\x18\x11 \x01(\tR\x06\x62undle\x12%\n\x0e\x62undle_version\x18\x12 \x01(\tR\rbundleVersion\x12\x1f\n\x0b\x62\x61\x63kfill_id\x18\x13 \x01(\tR\nbackfillId\"\xe7\x01\n\x14TriggerDagRunRequest\x12\x15\n\x06\x64\x61g_id\x18\x01 \x01(\tR\x05\x64\x61gId\x12\x15\n\x06run_id\x18\x02 \x01(\tR\x05runId\x12/\n\x04\x63onf\x18\x03 \x01(\x0b\x32\x1b.crosswind.value.v1.PayloadR\x04\x63onf\x12=\n\x0clogical_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0blogicalTime\x12\x12\n\x04note\x18\x05 \x01(\tR\x04note\x12\x1d\n\nrequest_id\x18\x06 \x01(\tR\trequestId\"N\n\x15TriggerDagRunResponse\x12\x35\n\x07\x64\x61g_run\x18\x01 \x01(\x0b\x32\x1c.crosswind.control.v1.DagRunR\x06\x64\x61gRun\"\x94\x03\n\x12ListDagRunsRequest\x12\x15\n\x06\x64\x61g_id\x18\x01 \x01(\tR\x05\x64\x61gId\x12\x15\n\x06run_id\x18\x02 \x01(\tR\x05runId\x12\x36\n\x06states\x18\x03 \x03(\x0e\x32\x1e.crosswind.control.v1.RunStateR\x06states\x12\x33\n\x05types\x18\x04 \x03(\x0e\x32\x1d.crosswind.control.v1.RunTypeR\x05types\x12\x42\n\x0fmin_queued_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\rminQueuedTime\x12\x42\n\x0fmax_queued_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\rmaxQueuedTime\x12\x1b\n\tpage_size\x18\x07 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x08 \x01(\tR\tpageToken\x12\x1f\n\x0b\x62\x61\x63kfill_id\x18\t \x01(\tR\nbackfillId\"v\n\x13ListDagRunsResponse\x12\x37\n\x08\x64\x61g_runs\x18\x01 \x03(\x0b\x32\x1c.crosswind.control.v1.DagRunR\x07\x64\x61gRuns\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xae\x01\n\x10GetDagRunRequest\x12\x15\n\x06\x64\x61g_id\x18\x01 \x01(\tR\x05\x64\x61gId\x12\x15\n\x06run_id\x18\x02 \x01(\tR\x05runId\x12-\n\x04wait\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationR\x04wait\x12*\n\x0eknown_revision\x18\x04 \x01(\x03H\x00R\rknownRevision\x88\x01\x01\x42\x11\n\x0f_known_revision\"J\n\x11GetDagRunResponse\x12\x35\n\x07\x64\x61g_run\x18\x01 \x01(\x0b\x32\x1c.crosswind.control.v1.DagRunR\x06\x64\x61gRun\"b\n\x13\x43\x61ncelDagRunRequest\x12\x15\n\x06\x64\x61g_id\x18\x01 \x01(\tR\x05\x64\x61gId\x12\x15\n\x06run_id\x18\x02 \x01(\tR\x05runId\x12\x1d\n\nrequest_id\x18\x03 \x01(\tR\trequestId\"M\n\x14\x43\x61ncelDagRunResponse\x12\x35\n\x07\x64\x61g_run\x18\x01 \x01(\x0b\x32\x1c.crosswind.control.v1.DagRunR\x06\x64\x61gRun\"\xcb\x01\n\x12\x43learDagRunRequest\x12\x15\n\x06\x64\x61g_id\x18\x01 \x01(\tR\x05\x64\x61gId\x12\x15\n\x06run_id\x18\x02 \x01(\tR\x05runId\x12\x1f\n\x0bonly_failed\x18\x03 \x01(\x08R\nonlyFailed\x12.\n\x13use_current_version\x18\x04 \x01(\x08R\x11useCurrentVersion\x12\x17\n\x07\x64ry_run\x18\x05 \x01(\x08R\x06\x64ryRun\x12\x1d\n\nrequest_id\x18\x06 \x01(\tR\trequestId\"q\n\x13\x43learDagRunResponse\x12\x35\n\x07\x64\x61g_run\x18\x01 \x01(\x0b\x32\x1c.crosswind.control.v1.DagRunR\x06\x64\x61gRun\x12#\n\rcleared_count\x18\x02 \x01(\x03R\x0c\x63learedCount\"\x84\x01\n\x13UpdateDagRunRequest\x12\x15\n\x06\x64\x61g_id\x18\x01 \x01(\tR\x05\x64\x61gId\x12\x15\n\x06run_id\x18\x02 \x01(\tR\x05runId\x12\x17\n\x04note\x18\x03 \x01(\tH\x00R\x04note\x88\x01\x01\x12\x1d\n\nrequest_id\x18\x04 \x01(\tR\trequestIdB\x07\n\x05_note\"M\n\x14UpdateDagRunResponse\x12\x35\n\x07\x64\x61g_run\x18\x01 \x01(\x0b\x32\x1c.crosswind.control.v1.DagRunR\x06\x64\x61gRun2\xba\x06\n\rDagRunService\x12\xae\x01\n\rTriggerDagRun\x12*.crosswind.control.v1.TriggerDagRunRequest\x1a+.crosswind.control.v1.TriggerDagRunResponse\"D\xf0\xa9\"\x01\xfa\xa9\"\rDAG_NOT_FOUND\xfa\xa9\"\nDAG_PAUSED\xfa\xa9\"\nRUN_EXISTS\xfa\xa9\"\x0fVALUE_TOO_LARGE\x12h\n\x0bListDagRuns\x12(.crosswind.control.v1.ListDagRunsRequest\x1a).crosswind.control.v1.ListDagRunsResponse\"\x04\xf0\xa9\"\x01\x12s\n\tGetDagRun\x12&.crosswind.control.v1.GetDagRunRequest\x1a\'.crosswind.control.v1.GetDagRunResponse\"\x15\xf0\xa9\"\x01\xfa\xa9\"\rRUN_NOT_FOUND\x12\x8c\x01\n\x0c\x43\x61ncelDagRun\x12).crosswind.control.v1.CancelDagRunRequest\x1a*.crosswind.control.v1.CancelDagRunResponse\"%\xf0\xa9\"\x01\xfa\xa9\"\rRUN_NOT_FOUND\xfa\xa9\"\x0cRUN_FINISHED\x12\x8b\x01\n\x0b\x43learDagRun\x12(.crosswind.control.v1.ClearDagRunRequest\x1a).crosswind.control.v1.ClearDagRunResponse\"\'\xf0\xa9\"\x01\xfa\xa9\"\rRUN_NOT_FOUND\xfa\xa9\"\x0eRUN_CANCELLING\x12|\n\x0cUpdateDagRun\x12).crosswind.control.v1.UpdateDagRunRequest\x1a*.crosswind.control.v1.UpdateDagRunResponse\"\x15\xf0\xa9\"\x01\xfa\xa9\"\rRUN_NOT_FOUNDb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#crosswind/control/v1/dag_runs.proto\x12\x14\x63rosswind.control.v1\x1a!crosswind/control/v1/states.proto\x1a\"crosswind/options/v1/options.proto\x1a\x1e\x63rosswind/value/v1/value.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x84\x07\n\x06\x44\x61gRun\x12\x15\n\x06\x64\x61g_id\x18\x01 \x01(\tR\x05\x64\x61gId\x12\x15\n\x06run_id\x18\x02 \x01(\tR\x05runId\x12\x31\n\x04type\x18\x03 \x01(\x0e\x32\x1d.crosswind.control.v1.RunTypeR\x04type\x12\x34\n\x05state\x18\x04 \x01(\x0e\x32\x1e.crosswind.control.v1.RunStateR\x05state\x12$\n\x0e\x64\x61g_version_id\x18\x05 \x01(\tR\x0c\x64\x61gVersionId\x12/\n\x04\x63onf\x18\x06 \x01(\x0b\x32\x1b.crosswind.value.v1.PayloadR\x04\x63onf\x12=\n\x0clogical_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0blogicalTime\x12S\n\x18\x64\x61ta_interval_start_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x15\x64\x61taIntervalStartTime\x12O\n\x16\x64\x61ta_interval_end_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x13\x64\x61taIntervalEndTime\x12;\n\x0bqueued_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nqueuedTime\x12\x39\n\nstart_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartTime\x12\x35\n\x08\x65nd_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x07\x65ndTime\x12\x12\n\x04note\x18\r \x01(\tR\x04note\x12!\n\x0ctriggered_by\x18\x0e \x01(\tR\x0btriggeredBy\x12\x45\n\x0btask_counts\x18\x0f \x03(\x0b\x32$.crosswind.control.v1.TaskStateCountR\ntaskCounts\x12\x1a\n\x08revision\x18\x10 \x01(\x03R\x08revision\x12\x16\n\x06\x62undle\x18\x11 \x01(\tR\x06\x62undle\x12%\n\x0e\x62undle_version\x18\x12 \x01(\tR\rbundleVersion\x12\x1f\n\x0b\x62\x61\x63kfill_id\x18\x13 \x01(\tR\nbackfillId\"\xfc\x01\n\x14TriggerDagRunRequest\x12\x1b\n\x06\x64\x61g_id\x18\x01 \x01(\tB\x04\xd0\x9d\"\x01R\x05\x64\x61gId\x12\x1e\n\x06run_id\x18\x02 \x01(\tB\x07\xca\x9d\"\x03 \xfa\x01R\x05runId\x12/\n\x04\x63onf\x18\x03 \x01(\x0b\x32\x1b.crosswind.value.v1.PayloadR\x04\x63onf\x12=\n\x0clogical_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0blogicalTime\x12\x12\n\x04note\x18\x05 \x01(\tR\x04note\x12#\n\nrequest_id\x18\x06 \x01(\tB\x04\xd0\x9d\"\x01R\trequestId\"N\n\x15TriggerDagRunResponse\x12\x35\n\x07\x64\x61g_run\x18\x01 \x01(\x0b\x32\x1c.crosswind.control.v1.DagRunR\x06\x64\x61gRun\"\xaa\x03\n\x12ListDagRunsRequest\x12\x15\n\x06\x64\x61g_id\x18\x01 \x01(\tR\x05\x64\x61gId\x12\x15\n\x06run_id\x18\x02 \x01(\tR\x05runId\x12\x36\n\x06states\x18\x03 \x03(\x0e\x32\x1e.crosswind.control.v1.RunStateR\x06states\x12\x33\n\x05types\x18\x04 \x03(\x0e\x32\x1d.crosswind.control.v1.RunTypeR\x05types\x12\x42\n\x0fmin_queued_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\rminQueuedTime\x12\x42\n\x0fmax_queued_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\rmaxQueuedTime\x12\x31\n\tpage_size\x18\x07 \x01(\x05\x42\x14\xc2\x9d\"\x03\x31\x30\x30\xca\x9d\"\t\t\x00\x00\x00\x00\x00\x00\x00\x00R\x08pageSize\x12\x1d\n\npage_token\x18\x08 \x01(\tR\tpageToken\x12\x1f\n\x0b\x62\x61\x63kfill_id\x18\t \x01(\tR\nbackfillId\"v\n\x13ListDagRunsResponse\x12\x37\n\x08\x64\x61g_runs\x18\x01 \x03(\x0b\x32\x1c.crosswind.control.v1.DagRunR\x07\x64\x61gRuns\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xba\x01\n\x10GetDagRunRequest\x12\x1b\n\x06\x64\x61g_id\x18\x01 \x01(\tB\x04\xd0\x9d\"\x01R\x05\x64\x61gId\x12\x1b\n\x06run_id\x18\x02 \x01(\tB\x04\xd0\x9d\"\x01R\x05runId\x12-\n\x04wait\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationR\x04wait\x12*\n\x0eknown_revision\x18\x04 \x01(\x03H\x00R\rknownRevision\x88\x01\x01\x42\x11\n\x0f_known_revision\"J\n\x11GetDagRunResponse\x12\x35\n\x07\x64\x61g_run\x18\x01 \x01(\x0b\x32\x1c.crosswind.control.v1.DagRunR\x06\x64\x61gRun\"t\n\x13\x43\x61ncelDagRunRequest\x12\x1b\n\x06\x64\x61g_id\x18\x01 \x01(\tB\x04\xd0\x9d\"\x01R\x05\x64\x61gId\x12\x1b\n\x06run_id\x18\x02 \x01(\tB\x04\xd0\x9d\"\x01R\x05runId\x12#\n\nrequest_id\x18\x03 \x01(\tB\x04\xd0\x9d\"\x01R\trequestId\"M\n\x14\x43\x61ncelDagRunResponse\x12\x35\n\x07\x64\x61g_run\x18\x01 \x01(\x0b\x32\x1c.crosswind.control.v1.DagRunR\x06\x64\x61gRun\"\xdd\x01\n\x12\x43learDagRunRequest\x12\x1b\n\x06\x64\x61g_id\x18\x01 \x01(\tB\x04\xd0\x9d\"\x01R\x05\x64\x61gId\x12\x1b\n\x06run_id\x18\x02 \x01(\tB\x04\xd0\x9d\"\x01R\x05runId\x12\x1f\n\x0bonly_failed\x18\x03 \x01(\x08R\nonlyFailed\x12.\n\x13use_current_version\x18\x04 \x01(\x08R\x11useCurrentVersion\x12\x17\n\x07\x64ry_run\x18\x05 \x01(\x08R\x06\x64ryRun\x12#\n\nrequest_id\x18\x06 \x01(\tB\x04\xd0\x9d\"\x01R\trequestId\"q\n\x13\x43learDagRunResponse\x12\x35\n\x07\x64\x61g_run\x18\x01 \x01(\x0b\x32\x1c.crosswind.control.v1.DagRunR\x06\x64\x61gRun\x12#\n\rcleared_count\x18\x02 \x01(\x03R\x0c\x63learedCount\"\x96\x01\n\x13UpdateDagRunRequest\x12\x1b\n\x06\x64\x61g_id\x18\x01 \x01(\tB\x04\xd0\x9d\"\x01R\x05\x64\x61gId\x12\x1b\n\x06run_id\x18\x02 \x01(\tB\x04\xd0\x9d\"\x01R\x05runId\x12\x17\n\x04note\x18\x03 \x01(\tH\x00R\x04note\x88\x01\x01\x12#\n\nrequest_id\x18\x04 \x01(\tB\x04\xd0\x9d\"\x01R\trequestIdB\x07\n\x05_note\"M\n\x14UpdateDagRunResponse\x12\x35\n\x07\x64\x61g_run\x18\x01 \x01(\x0b\x32\x1c.crosswind.control.v1.DagRunR\x06\x64\x61gRun2\xba\x06\n\rDagRunService\x12\xae\x01\n\rTriggerDagRun\x12*.crosswind.control.v1.TriggerDagRunRequest\x1a+.crosswind.control.v1.TriggerDagRunResponse\"D\xf0\xa9\"\x01\xfa\xa9\"\rDAG_NOT_FOUND\xfa\xa9\"\nDAG_PAUSED\xfa\xa9\"\nRUN_EXISTS\xfa\xa9\"\x0fVALUE_TOO_LARGE\x12h\n\x0bListDagRuns\x12(.crosswind.control.v1.ListDagRunsRequest\x1a).crosswind.control.v1.ListDagRunsResponse\"\x04\xf0\xa9\"\x01\x12s\n\tGetDagRun\x12&.crosswind.control.v1.GetDagRunRequest\x1a\'.crosswind.control.v1.GetDagRunResponse\"\x15\xf0\xa9\"\x01\xfa\xa9\"\rRUN_NOT_FOUND\x12\x8c\x01\n\x0c\x43\x61ncelDagRun\x12).crosswind.control.v1.CancelDagRunRequest\x1a*.crosswind.control.v1.CancelDagRunResponse\"%\xf0\xa9\"\x01\xfa\xa9\"\rRUN_NOT_FOUND\xfa\xa9\"\x0cRUN_FINISHED\x12\x8b\x01\n\x0b\x43learDagRun\x12(.crosswind.control.v1.ClearDagRunRequest\x1a).crosswind.control.v1.ClearDagRunResponse\"\'\xf0\xa9\"\x01\xfa\xa9\"\rRUN_NOT_FOUND\xfa\xa9\"\x0eRUN_CANCELLING\x12|\n\x0cUpdateDagRun\x12).crosswind.control.v1.UpdateDagRunRequest\x1a*.crosswind.control.v1.UpdateDagRunResponse\"\x15\xf0\xa9\"\x01\xfa\xa9\"\rRUN_NOT_FOUNDb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'crosswind.control.v1.dag_runs_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_TRIGGERDAGRUNREQUEST'].fields_by_name['dag_id']._loaded_options = None
+  _globals['_TRIGGERDAGRUNREQUEST'].fields_by_name['dag_id']._serialized_options = b'\320\235\"\001'
+  _globals['_TRIGGERDAGRUNREQUEST'].fields_by_name['run_id']._loaded_options = None
+  _globals['_TRIGGERDAGRUNREQUEST'].fields_by_name['run_id']._serialized_options = b'\312\235\"\003 \372\001'
+  _globals['_TRIGGERDAGRUNREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_TRIGGERDAGRUNREQUEST'].fields_by_name['request_id']._serialized_options = b'\320\235\"\001'
+  _globals['_LISTDAGRUNSREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTDAGRUNSREQUEST'].fields_by_name['page_size']._serialized_options = b'\302\235\"\003100\312\235\"\t\t\000\000\000\000\000\000\000\000'
+  _globals['_GETDAGRUNREQUEST'].fields_by_name['dag_id']._loaded_options = None
+  _globals['_GETDAGRUNREQUEST'].fields_by_name['dag_id']._serialized_options = b'\320\235\"\001'
+  _globals['_GETDAGRUNREQUEST'].fields_by_name['run_id']._loaded_options = None
+  _globals['_GETDAGRUNREQUEST'].fields_by_name['run_id']._serialized_options = b'\320\235\"\001'
+  _globals['_CANCELDAGRUNREQUEST'].fields_by_name['dag_id']._loaded_options = None
+  _globals['_CANCELDAGRUNREQUEST'].fields_by_name['dag_id']._serialized_options = b'\320\235\"\001'
+  _globals['_CANCELDAGRUNREQUEST'].fields_by_name['run_id']._loaded_options = None
+  _globals['_CANCELDAGRUNREQUEST'].fields_by_name['run_id']._serialized_options = b'\320\235\"\001'
+  _globals['_CANCELDAGRUNREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_CANCELDAGRUNREQUEST'].fields_by_name['request_id']._serialized_options = b'\320\235\"\001'
+  _globals['_CLEARDAGRUNREQUEST'].fields_by_name['dag_id']._loaded_options = None
+  _globals['_CLEARDAGRUNREQUEST'].fields_by_name['dag_id']._serialized_options = b'\320\235\"\001'
+  _globals['_CLEARDAGRUNREQUEST'].fields_by_name['run_id']._loaded_options = None
+  _globals['_CLEARDAGRUNREQUEST'].fields_by_name['run_id']._serialized_options = b'\320\235\"\001'
+  _globals['_CLEARDAGRUNREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_CLEARDAGRUNREQUEST'].fields_by_name['request_id']._serialized_options = b'\320\235\"\001'
+  _globals['_UPDATEDAGRUNREQUEST'].fields_by_name['dag_id']._loaded_options = None
+  _globals['_UPDATEDAGRUNREQUEST'].fields_by_name['dag_id']._serialized_options = b'\320\235\"\001'
+  _globals['_UPDATEDAGRUNREQUEST'].fields_by_name['run_id']._loaded_options = None
+  _globals['_UPDATEDAGRUNREQUEST'].fields_by_name['run_id']._serialized_options = b'\320\235\"\001'
+  _globals['_UPDATEDAGRUNREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_UPDATEDAGRUNREQUEST'].fields_by_name['request_id']._serialized_options = b'\320\235\"\001'
   _globals['_DAGRUNSERVICE'].methods_by_name['TriggerDagRun']._loaded_options = None
   _globals['_DAGRUNSERVICE'].methods_by_name['TriggerDagRun']._serialized_options = b'\360\251\"\001\372\251\"\rDAG_NOT_FOUND\372\251\"\nDAG_PAUSED\372\251\"\nRUN_EXISTS\372\251\"\017VALUE_TOO_LARGE'
   _globals['_DAGRUNSERVICE'].methods_by_name['ListDagRuns']._loaded_options = None
@@ -51,29 +81,29 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DAGRUN']._serialized_start=230
   _globals['_DAGRUN']._serialized_end=1130
   _globals['_TRIGGERDAGRUNREQUEST']._serialized_start=1133
-  _globals['_TRIGGERDAGRUNREQUEST']._serialized_end=1364
-  _globals['_TRIGGERDAGRUNRESPONSE']._serialized_start=1366
-  _globals['_TRIGGERDAGRUNRESPONSE']._serialized_end=1444
-  _globals['_LISTDAGRUNSREQUEST']._serialized_start=1447
-  _globals['_LISTDAGRUNSREQUEST']._serialized_end=1851
-  _globals['_LISTDAGRUNSRESPONSE']._serialized_start=1853
-  _globals['_LISTDAGRUNSRESPONSE']._serialized_end=1971
-  _globals['_GETDAGRUNREQUEST']._serialized_start=1974
-  _globals['_GETDAGRUNREQUEST']._serialized_end=2148
-  _globals['_GETDAGRUNRESPONSE']._serialized_start=2150
-  _globals['_GETDAGRUNRESPONSE']._serialized_end=2224
-  _globals['_CANCELDAGRUNREQUEST']._serialized_start=2226
-  _globals['_CANCELDAGRUNREQUEST']._serialized_end=2324
-  _globals['_CANCELDAGRUNRESPONSE']._serialized_start=2326
-  _globals['_CANCELDAGRUNRESPONSE']._serialized_end=2403
-  _globals['_CLEARDAGRUNREQUEST']._serialized_start=2406
-  _globals['_CLEARDAGRUNREQUEST']._serialized_end=2609
-  _globals['_CLEARDAGRUNRESPONSE']._serialized_start=2611
-  _globals['_CLEARDAGRUNRESPONSE']._serialized_end=2724
-  _globals['_UPDATEDAGRUNREQUEST']._serialized_start=2727
-  _globals['_UPDATEDAGRUNREQUEST']._serialized_end=2859
-  _globals['_UPDATEDAGRUNRESPONSE']._serialized_start=2861
-  _globals['_UPDATEDAGRUNRESPONSE']._serialized_end=2938
-  _globals['_DAGRUNSERVICE']._serialized_start=2941
-  _globals['_DAGRUNSERVICE']._serialized_end=3767
+  _globals['_TRIGGERDAGRUNREQUEST']._serialized_end=1385
+  _globals['_TRIGGERDAGRUNRESPONSE']._serialized_start=1387
+  _globals['_TRIGGERDAGRUNRESPONSE']._serialized_end=1465
+  _globals['_LISTDAGRUNSREQUEST']._serialized_start=1468
+  _globals['_LISTDAGRUNSREQUEST']._serialized_end=1894
+  _globals['_LISTDAGRUNSRESPONSE']._serialized_start=1896
+  _globals['_LISTDAGRUNSRESPONSE']._serialized_end=2014
+  _globals['_GETDAGRUNREQUEST']._serialized_start=2017
+  _globals['_GETDAGRUNREQUEST']._serialized_end=2203
+  _globals['_GETDAGRUNRESPONSE']._serialized_start=2205
+  _globals['_GETDAGRUNRESPONSE']._serialized_end=2279
+  _globals['_CANCELDAGRUNREQUEST']._serialized_start=2281
+  _globals['_CANCELDAGRUNREQUEST']._serialized_end=2397
+  _globals['_CANCELDAGRUNRESPONSE']._serialized_start=2399
+  _globals['_CANCELDAGRUNRESPONSE']._serialized_end=2476
+  _globals['_CLEARDAGRUNREQUEST']._serialized_start=2479
+  _globals['_CLEARDAGRUNREQUEST']._serialized_end=2700
+  _globals['_CLEARDAGRUNRESPONSE']._serialized_start=2702
+  _globals['_CLEARDAGRUNRESPONSE']._serialized_end=2815
+  _globals['_UPDATEDAGRUNREQUEST']._serialized_start=2818
+  _globals['_UPDATEDAGRUNREQUEST']._serialized_end=2968
+  _globals['_UPDATEDAGRUNRESPONSE']._serialized_start=2970
+  _globals['_UPDATEDAGRUNRESPONSE']._serialized_end=3047
+  _globals['_DAGRUNSERVICE']._serialized_start=3050
+  _globals['_DAGRUNSERVICE']._serialized_end=3876
 # @@protoc_insertion_point(module_scope)

@@ -28,13 +28,29 @@ from crosswind.options.v1 import options_pb2 as crosswind_dot_options_dot_v1_dot
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x63rosswind/control/v1/dags.proto\x12\x14\x63rosswind.control.v1\x1a!crosswind/control/v1/states.proto\x1a\x1f\x63rosswind/manifest/v1/dag.proto\x1a\"crosswind/options/v1/options.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc4\x05\n\x03\x44\x61g\x12\x15\n\x06\x64\x61g_id\x18\x01 \x01(\tR\x05\x64\x61gId\x12\x16\n\x06\x62undle\x18\x02 \x01(\tR\x06\x62undle\x12%\n\x0e\x62undle_version\x18\x03 \x01(\tR\rbundleVersion\x12$\n\x0e\x64\x61g_version_id\x18\x04 \x01(\tR\x0c\x64\x61gVersionId\x12 \n\x0b\x64\x65scription\x18\x05 \x01(\tR\x0b\x64\x65scription\x12\x12\n\x04tags\x18\x06 \x03(\tR\x04tags\x12\x14\n\x05owner\x18\x07 \x01(\tR\x05owner\x12\x16\n\x06paused\x18\x08 \x01(\x08R\x06paused\x12\x1a\n\x08schedule\x18\t \x01(\tR\x08schedule\x12>\n\rnext_run_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0bnextRunTime\x12\x1d\n\ntask_count\x18\x0b \x01(\x05R\ttaskCount\x12\x1c\n\tlanguages\x18\x0c \x03(\tR\tlanguages\x12\x18\n\x07offered\x18\r \x01(\x08R\x07offered\x12\"\n\rlatest_run_id\x18\x0e \x01(\tR\x0blatestRunId\x12H\n\x10latest_run_state\x18\x0f \x01(\x0e\x32\x1e.crosswind.control.v1.RunStateR\x0elatestRunState\x12(\n\x10\x61\x63tive_run_count\x18\x10 \x01(\x03R\x0e\x61\x63tiveRunCount\x12;\n\x0b\x63reate_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\x12\x18\n\x07removed\x18\x13 \x01(\x08R\x07removed\"\xc1\x02\n\nDagVersion\x12\x15\n\x06\x64\x61g_id\x18\x01 \x01(\tR\x05\x64\x61gId\x12$\n\x0e\x64\x61g_version_id\x18\x02 \x01(\tR\x0c\x64\x61gVersionId\x12%\n\x0eversion_number\x18\x03 \x01(\x05R\rversionNumber\x12\x16\n\x06\x62undle\x18\x04 \x01(\tR\x06\x62undle\x12\'\n\x0f\x62undle_versions\x18\x05 \x03(\tR\x0e\x62undleVersions\x12\x18\n\x07\x63urrent\x18\x06 \x01(\x08R\x07\x63urrent\x12\x18\n\x07offered\x18\x07 \x01(\x08R\x07offered\x12\x1d\n\ntask_count\x18\x08 \x01(\x05R\ttaskCount\x12;\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\"\xf2\x01\n\x0fListDagsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12&\n\x0f\x64\x61g_id_contains\x18\x03 \x01(\tR\rdagIdContains\x12\x12\n\x04tags\x18\x04 \x03(\tR\x04tags\x12\x1b\n\x06paused\x18\x05 \x01(\x08H\x00R\x06paused\x88\x01\x01\x12\x16\n\x06\x62undle\x18\x06 \x01(\tR\x06\x62undle\x12\'\n\x0finclude_removed\x18\x07 \x01(\x08R\x0eincludeRemovedB\t\n\x07_paused\"i\n\x10ListDagsResponse\x12-\n\x04\x64\x61gs\x18\x01 \x03(\x0b\x32\x19.crosswind.control.v1.DagR\x04\x64\x61gs\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"w\n\rGetDagRequest\x12\x15\n\x06\x64\x61g_id\x18\x01 \x01(\tR\x05\x64\x61gId\x12)\n\x10include_manifest\x18\x02 \x01(\x08R\x0fincludeManifest\x12$\n\x0e\x64\x61g_version_id\x18\x03 \x01(\tR\x0c\x64\x61gVersionId\"\xac\x01\n\x0eGetDagResponse\x12+\n\x03\x64\x61g\x18\x01 \x01(\x0b\x32\x19.crosswind.control.v1.DagR\x03\x64\x61g\x12\x36\n\x08manifest\x18\x02 \x01(\x0b\x32\x1a.crosswind.manifest.v1.DagR\x08manifest\x12\x35\n\x17manifest_dag_version_id\x18\x03 \x01(\tR\x14manifestDagVersionId\"p\n\x10UpdateDagRequest\x12\x15\n\x06\x64\x61g_id\x18\x01 \x01(\tR\x05\x64\x61gId\x12\x1b\n\x06paused\x18\x02 \x01(\x08H\x00R\x06paused\x88\x01\x01\x12\x1d\n\nrequest_id\x18\x03 \x01(\tR\trequestIdB\t\n\x07_paused\"@\n\x11UpdateDagResponse\x12+\n\x03\x64\x61g\x18\x01 \x01(\x0b\x32\x19.crosswind.control.v1.DagR\x03\x64\x61g\"k\n\x16ListDagVersionsRequest\x12\x15\n\x06\x64\x61g_id\x18\x01 \x01(\tR\x05\x64\x61gId\x12\x1b\n\tpage_size\x18\x02 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x03 \x01(\tR\tpageToken\"\x86\x01\n\x17ListDagVersionsResponse\x12\x43\n\x0c\x64\x61g_versions\x18\x01 \x03(\x0b\x32 .crosswind.control.v1.DagVersionR\x0b\x64\x61gVersions\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"S\n\x14GetDagVersionRequest\x12\x15\n\x06\x64\x61g_id\x18\x01 \x01(\tR\x05\x64\x61gId\x12$\n\x0e\x64\x61g_version_id\x18\x02 \x01(\tR\x0c\x64\x61gVersionId\"\x92\x01\n\x15GetDagVersionResponse\x12\x41\n\x0b\x64\x61g_version\x18\x01 \x01(\x0b\x32 .crosswind.control.v1.DagVersionR\ndagVersion\x12\x36\n\x08manifest\x18\x02 \x01(\x0b\x32\x1a.crosswind.manifest.v1.DagR\x08manifest2\x8b\x05\n\nDagService\x12_\n\x08ListDags\x12%.crosswind.control.v1.ListDagsRequest\x1a&.crosswind.control.v1.ListDagsResponse\"\x04\xf0\xa9\"\x01\x12\x83\x01\n\x06GetDag\x12#.crosswind.control.v1.GetDagRequest\x1a$.crosswind.control.v1.GetDagResponse\".\xf0\xa9\"\x01\xfa\xa9\"\rDAG_NOT_FOUND\xfa\xa9\"\x15\x44\x41G_VERSION_NOT_FOUND\x12s\n\tUpdateDag\x12&.crosswind.control.v1.UpdateDagRequest\x1a\'.crosswind.control.v1.UpdateDagResponse\"\x15\xf0\xa9\"\x01\xfa\xa9\"\rDAG_NOT_FOUND\x12\x85\x01\n\x0fListDagVersions\x12,.crosswind.control.v1.ListDagVersionsRequest\x1a-.crosswind.control.v1.ListDagVersionsResponse\"\x15\xf0\xa9\"\x01\xfa\xa9\"\rDAG_NOT_FOUND\x12\x98\x01\n\rGetDagVersion\x12*.crosswind.control.v1.GetDagVersionRequest\x1a+.crosswind.control.v1.GetDagVersionResponse\".\xf0\xa9\"\x01\xfa\xa9\"\rDAG_NOT_FOUND\xfa\xa9\"\x15\x44\x41G_VERSION_NOT_FOUNDb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x63rosswind/control/v1/dags.proto\x12\x14\x63rosswind.control.v1\x1a!crosswind/control/v1/states.proto\x1a\x1f\x63rosswind/manifest/v1/dag.proto\x1a\"crosswind/options/v1/options.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc4\x05\n\x03\x44\x61g\x12\x15\n\x06\x64\x61g_id\x18\x01 \x01(\tR\x05\x64\x61gId\x12\x16\n\x06\x62undle\x18\x02 \x01(\tR\x06\x62undle\x12%\n\x0e\x62undle_version\x18\x03 \x01(\tR\rbundleVersion\x12$\n\x0e\x64\x61g_version_id\x18\x04 \x01(\tR\x0c\x64\x61gVersionId\x12 \n\x0b\x64\x65scription\x18\x05 \x01(\tR\x0b\x64\x65scription\x12\x12\n\x04tags\x18\x06 \x03(\tR\x04tags\x12\x14\n\x05owner\x18\x07 \x01(\tR\x05owner\x12\x16\n\x06paused\x18\x08 \x01(\x08R\x06paused\x12\x1a\n\x08schedule\x18\t \x01(\tR\x08schedule\x12>\n\rnext_run_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0bnextRunTime\x12\x1d\n\ntask_count\x18\x0b \x01(\x05R\ttaskCount\x12\x1c\n\tlanguages\x18\x0c \x03(\tR\tlanguages\x12\x18\n\x07offered\x18\r \x01(\x08R\x07offered\x12\"\n\rlatest_run_id\x18\x0e \x01(\tR\x0blatestRunId\x12H\n\x10latest_run_state\x18\x0f \x01(\x0e\x32\x1e.crosswind.control.v1.RunStateR\x0elatestRunState\x12(\n\x10\x61\x63tive_run_count\x18\x10 \x01(\x03R\x0e\x61\x63tiveRunCount\x12;\n\x0b\x63reate_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\x12\x18\n\x07removed\x18\x13 \x01(\x08R\x07removed\"\xc1\x02\n\nDagVersion\x12\x15\n\x06\x64\x61g_id\x18\x01 \x01(\tR\x05\x64\x61gId\x12$\n\x0e\x64\x61g_version_id\x18\x02 \x01(\tR\x0c\x64\x61gVersionId\x12%\n\x0eversion_number\x18\x03 \x01(\x05R\rversionNumber\x12\x16\n\x06\x62undle\x18\x04 \x01(\tR\x06\x62undle\x12\'\n\x0f\x62undle_versions\x18\x05 \x03(\tR\x0e\x62undleVersions\x12\x18\n\x07\x63urrent\x18\x06 \x01(\x08R\x07\x63urrent\x12\x18\n\x07offered\x18\x07 \x01(\x08R\x07offered\x12\x1d\n\ntask_count\x18\x08 \x01(\x05R\ttaskCount\x12;\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\"\x88\x02\n\x0fListDagsRequest\x12\x31\n\tpage_size\x18\x01 \x01(\x05\x42\x14\xc2\x9d\"\x03\x31\x30\x30\xca\x9d\"\t\t\x00\x00\x00\x00\x00\x00\x00\x00R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12&\n\x0f\x64\x61g_id_contains\x18\x03 \x01(\tR\rdagIdContains\x12\x12\n\x04tags\x18\x04 \x03(\tR\x04tags\x12\x1b\n\x06paused\x18\x05 \x01(\x08H\x00R\x06paused\x88\x01\x01\x12\x16\n\x06\x62undle\x18\x06 \x01(\tR\x06\x62undle\x12\'\n\x0finclude_removed\x18\x07 \x01(\x08R\x0eincludeRemovedB\t\n\x07_paused\"i\n\x10ListDagsResponse\x12-\n\x04\x64\x61gs\x18\x01 \x03(\x0b\x32\x19.crosswind.control.v1.DagR\x04\x64\x61gs\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"}\n\rGetDagRequest\x12\x1b\n\x06\x64\x61g_id\x18\x01 \x01(\tB\x04\xd0\x9d\"\x01R\x05\x64\x61gId\x12)\n\x10include_manifest\x18\x02 \x01(\x08R\x0fincludeManifest\x12$\n\x0e\x64\x61g_version_id\x18\x03 \x01(\tR\x0c\x64\x61gVersionId\"\xac\x01\n\x0eGetDagResponse\x12+\n\x03\x64\x61g\x18\x01 \x01(\x0b\x32\x19.crosswind.control.v1.DagR\x03\x64\x61g\x12\x36\n\x08manifest\x18\x02 \x01(\x0b\x32\x1a.crosswind.manifest.v1.DagR\x08manifest\x12\x35\n\x17manifest_dag_version_id\x18\x03 \x01(\tR\x14manifestDagVersionId\"|\n\x10UpdateDagRequest\x12\x1b\n\x06\x64\x61g_id\x18\x01 \x01(\tB\x04\xd0\x9d\"\x01R\x05\x64\x61gId\x12\x1b\n\x06paused\x18\x02 \x01(\x08H\x00R\x06paused\x88\x01\x01\x12#\n\nrequest_id\x18\x03 \x01(\tB\x04\xd0\x9d\"\x01R\trequestIdB\t\n\x07_paused\"@\n\x11UpdateDagResponse\x12+\n\x03\x64\x61g\x18\x01 \x01(\x0b\x32\x19.crosswind.control.v1.DagR\x03\x64\x61g\"\x87\x01\n\x16ListDagVersionsRequest\x12\x1b\n\x06\x64\x61g_id\x18\x01 \x01(\tB\x04\xd0\x9d\"\x01R\x05\x64\x61gId\x12\x31\n\tpage_size\x18\x02 \x01(\x05\x42\x14\xc2\x9d\"\x03\x31\x30\x30\xca\x9d\"\t\t\x00\x00\x00\x00\x00\x00\x00\x00R\x08pageSize\x12\x1d\n\npage_token\x18\x03 \x01(\tR\tpageToken\"\x86\x01\n\x17ListDagVersionsResponse\x12\x43\n\x0c\x64\x61g_versions\x18\x01 \x03(\x0b\x32 .crosswind.control.v1.DagVersionR\x0b\x64\x61gVersions\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"_\n\x14GetDagVersionRequest\x12\x1b\n\x06\x64\x61g_id\x18\x01 \x01(\tB\x04\xd0\x9d\"\x01R\x05\x64\x61gId\x12*\n\x0e\x64\x61g_version_id\x18\x02 \x01(\tB\x04\xd0\x9d\"\x01R\x0c\x64\x61gVersionId\"\x92\x01\n\x15GetDagVersionResponse\x12\x41\n\x0b\x64\x61g_version\x18\x01 \x01(\x0b\x32 .crosswind.control.v1.DagVersionR\ndagVersion\x12\x36\n\x08manifest\x18\x02 \x01(\x0b\x32\x1a.crosswind.manifest.v1.DagR\x08manifest2\x8b\x05\n\nDagService\x12_\n\x08ListDags\x12%.crosswind.control.v1.ListDagsRequest\x1a&.crosswind.control.v1.ListDagsResponse\"\x04\xf0\xa9\"\x01\x12\x83\x01\n\x06GetDag\x12#.crosswind.control.v1.GetDagRequest\x1a$.crosswind.control.v1.GetDagResponse\".\xf0\xa9\"\x01\xfa\xa9\"\rDAG_NOT_FOUND\xfa\xa9\"\x15\x44\x41G_VERSION_NOT_FOUND\x12s\n\tUpdateDag\x12&.crosswind.control.v1.UpdateDagRequest\x1a\'.crosswind.control.v1.UpdateDagResponse\"\x15\xf0\xa9\"\x01\xfa\xa9\"\rDAG_NOT_FOUND\x12\x85\x01\n\x0fListDagVersions\x12,.crosswind.control.v1.ListDagVersionsRequest\x1a-.crosswind.control.v1.ListDagVersionsResponse\"\x15\xf0\xa9\"\x01\xfa\xa9\"\rDAG_NOT_FOUND\x12\x98\x01\n\rGetDagVersion\x12*.crosswind.control.v1.GetDagVersionRequest\x1a+.crosswind.control.v1.GetDagVersionResponse\".\xf0\xa9\"\x01\xfa\xa9\"\rDAG_NOT_FOUND\xfa\xa9\"\x15\x44\x41G_VERSION_NOT_FOUNDb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'crosswind.control.v1.dags_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_LISTDAGSREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTDAGSREQUEST'].fields_by_name['page_size']._serialized_options = b'\302\235\"\003100\312\235\"\t\t\000\000\000\000\000\000\000\000'
+  _globals['_GETDAGREQUEST'].fields_by_name['dag_id']._loaded_options = None
+  _globals['_GETDAGREQUEST'].fields_by_name['dag_id']._serialized_options = b'\320\235\"\001'
+  _globals['_UPDATEDAGREQUEST'].fields_by_name['dag_id']._loaded_options = None
+  _globals['_UPDATEDAGREQUEST'].fields_by_name['dag_id']._serialized_options = b'\320\235\"\001'
+  _globals['_UPDATEDAGREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_UPDATEDAGREQUEST'].fields_by_name['request_id']._serialized_options = b'\320\235\"\001'
+  _globals['_LISTDAGVERSIONSREQUEST'].fields_by_name['dag_id']._loaded_options = None
+  _globals['_LISTDAGVERSIONSREQUEST'].fields_by_name['dag_id']._serialized_options = b'\320\235\"\001'
+  _globals['_LISTDAGVERSIONSREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTDAGVERSIONSREQUEST'].fields_by_name['page_size']._serialized_options = b'\302\235\"\003100\312\235\"\t\t\000\000\000\000\000\000\000\000'
+  _globals['_GETDAGVERSIONREQUEST'].fields_by_name['dag_id']._loaded_options = None
+  _globals['_GETDAGVERSIONREQUEST'].fields_by_name['dag_id']._serialized_options = b'\320\235\"\001'
+  _globals['_GETDAGVERSIONREQUEST'].fields_by_name['dag_version_id']._loaded_options = None
+  _globals['_GETDAGVERSIONREQUEST'].fields_by_name['dag_version_id']._serialized_options = b'\320\235\"\001'
   _globals['_DAGSERVICE'].methods_by_name['ListDags']._loaded_options = None
   _globals['_DAGSERVICE'].methods_by_name['ListDags']._serialized_options = b'\360\251\"\001'
   _globals['_DAGSERVICE'].methods_by_name['GetDag']._loaded_options = None
@@ -50,25 +66,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DAGVERSION']._serialized_start=906
   _globals['_DAGVERSION']._serialized_end=1227
   _globals['_LISTDAGSREQUEST']._serialized_start=1230
-  _globals['_LISTDAGSREQUEST']._serialized_end=1472
-  _globals['_LISTDAGSRESPONSE']._serialized_start=1474
-  _globals['_LISTDAGSRESPONSE']._serialized_end=1579
-  _globals['_GETDAGREQUEST']._serialized_start=1581
-  _globals['_GETDAGREQUEST']._serialized_end=1700
-  _globals['_GETDAGRESPONSE']._serialized_start=1703
-  _globals['_GETDAGRESPONSE']._serialized_end=1875
-  _globals['_UPDATEDAGREQUEST']._serialized_start=1877
-  _globals['_UPDATEDAGREQUEST']._serialized_end=1989
-  _globals['_UPDATEDAGRESPONSE']._serialized_start=1991
-  _globals['_UPDATEDAGRESPONSE']._serialized_end=2055
-  _globals['_LISTDAGVERSIONSREQUEST']._serialized_start=2057
-  _globals['_LISTDAGVERSIONSREQUEST']._serialized_end=2164
-  _globals['_LISTDAGVERSIONSRESPONSE']._serialized_start=2167
-  _globals['_LISTDAGVERSIONSRESPONSE']._serialized_end=2301
-  _globals['_GETDAGVERSIONREQUEST']._serialized_start=2303
-  _globals['_GETDAGVERSIONREQUEST']._serialized_end=2386
-  _globals['_GETDAGVERSIONRESPONSE']._serialized_start=2389
-  _globals['_GETDAGVERSIONRESPONSE']._serialized_end=2535
-  _globals['_DAGSERVICE']._serialized_start=2538
-  _globals['_DAGSERVICE']._serialized_end=3189
+  _globals['_LISTDAGSREQUEST']._serialized_end=1494
+  _globals['_LISTDAGSRESPONSE']._serialized_start=1496
+  _globals['_LISTDAGSRESPONSE']._serialized_end=1601
+  _globals['_GETDAGREQUEST']._serialized_start=1603
+  _globals['_GETDAGREQUEST']._serialized_end=1728
+  _globals['_GETDAGRESPONSE']._serialized_start=1731
+  _globals['_GETDAGRESPONSE']._serialized_end=1903
+  _globals['_UPDATEDAGREQUEST']._serialized_start=1905
+  _globals['_UPDATEDAGREQUEST']._serialized_end=2029
+  _globals['_UPDATEDAGRESPONSE']._serialized_start=2031
+  _globals['_UPDATEDAGRESPONSE']._serialized_end=2095
+  _globals['_LISTDAGVERSIONSREQUEST']._serialized_start=2098
+  _globals['_LISTDAGVERSIONSREQUEST']._serialized_end=2233
+  _globals['_LISTDAGVERSIONSRESPONSE']._serialized_start=2236
+  _globals['_LISTDAGVERSIONSRESPONSE']._serialized_end=2370
+  _globals['_GETDAGVERSIONREQUEST']._serialized_start=2372
+  _globals['_GETDAGVERSIONREQUEST']._serialized_end=2467
+  _globals['_GETDAGVERSIONRESPONSE']._serialized_start=2470
+  _globals['_GETDAGVERSIONRESPONSE']._serialized_end=2616
+  _globals['_DAGSERVICE']._serialized_start=2619
+  _globals['_DAGSERVICE']._serialized_end=3270
 # @@protoc_insertion_point(module_scope)

@@ -27,17 +27,41 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!crosswind/control/v1/tokens.proto\x12\x14\x63rosswind.control.v1\x1a\"crosswind/options/v1/options.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xdb\x03\n\tTokenInfo\x12\x19\n\x08token_id\x18\x01 \x01(\tR\x07tokenId\x12\x33\n\x04kind\x18\x02 \x01(\x0e\x32\x1f.crosswind.control.v1.TokenKindR\x04kind\x12\x18\n\x07subject\x18\x03 \x01(\tR\x07subject\x12.\n\x04role\x18\x04 \x01(\x0e\x32\x1a.crosswind.control.v1.RoleR\x04role\x12\x18\n\x07\x62undles\x18\x05 \x03(\tR\x07\x62undles\x12\x16\n\x06queues\x18\x06 \x03(\tR\x06queues\x12\x1d\n\ncreated_by\x18\x07 \x01(\tR\tcreatedBy\x12,\n\x12\x65nrolment_token_id\x18\x08 \x01(\tR\x10\x65nrolmentTokenId\x12;\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0b\x65xpire_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nexpireTime\x12;\n\x0brevoke_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nrevokeTime\"\xc9\x01\n\x1b\x43reateEnrolmentTokenRequest\x12\x18\n\x07subject\x18\x01 \x01(\tR\x07subject\x12\x12\n\x04team\x18\x02 \x01(\tR\x04team\x12\x18\n\x07\x62undles\x18\x03 \x03(\tR\x07\x62undles\x12\x16\n\x06queues\x18\x04 \x03(\tR\x06queues\x12+\n\x03ttl\x18\x05 \x01(\x0b\x32\x19.google.protobuf.DurationR\x03ttl\x12\x1d\n\nrequest_id\x18\x06 \x01(\tR\trequestId\"r\n\x1c\x43reateEnrolmentTokenResponse\x12\x1d\n\x05token\x18\x01 \x01(\tB\x07\x80\x01\x01\xb8\x9d\"\x01R\x05token\x12\x33\n\x04info\x18\x02 \x01(\x0b\x32\x1f.crosswind.control.v1.TokenInfoR\x04info\"\xb0\x01\n\x18\x43reateAccessTokenRequest\x12\x18\n\x07subject\x18\x01 \x01(\tR\x07subject\x12.\n\x04role\x18\x02 \x01(\x0e\x32\x1a.crosswind.control.v1.RoleR\x04role\x12+\n\x03ttl\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationR\x03ttl\x12\x1d\n\nrequest_id\x18\x04 \x01(\tR\trequestId\"o\n\x19\x43reateAccessTokenResponse\x12\x1d\n\x05token\x18\x01 \x01(\tB\x07\x80\x01\x01\xb8\x9d\"\x01R\x05token\x12\x33\n\x04info\x18\x02 \x01(\x0b\x32\x1f.crosswind.control.v1.TokenInfoR\x04info\"\xc5\x01\n\x11ListTokensRequest\x12\x35\n\x05kinds\x18\x01 \x03(\x0e\x32\x1f.crosswind.control.v1.TokenKindR\x05kinds\x12\x18\n\x07subject\x18\x02 \x01(\tR\x07subject\x12#\n\rinclude_ended\x18\x03 \x01(\x08R\x0cincludeEnded\x12\x1b\n\tpage_size\x18\x04 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x05 \x01(\tR\tpageToken\"u\n\x12ListTokensResponse\x12\x37\n\x06tokens\x18\x01 \x03(\x0b\x32\x1f.crosswind.control.v1.TokenInfoR\x06tokens\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"N\n\x12RevokeTokenRequest\x12\x19\n\x08token_id\x18\x01 \x01(\tR\x07tokenId\x12\x1d\n\nrequest_id\x18\x02 \x01(\tR\trequestId\"J\n\x13RevokeTokenResponse\x12\x33\n\x04info\x18\x01 \x01(\x0b\x32\x1f.crosswind.control.v1.TokenInfoR\x04info*o\n\tTokenKind\x12\x1a\n\x16TOKEN_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14TOKEN_KIND_ENROLMENT\x10\x01\x12\x15\n\x11TOKEN_KIND_WORKER\x10\x02\x12\x15\n\x11TOKEN_KIND_ACCESS\x10\x03*P\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_VIEWER\x10\x01\x12\x11\n\rROLE_OPERATOR\x10\x02\x12\x0e\n\nROLE_ADMIN\x10\x03\x32\x9d\x04\n\x0cTokenService\x12\xac\x01\n\x14\x43reateEnrolmentToken\x12\x31.crosswind.control.v1.CreateEnrolmentTokenRequest\x1a\x32.crosswind.control.v1.CreateEnrolmentTokenResponse\"-\xf0\xa9\"\x01\xfa\xa9\"\x11PERMISSION_DENIED\xfa\xa9\"\x10\x42UNDLE_NOT_OWNED\x12z\n\x11\x43reateAccessToken\x12..crosswind.control.v1.CreateAccessTokenRequest\x1a/.crosswind.control.v1.CreateAccessTokenResponse\"\x04\xf0\xa9\"\x01\x12\x65\n\nListTokens\x12\'.crosswind.control.v1.ListTokensRequest\x1a(.crosswind.control.v1.ListTokensResponse\"\x04\xf0\xa9\"\x01\x12{\n\x0bRevokeToken\x12(.crosswind.control.v1.RevokeTokenRequest\x1a).crosswind.control.v1.RevokeTokenResponse\"\x17\xf0\xa9\"\x01\xfa\xa9\"\x0fTOKEN_NOT_FOUNDb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!crosswind/control/v1/tokens.proto\x12\x14\x63rosswind.control.v1\x1a\"crosswind/options/v1/options.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xdb\x03\n\tTokenInfo\x12\x19\n\x08token_id\x18\x01 \x01(\tR\x07tokenId\x12\x33\n\x04kind\x18\x02 \x01(\x0e\x32\x1f.crosswind.control.v1.TokenKindR\x04kind\x12\x18\n\x07subject\x18\x03 \x01(\tR\x07subject\x12.\n\x04role\x18\x04 \x01(\x0e\x32\x1a.crosswind.control.v1.RoleR\x04role\x12\x18\n\x07\x62undles\x18\x05 \x03(\tR\x07\x62undles\x12\x16\n\x06queues\x18\x06 \x03(\tR\x06queues\x12\x1d\n\ncreated_by\x18\x07 \x01(\tR\tcreatedBy\x12,\n\x12\x65nrolment_token_id\x18\x08 \x01(\tR\x10\x65nrolmentTokenId\x12;\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0b\x65xpire_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nexpireTime\x12;\n\x0brevoke_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nrevokeTime\"\x98\x02\n\x1b\x43reateEnrolmentTokenRequest\x12\'\n\x07subject\x18\x01 \x01(\tB\r\xca\x9d\"\x05\x18\x01 \xfa\x01\xd0\x9d\"\x01R\x07subject\x12\x12\n\x04team\x18\x02 \x01(\tR\x04team\x12&\n\x07\x62undles\x18\x03 \x03(\tB\x0c\xca\x9d\"\x04\x18\x01 d\xd0\x9d\"\x01R\x07\x62undles\x12\x1e\n\x06queues\x18\x04 \x03(\tB\x06\xca\x9d\"\x02 dR\x06queues\x12O\n\x03ttl\x18\x05 \x01(\x0b\x32\x19.google.protobuf.DurationB\"\xc2\x9d\"\x08\x32\x35\x39\x32\x30\x30\x30s\xca\x9d\"\x12\t\x00\x00\x00\x00\x00\x00\xf0?\x11\x00\x00\x00\x80\xf7\xcf\xb2\x41R\x03ttl\x12#\n\nrequest_id\x18\x06 \x01(\tB\x04\xd0\x9d\"\x01R\trequestId\"r\n\x1c\x43reateEnrolmentTokenResponse\x12\x1d\n\x05token\x18\x01 \x01(\tB\x07\x80\x01\x01\xb8\x9d\"\x01R\x05token\x12\x33\n\x04info\x18\x02 \x01(\x0b\x32\x1f.crosswind.control.v1.TokenInfoR\x04info\"\xef\x01\n\x18\x43reateAccessTokenRequest\x12\'\n\x07subject\x18\x01 \x01(\tB\r\xca\x9d\"\x05\x18\x01 \xfa\x01\xd0\x9d\"\x01R\x07subject\x12\x34\n\x04role\x18\x02 \x01(\x0e\x32\x1a.crosswind.control.v1.RoleB\x04\xd0\x9d\"\x01R\x04role\x12O\n\x03ttl\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationB\"\xc2\x9d\"\x08\x32\x35\x39\x32\x30\x30\x30s\xca\x9d\"\x12\t\x00\x00\x00\x00\x00\x00\xf0?\x11\x00\x00\x00\x80\xf7\xcf\xb2\x41R\x03ttl\x12#\n\nrequest_id\x18\x04 \x01(\tB\x04\xd0\x9d\"\x01R\trequestId\"o\n\x19\x43reateAccessTokenResponse\x12\x1d\n\x05token\x18\x01 \x01(\tB\x07\x80\x01\x01\xb8\x9d\"\x01R\x05token\x12\x33\n\x04info\x18\x02 \x01(\x0b\x32\x1f.crosswind.control.v1.TokenInfoR\x04info\"\xdb\x01\n\x11ListTokensRequest\x12\x35\n\x05kinds\x18\x01 \x03(\x0e\x32\x1f.crosswind.control.v1.TokenKindR\x05kinds\x12\x18\n\x07subject\x18\x02 \x01(\tR\x07subject\x12#\n\rinclude_ended\x18\x03 \x01(\x08R\x0cincludeEnded\x12\x31\n\tpage_size\x18\x04 \x01(\x05\x42\x14\xc2\x9d\"\x03\x31\x30\x30\xca\x9d\"\t\t\x00\x00\x00\x00\x00\x00\x00\x00R\x08pageSize\x12\x1d\n\npage_token\x18\x05 \x01(\tR\tpageToken\"u\n\x12ListTokensResponse\x12\x37\n\x06tokens\x18\x01 \x03(\x0b\x32\x1f.crosswind.control.v1.TokenInfoR\x06tokens\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"Z\n\x12RevokeTokenRequest\x12\x1f\n\x08token_id\x18\x01 \x01(\tB\x04\xd0\x9d\"\x01R\x07tokenId\x12#\n\nrequest_id\x18\x02 \x01(\tB\x04\xd0\x9d\"\x01R\trequestId\"J\n\x13RevokeTokenResponse\x12\x33\n\x04info\x18\x01 \x01(\x0b\x32\x1f.crosswind.control.v1.TokenInfoR\x04info*o\n\tTokenKind\x12\x1a\n\x16TOKEN_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14TOKEN_KIND_ENROLMENT\x10\x01\x12\x15\n\x11TOKEN_KIND_WORKER\x10\x02\x12\x15\n\x11TOKEN_KIND_ACCESS\x10\x03*P\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_VIEWER\x10\x01\x12\x11\n\rROLE_OPERATOR\x10\x02\x12\x0e\n\nROLE_ADMIN\x10\x03\x32\x9d\x04\n\x0cTokenService\x12\xac\x01\n\x14\x43reateEnrolmentToken\x12\x31.crosswind.control.v1.CreateEnrolmentTokenRequest\x1a\x32.crosswind.control.v1.CreateEnrolmentTokenResponse\"-\xf0\xa9\"\x01\xfa\xa9\"\x11PERMISSION_DENIED\xfa\xa9\"\x10\x42UNDLE_NOT_OWNED\x12z\n\x11\x43reateAccessToken\x12..crosswind.control.v1.CreateAccessTokenRequest\x1a/.crosswind.control.v1.CreateAccessTokenResponse\"\x04\xf0\xa9\"\x01\x12\x65\n\nListTokens\x12\'.crosswind.control.v1.ListTokensRequest\x1a(.crosswind.control.v1.ListTokensResponse\"\x04\xf0\xa9\"\x01\x12{\n\x0bRevokeToken\x12(.crosswind.control.v1.RevokeTokenRequest\x1a).crosswind.control.v1.RevokeTokenResponse\"\x17\xf0\xa9\"\x01\xfa\xa9\"\x0fTOKEN_NOT_FOUNDb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'crosswind.control.v1.tokens_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_CREATEENROLMENTTOKENREQUEST'].fields_by_name['subject']._loaded_options = None
+  _globals['_CREATEENROLMENTTOKENREQUEST'].fields_by_name['subject']._serialized_options = b'\312\235\"\005\030\001 \372\001\320\235\"\001'
+  _globals['_CREATEENROLMENTTOKENREQUEST'].fields_by_name['bundles']._loaded_options = None
+  _globals['_CREATEENROLMENTTOKENREQUEST'].fields_by_name['bundles']._serialized_options = b'\312\235\"\004\030\001 d\320\235\"\001'
+  _globals['_CREATEENROLMENTTOKENREQUEST'].fields_by_name['queues']._loaded_options = None
+  _globals['_CREATEENROLMENTTOKENREQUEST'].fields_by_name['queues']._serialized_options = b'\312\235\"\002 d'
+  _globals['_CREATEENROLMENTTOKENREQUEST'].fields_by_name['ttl']._loaded_options = None
+  _globals['_CREATEENROLMENTTOKENREQUEST'].fields_by_name['ttl']._serialized_options = b'\302\235\"\0102592000s\312\235\"\022\t\000\000\000\000\000\000\360?\021\000\000\000\200\367\317\262A'
+  _globals['_CREATEENROLMENTTOKENREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_CREATEENROLMENTTOKENREQUEST'].fields_by_name['request_id']._serialized_options = b'\320\235\"\001'
   _globals['_CREATEENROLMENTTOKENRESPONSE'].fields_by_name['token']._loaded_options = None
   _globals['_CREATEENROLMENTTOKENRESPONSE'].fields_by_name['token']._serialized_options = b'\200\001\001\270\235\"\001'
+  _globals['_CREATEACCESSTOKENREQUEST'].fields_by_name['subject']._loaded_options = None
+  _globals['_CREATEACCESSTOKENREQUEST'].fields_by_name['subject']._serialized_options = b'\312\235\"\005\030\001 \372\001\320\235\"\001'
+  _globals['_CREATEACCESSTOKENREQUEST'].fields_by_name['role']._loaded_options = None
+  _globals['_CREATEACCESSTOKENREQUEST'].fields_by_name['role']._serialized_options = b'\320\235\"\001'
+  _globals['_CREATEACCESSTOKENREQUEST'].fields_by_name['ttl']._loaded_options = None
+  _globals['_CREATEACCESSTOKENREQUEST'].fields_by_name['ttl']._serialized_options = b'\302\235\"\0102592000s\312\235\"\022\t\000\000\000\000\000\000\360?\021\000\000\000\200\367\317\262A'
+  _globals['_CREATEACCESSTOKENREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_CREATEACCESSTOKENREQUEST'].fields_by_name['request_id']._serialized_options = b'\320\235\"\001'
   _globals['_CREATEACCESSTOKENRESPONSE'].fields_by_name['token']._loaded_options = None
   _globals['_CREATEACCESSTOKENRESPONSE'].fields_by_name['token']._serialized_options = b'\200\001\001\270\235\"\001'
+  _globals['_LISTTOKENSREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTTOKENSREQUEST'].fields_by_name['page_size']._serialized_options = b'\302\235\"\003100\312\235\"\t\t\000\000\000\000\000\000\000\000'
+  _globals['_REVOKETOKENREQUEST'].fields_by_name['token_id']._loaded_options = None
+  _globals['_REVOKETOKENREQUEST'].fields_by_name['token_id']._serialized_options = b'\320\235\"\001'
+  _globals['_REVOKETOKENREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_REVOKETOKENREQUEST'].fields_by_name['request_id']._serialized_options = b'\320\235\"\001'
   _globals['_TOKENSERVICE'].methods_by_name['CreateEnrolmentToken']._loaded_options = None
   _globals['_TOKENSERVICE'].methods_by_name['CreateEnrolmentToken']._serialized_options = b'\360\251\"\001\372\251\"\021PERMISSION_DENIED\372\251\"\020BUNDLE_NOT_OWNED'
   _globals['_TOKENSERVICE'].methods_by_name['CreateAccessToken']._loaded_options = None
@@ -46,28 +70,28 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TOKENSERVICE'].methods_by_name['ListTokens']._serialized_options = b'\360\251\"\001'
   _globals['_TOKENSERVICE'].methods_by_name['RevokeToken']._loaded_options = None
   _globals['_TOKENSERVICE'].methods_by_name['RevokeToken']._serialized_options = b'\360\251\"\001\372\251\"\017TOKEN_NOT_FOUND'
-  _globals['_TOKENKIND']._serialized_start=1725
-  _globals['_TOKENKIND']._serialized_end=1836
-  _globals['_ROLE']._serialized_start=1838
-  _globals['_ROLE']._serialized_end=1918
+  _globals['_TOKENKIND']._serialized_start=1901
+  _globals['_TOKENKIND']._serialized_end=2012
+  _globals['_ROLE']._serialized_start=2014
+  _globals['_ROLE']._serialized_end=2094
   _globals['_TOKENINFO']._serialized_start=161
   _globals['_TOKENINFO']._serialized_end=636
   _globals['_CREATEENROLMENTTOKENREQUEST']._serialized_start=639
-  _globals['_CREATEENROLMENTTOKENREQUEST']._serialized_end=840
-  _globals['_CREATEENROLMENTTOKENRESPONSE']._serialized_start=842
-  _globals['_CREATEENROLMENTTOKENRESPONSE']._serialized_end=956
-  _globals['_CREATEACCESSTOKENREQUEST']._serialized_start=959
-  _globals['_CREATEACCESSTOKENREQUEST']._serialized_end=1135
-  _globals['_CREATEACCESSTOKENRESPONSE']._serialized_start=1137
-  _globals['_CREATEACCESSTOKENRESPONSE']._serialized_end=1248
-  _globals['_LISTTOKENSREQUEST']._serialized_start=1251
-  _globals['_LISTTOKENSREQUEST']._serialized_end=1448
-  _globals['_LISTTOKENSRESPONSE']._serialized_start=1450
-  _globals['_LISTTOKENSRESPONSE']._serialized_end=1567
-  _globals['_REVOKETOKENREQUEST']._serialized_start=1569
-  _globals['_REVOKETOKENREQUEST']._serialized_end=1647
-  _globals['_REVOKETOKENRESPONSE']._serialized_start=1649
-  _globals['_REVOKETOKENRESPONSE']._serialized_end=1723
-  _globals['_TOKENSERVICE']._serialized_start=1921
-  _globals['_TOKENSERVICE']._serialized_end=2462
+  _globals['_CREATEENROLMENTTOKENREQUEST']._serialized_end=919
+  _globals['_CREATEENROLMENTTOKENRESPONSE']._serialized_start=921
+  _globals['_CREATEENROLMENTTOKENRESPONSE']._serialized_end=1035
+  _globals['_CREATEACCESSTOKENREQUEST']._serialized_start=1038
+  _globals['_CREATEACCESSTOKENREQUEST']._serialized_end=1277
+  _globals['_CREATEACCESSTOKENRESPONSE']._serialized_start=1279
+  _globals['_CREATEACCESSTOKENRESPONSE']._serialized_end=1390
+  _globals['_LISTTOKENSREQUEST']._serialized_start=1393
+  _globals['_LISTTOKENSREQUEST']._serialized_end=1612
+  _globals['_LISTTOKENSRESPONSE']._serialized_start=1614
+  _globals['_LISTTOKENSRESPONSE']._serialized_end=1731
+  _globals['_REVOKETOKENREQUEST']._serialized_start=1733
+  _globals['_REVOKETOKENREQUEST']._serialized_end=1823
+  _globals['_REVOKETOKENRESPONSE']._serialized_start=1825
+  _globals['_REVOKETOKENRESPONSE']._serialized_end=1899
+  _globals['_TOKENSERVICE']._serialized_start=2097
+  _globals['_TOKENSERVICE']._serialized_end=2638
 # @@protoc_insertion_point(module_scope)

@@ -26,7 +26,7 @@ from crosswind.options.v1 import options_pb2 as crosswind_dot_options_dot_v1_dot
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$crosswind/control/v1/variables.proto\x12\x14\x63rosswind.control.v1\x1a\"crosswind/options/v1/options.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfe\x01\n\x08Variable\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\"\n\x05value\x18\x02 \x01(\tB\x07\x80\x01\x01\xb8\x9d\"\x01H\x00R\x05value\x88\x01\x01\x12\x16\n\x06public\x18\x03 \x01(\x08R\x06public\x12 \n\x0b\x64\x65scription\x18\x04 \x01(\tR\x0b\x64\x65scription\x12;\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTimeB\x08\n\x06_value\"q\n\x14ListVariablesRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12\x1d\n\nkey_prefix\x18\x03 \x01(\tR\tkeyPrefix\"}\n\x15ListVariablesResponse\x12<\n\tvariables\x18\x01 \x03(\x0b\x32\x1e.crosswind.control.v1.VariableR\tvariables\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"&\n\x12GetVariableRequest\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\"Q\n\x13GetVariableResponse\x12:\n\x08variable\x18\x01 \x01(\x0b\x32\x1e.crosswind.control.v1.VariableR\x08variable\"\xd2\x01\n\x12SetVariableRequest\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\"\n\x05value\x18\x02 \x01(\tB\x07\x80\x01\x01\xb8\x9d\"\x01H\x00R\x05value\x88\x01\x01\x12\x1b\n\x06public\x18\x03 \x01(\x08H\x01R\x06public\x88\x01\x01\x12%\n\x0b\x64\x65scription\x18\x04 \x01(\tH\x02R\x0b\x64\x65scription\x88\x01\x01\x12\x1d\n\nrequest_id\x18\x05 \x01(\tR\trequestIdB\x08\n\x06_valueB\t\n\x07_publicB\x0e\n\x0c_description\"k\n\x13SetVariableResponse\x12:\n\x08variable\x18\x01 \x01(\x0b\x32\x1e.crosswind.control.v1.VariableR\x08variable\x12\x18\n\x07\x63reated\x18\x02 \x01(\x08R\x07\x63reated\"H\n\x15\x44\x65leteVariableRequest\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x1d\n\nrequest_id\x18\x02 \x01(\tR\trequestId\"\x18\n\x16\x44\x65leteVariableResponse2\x9f\x04\n\x0fVariableService\x12n\n\rListVariables\x12*.crosswind.control.v1.ListVariablesRequest\x1a+.crosswind.control.v1.ListVariablesResponse\"\x04\xf0\xa9\"\x01\x12~\n\x0bGetVariable\x12(.crosswind.control.v1.GetVariableRequest\x1a).crosswind.control.v1.GetVariableResponse\"\x1a\xf0\xa9\"\x01\xfa\xa9\"\x12VARIABLE_NOT_FOUND\x12\x91\x01\n\x0bSetVariable\x12(.crosswind.control.v1.SetVariableRequest\x1a).crosswind.control.v1.SetVariableResponse\"-\xf0\xa9\"\x01\xfa\xa9\"\x12VARIABLE_NOT_FOUND\xfa\xa9\"\x0fVALUE_TOO_LARGE\x12\x87\x01\n\x0e\x44\x65leteVariable\x12+.crosswind.control.v1.DeleteVariableRequest\x1a,.crosswind.control.v1.DeleteVariableResponse\"\x1a\xf0\xa9\"\x01\xfa\xa9\"\x12VARIABLE_NOT_FOUNDb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$crosswind/control/v1/variables.proto\x12\x14\x63rosswind.control.v1\x1a\"crosswind/options/v1/options.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfe\x01\n\x08Variable\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\"\n\x05value\x18\x02 \x01(\tB\x07\x80\x01\x01\xb8\x9d\"\x01H\x00R\x05value\x88\x01\x01\x12\x16\n\x06public\x18\x03 \x01(\x08R\x06public\x12 \n\x0b\x64\x65scription\x18\x04 \x01(\tR\x0b\x64\x65scription\x12;\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTimeB\x08\n\x06_value\"\x87\x01\n\x14ListVariablesRequest\x12\x31\n\tpage_size\x18\x01 \x01(\x05\x42\x14\xc2\x9d\"\x03\x31\x30\x30\xca\x9d\"\t\t\x00\x00\x00\x00\x00\x00\x00\x00R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12\x1d\n\nkey_prefix\x18\x03 \x01(\tR\tkeyPrefix\"}\n\x15ListVariablesResponse\x12<\n\tvariables\x18\x01 \x03(\x0b\x32\x1e.crosswind.control.v1.VariableR\tvariables\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\",\n\x12GetVariableRequest\x12\x16\n\x03key\x18\x01 \x01(\tB\x04\xd0\x9d\"\x01R\x03key\"Q\n\x13GetVariableResponse\x12:\n\x08variable\x18\x01 \x01(\x0b\x32\x1e.crosswind.control.v1.VariableR\x08variable\"\xe7\x01\n\x12SetVariableRequest\x12\x1f\n\x03key\x18\x01 \x01(\tB\r\xca\x9d\"\x05\x18\x01 \xfa\x01\xd0\x9d\"\x01R\x03key\x12\"\n\x05value\x18\x02 \x01(\tB\x07\x80\x01\x01\xb8\x9d\"\x01H\x00R\x05value\x88\x01\x01\x12\x1b\n\x06public\x18\x03 \x01(\x08H\x01R\x06public\x88\x01\x01\x12%\n\x0b\x64\x65scription\x18\x04 \x01(\tH\x02R\x0b\x64\x65scription\x88\x01\x01\x12#\n\nrequest_id\x18\x05 \x01(\tB\x04\xd0\x9d\"\x01R\trequestIdB\x08\n\x06_valueB\t\n\x07_publicB\x0e\n\x0c_description\"k\n\x13SetVariableResponse\x12:\n\x08variable\x18\x01 \x01(\x0b\x32\x1e.crosswind.control.v1.VariableR\x08variable\x12\x18\n\x07\x63reated\x18\x02 \x01(\x08R\x07\x63reated\"T\n\x15\x44\x65leteVariableRequest\x12\x16\n\x03key\x18\x01 \x01(\tB\x04\xd0\x9d\"\x01R\x03key\x12#\n\nrequest_id\x18\x02 \x01(\tB\x04\xd0\x9d\"\x01R\trequestId\"\x18\n\x16\x44\x65leteVariableResponse2\x9f\x04\n\x0fVariableService\x12n\n\rListVariables\x12*.crosswind.control.v1.ListVariablesRequest\x1a+.crosswind.control.v1.ListVariablesResponse\"\x04\xf0\xa9\"\x01\x12~\n\x0bGetVariable\x12(.crosswind.control.v1.GetVariableRequest\x1a).crosswind.control.v1.GetVariableResponse\"\x1a\xf0\xa9\"\x01\xfa\xa9\"\x12VARIABLE_NOT_FOUND\x12\x91\x01\n\x0bSetVariable\x12(.crosswind.control.v1.SetVariableRequest\x1a).crosswind.control.v1.SetVariableResponse\"-\xf0\xa9\"\x01\xfa\xa9\"\x12VARIABLE_NOT_FOUND\xfa\xa9\"\x0fVALUE_TOO_LARGE\x12\x87\x01\n\x0e\x44\x65leteVariable\x12+.crosswind.control.v1.DeleteVariableRequest\x1a,.crosswind.control.v1.DeleteVariableResponse\"\x1a\xf0\xa9\"\x01\xfa\xa9\"\x12VARIABLE_NOT_FOUNDb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,8 +35,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_VARIABLE'].fields_by_name['value']._loaded_options = None
   _globals['_VARIABLE'].fields_by_name['value']._serialized_options = b'\200\001\001\270\235\"\001'
+  _globals['_LISTVARIABLESREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTVARIABLESREQUEST'].fields_by_name['page_size']._serialized_options = b'\302\235\"\003100\312\235\"\t\t\000\000\000\000\000\000\000\000'
+  _globals['_GETVARIABLEREQUEST'].fields_by_name['key']._loaded_options = None
+  _globals['_GETVARIABLEREQUEST'].fields_by_name['key']._serialized_options = b'\320\235\"\001'
+  _globals['_SETVARIABLEREQUEST'].fields_by_name['key']._loaded_options = None
+  _globals['_SETVARIABLEREQUEST'].fields_by_name['key']._serialized_options = b'\312\235\"\005\030\001 \372\001\320\235\"\001'
   _globals['_SETVARIABLEREQUEST'].fields_by_name['value']._loaded_options = None
   _globals['_SETVARIABLEREQUEST'].fields_by_name['value']._serialized_options = b'\200\001\001\270\235\"\001'
+  _globals['_SETVARIABLEREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_SETVARIABLEREQUEST'].fields_by_name['request_id']._serialized_options = b'\320\235\"\001'
+  _globals['_DELETEVARIABLEREQUEST'].fields_by_name['key']._loaded_options = None
+  _globals['_DELETEVARIABLEREQUEST'].fields_by_name['key']._serialized_options = b'\320\235\"\001'
+  _globals['_DELETEVARIABLEREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_DELETEVARIABLEREQUEST'].fields_by_name['request_id']._serialized_options = b'\320\235\"\001'
   _globals['_VARIABLESERVICE'].methods_by_name['ListVariables']._loaded_options = None
   _globals['_VARIABLESERVICE'].methods_by_name['ListVariables']._serialized_options = b'\360\251\"\001'
   _globals['_VARIABLESERVICE'].methods_by_name['GetVariable']._loaded_options = None
@@ -47,22 +59,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_VARIABLESERVICE'].methods_by_name['DeleteVariable']._serialized_options = b'\360\251\"\001\372\251\"\022VARIABLE_NOT_FOUND'
   _globals['_VARIABLE']._serialized_start=132
   _globals['_VARIABLE']._serialized_end=386
-  _globals['_LISTVARIABLESREQUEST']._serialized_start=388
-  _globals['_LISTVARIABLESREQUEST']._serialized_end=501
-  _globals['_LISTVARIABLESRESPONSE']._serialized_start=503
-  _globals['_LISTVARIABLESRESPONSE']._serialized_end=628
-  _globals['_GETVARIABLEREQUEST']._serialized_start=630
-  _globals['_GETVARIABLEREQUEST']._serialized_end=668
-  _globals['_GETVARIABLERESPONSE']._serialized_start=670
-  _globals['_GETVARIABLERESPONSE']._serialized_end=751
-  _globals['_SETVARIABLEREQUEST']._serialized_start=754
-  _globals['_SETVARIABLEREQUEST']._serialized_end=964
-  _globals['_SETVARIABLERESPONSE']._serialized_start=966
-  _globals['_SETVARIABLERESPONSE']._serialized_end=1073
-  _globals['_DELETEVARIABLEREQUEST']._serialized_start=1075
-  _globals['_DELETEVARIABLEREQUEST']._serialized_end=1147
-  _globals['_DELETEVARIABLERESPONSE']._serialized_start=1149
-  _globals['_DELETEVARIABLERESPONSE']._serialized_end=1173
-  _globals['_VARIABLESERVICE']._serialized_start=1176
-  _globals['_VARIABLESERVICE']._serialized_end=1719
+  _globals['_LISTVARIABLESREQUEST']._serialized_start=389
+  _globals['_LISTVARIABLESREQUEST']._serialized_end=524
+  _globals['_LISTVARIABLESRESPONSE']._serialized_start=526
+  _globals['_LISTVARIABLESRESPONSE']._serialized_end=651
+  _globals['_GETVARIABLEREQUEST']._serialized_start=653
+  _globals['_GETVARIABLEREQUEST']._serialized_end=697
+  _globals['_GETVARIABLERESPONSE']._serialized_start=699
+  _globals['_GETVARIABLERESPONSE']._serialized_end=780
+  _globals['_SETVARIABLEREQUEST']._serialized_start=783
+  _globals['_SETVARIABLEREQUEST']._serialized_end=1014
+  _globals['_SETVARIABLERESPONSE']._serialized_start=1016
+  _globals['_SETVARIABLERESPONSE']._serialized_end=1123
+  _globals['_DELETEVARIABLEREQUEST']._serialized_start=1125
+  _globals['_DELETEVARIABLEREQUEST']._serialized_end=1209
+  _globals['_DELETEVARIABLERESPONSE']._serialized_start=1211
+  _globals['_DELETEVARIABLERESPONSE']._serialized_end=1235
+  _globals['_VARIABLESERVICE']._serialized_start=1238
+  _globals['_VARIABLESERVICE']._serialized_end=1781
 # @@protoc_insertion_point(module_scope)

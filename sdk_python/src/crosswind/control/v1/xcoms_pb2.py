@@ -27,13 +27,39 @@ from crosswind.value.v1 import value_pb2 as crosswind_dot_value_dot_v1_dot_value
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n crosswind/control/v1/xcoms.proto\x12\x14\x63rosswind.control.v1\x1a\"crosswind/options/v1/options.proto\x1a\x1e\x63rosswind/value/v1/value.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb8\x02\n\x04XCom\x12\x15\n\x06\x64\x61g_id\x18\x01 \x01(\tR\x05\x64\x61gId\x12\x15\n\x06run_id\x18\x02 \x01(\tR\x05runId\x12\x17\n\x07task_id\x18\x03 \x01(\tR\x06taskId\x12 \n\tmap_index\x18\x04 \x01(\x05H\x00R\x08mapIndex\x88\x01\x01\x12\x10\n\x03key\x18\x05 \x01(\tR\x03key\x12\x1a\n\x08\x65ncoding\x18\x06 \x01(\tR\x08\x65ncoding\x12\x1d\n\nsize_bytes\x18\x07 \x01(\x03R\tsizeBytes\x12\"\n\nitem_count\x18\x08 \x01(\x03H\x01R\titemCount\x88\x01\x01\x12\x39\n\nwrite_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\twriteTimeB\x0c\n\n_map_indexB\r\n\x0b_item_count\"\xd7\x01\n\x10ListXComsRequest\x12\x15\n\x06\x64\x61g_id\x18\x01 \x01(\tR\x05\x64\x61gId\x12\x15\n\x06run_id\x18\x02 \x01(\tR\x05runId\x12\x17\n\x07task_id\x18\x03 \x01(\tR\x06taskId\x12 \n\tmap_index\x18\x04 \x01(\x05H\x00R\x08mapIndex\x88\x01\x01\x12\x10\n\x03key\x18\x05 \x01(\tR\x03key\x12\x1b\n\tpage_size\x18\x06 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x07 \x01(\tR\tpageTokenB\x0c\n\n_map_index\"m\n\x11ListXComsResponse\x12\x30\n\x05xcoms\x18\x01 \x03(\x0b\x32\x1a.crosswind.control.v1.XComR\x05xcoms\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xd5\x01\n\x0eGetXComRequest\x12\x15\n\x06\x64\x61g_id\x18\x01 \x01(\tR\x05\x64\x61gId\x12\x15\n\x06run_id\x18\x02 \x01(\tR\x05runId\x12\x17\n\x07task_id\x18\x03 \x01(\tR\x06taskId\x12 \n\tmap_index\x18\x04 \x01(\x05H\x00R\x08mapIndex\x88\x01\x01\x12\x10\n\x03key\x18\x05 \x01(\tR\x03key\x12\x1d\n\nfirst_item\x18\x06 \x01(\x03R\tfirstItem\x12\x1b\n\tmax_items\x18\x07 \x01(\x05R\x08maxItemsB\x0c\n\n_map_index\"\xa4\x01\n\x0fGetXComResponse\x12.\n\x04xcom\x18\x01 \x01(\x0b\x32\x1a.crosswind.control.v1.XComR\x04xcom\x12\x31\n\x05value\x18\x02 \x01(\x0b\x32\x1b.crosswind.value.v1.PayloadR\x05value\x12 \n\tnext_item\x18\x03 \x01(\x03H\x00R\x08nextItem\x88\x01\x01\x42\x0c\n\n_next_item\"\xcf\x01\n\x13ReadXComBlobRequest\x12\x15\n\x06\x64\x61g_id\x18\x01 \x01(\tR\x05\x64\x61gId\x12\x15\n\x06run_id\x18\x02 \x01(\tR\x05runId\x12\x17\n\x07task_id\x18\x03 \x01(\tR\x06taskId\x12 \n\tmap_index\x18\x04 \x01(\x05H\x00R\x08mapIndex\x88\x01\x01\x12\x10\n\x03key\x18\x05 \x01(\tR\x03key\x12\x17\n\x07\x62lob_id\x18\x06 \x01(\tR\x06\x62lobId\x12\x16\n\x06offset\x18\x07 \x01(\x03R\x06offsetB\x0c\n\n_map_index\"*\n\x14ReadXComBlobResponse\x12\x12\n\x04\x64\x61ta\x18\x01 \x01(\x0cR\x04\x64\x61ta2\x94\x03\n\x0bXComService\x12s\n\tListXComs\x12&.crosswind.control.v1.ListXComsRequest\x1a\'.crosswind.control.v1.ListXComsResponse\"\x15\xf0\xa9\"\x01\xfa\xa9\"\rRUN_NOT_FOUND\x12\x7f\n\x07GetXCom\x12$.crosswind.control.v1.GetXComRequest\x1a%.crosswind.control.v1.GetXComResponse\"\'\xf0\xa9\"\x01\xfa\xa9\"\rRUN_NOT_FOUND\xfa\xa9\"\x0eXCOM_NOT_FOUND\x12\x8e\x01\n\x0cReadXComBlob\x12).crosswind.control.v1.ReadXComBlobRequest\x1a*.crosswind.control.v1.ReadXComBlobResponse\"\'\xf0\xa9\"\x01\xfa\xa9\"\rRUN_NOT_FOUND\xfa\xa9\"\x0eXCOM_NOT_FOUNDb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n crosswind/control/v1/xcoms.proto\x12\x14\x63rosswind.control.v1\x1a\"crosswind/options/v1/options.proto\x1a\x1e\x63rosswind/value/v1/value.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb8\x02\n\x04XCom\x12\x15\n\x06\x64\x61g_id\x18\x01 \x01(\tR\x05\x64\x61gId\x12\x15\n\x06run_id\x18\x02 \x01(\tR\x05runId\x12\x17\n\x07task_id\x18\x03 \x01(\tR\x06taskId\x12 \n\tmap_index\x18\x04 \x01(\x05H\x00R\x08mapIndex\x88\x01\x01\x12\x10\n\x03key\x18\x05 \x01(\tR\x03key\x12\x1a\n\x08\x65ncoding\x18\x06 \x01(\tR\x08\x65ncoding\x12\x1d\n\nsize_bytes\x18\x07 \x01(\x03R\tsizeBytes\x12\"\n\nitem_count\x18\x08 \x01(\x03H\x01R\titemCount\x88\x01\x01\x12\x39\n\nwrite_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\twriteTimeB\x0c\n\n_map_indexB\r\n\x0b_item_count\"\xf9\x01\n\x10ListXComsRequest\x12\x1b\n\x06\x64\x61g_id\x18\x01 \x01(\tB\x04\xd0\x9d\"\x01R\x05\x64\x61gId\x12\x1b\n\x06run_id\x18\x02 \x01(\tB\x04\xd0\x9d\"\x01R\x05runId\x12\x17\n\x07task_id\x18\x03 \x01(\tR\x06taskId\x12 \n\tmap_index\x18\x04 \x01(\x05H\x00R\x08mapIndex\x88\x01\x01\x12\x10\n\x03key\x18\x05 \x01(\tR\x03key\x12\x31\n\tpage_size\x18\x06 \x01(\x05\x42\x14\xc2\x9d\"\x03\x31\x30\x30\xca\x9d\"\t\t\x00\x00\x00\x00\x00\x00\x00\x00R\x08pageSize\x12\x1d\n\npage_token\x18\x07 \x01(\tR\tpageTokenB\x0c\n\n_map_index\"m\n\x11ListXComsResponse\x12\x30\n\x05xcoms\x18\x01 \x03(\x0b\x32\x1a.crosswind.control.v1.XComR\x05xcoms\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x97\x02\n\x0eGetXComRequest\x12\x1b\n\x06\x64\x61g_id\x18\x01 \x01(\tB\x04\xd0\x9d\"\x01R\x05\x64\x61gId\x12\x1b\n\x06run_id\x18\x02 \x01(\tB\x04\xd0\x9d\"\x01R\x05runId\x12\x1d\n\x07task_id\x18\x03 \x01(\tB\x04\xd0\x9d\"\x01R\x06taskId\x12 \n\tmap_index\x18\x04 \x01(\x05H\x00R\x08mapIndex\x88\x01\x01\x12\"\n\x03key\x18\x05 \x01(\tB\x10\xc2\x9d\"\x0creturn_valueR\x03key\x12,\n\nfirst_item\x18\x06 \x01(\x03\x42\r\xca\x9d\"\t\t\x00\x00\x00\x00\x00\x00\x00\x00R\tfirstItem\x12*\n\tmax_items\x18\x07 \x01(\x05\x42\r\xca\x9d\"\t\t\x00\x00\x00\x00\x00\x00\x00\x00R\x08maxItemsB\x0c\n\n_map_index\"\xa4\x01\n\x0fGetXComResponse\x12.\n\x04xcom\x18\x01 \x01(\x0b\x32\x1a.crosswind.control.v1.XComR\x04xcom\x12\x31\n\x05value\x18\x02 \x01(\x0b\x32\x1b.crosswind.value.v1.PayloadR\x05value\x12 \n\tnext_item\x18\x03 \x01(\x03H\x00R\x08nextItem\x88\x01\x01\x42\x0c\n\n_next_item\"\xe7\x01\n\x13ReadXComBlobRequest\x12\x1b\n\x06\x64\x61g_id\x18\x01 \x01(\tB\x04\xd0\x9d\"\x01R\x05\x64\x61gId\x12\x1b\n\x06run_id\x18\x02 \x01(\tB\x04\xd0\x9d\"\x01R\x05runId\x12\x1d\n\x07task_id\x18\x03 \x01(\tB\x04\xd0\x9d\"\x01R\x06taskId\x12 \n\tmap_index\x18\x04 \x01(\x05H\x00R\x08mapIndex\x88\x01\x01\x12\x10\n\x03key\x18\x05 \x01(\tR\x03key\x12\x1d\n\x07\x62lob_id\x18\x06 \x01(\tB\x04\xd0\x9d\"\x01R\x06\x62lobId\x12\x16\n\x06offset\x18\x07 \x01(\x03R\x06offsetB\x0c\n\n_map_index\"*\n\x14ReadXComBlobResponse\x12\x12\n\x04\x64\x61ta\x18\x01 \x01(\x0cR\x04\x64\x61ta2\x94\x03\n\x0bXComService\x12s\n\tListXComs\x12&.crosswind.control.v1.ListXComsRequest\x1a\'.crosswind.control.v1.ListXComsResponse\"\x15\xf0\xa9\"\x01\xfa\xa9\"\rRUN_NOT_FOUND\x12\x7f\n\x07GetXCom\x12$.crosswind.control.v1.GetXComRequest\x1a%.crosswind.control.v1.GetXComResponse\"\'\xf0\xa9\"\x01\xfa\xa9\"\rRUN_NOT_FOUND\xfa\xa9\"\x0eXCOM_NOT_FOUND\x12\x8e\x01\n\x0cReadXComBlob\x12).crosswind.control.v1.ReadXComBlobRequest\x1a*.crosswind.control.v1.ReadXComBlobResponse\"\'\xf0\xa9\"\x01\xfa\xa9\"\rRUN_NOT_FOUND\xfa\xa9\"\x0eXCOM_NOT_FOUNDb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'crosswind.control.v1.xcoms_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_LISTXCOMSREQUEST'].fields_by_name['dag_id']._loaded_options = None
+  _globals['_LISTXCOMSREQUEST'].fields_by_name['dag_id']._serialized_options = b'\320\235\"\001'
+  _globals['_LISTXCOMSREQUEST'].fields_by_name['run_id']._loaded_options = None
+  _globals['_LISTXCOMSREQUEST'].fields_by_name['run_id']._serialized_options = b'\320\235\"\001'
+  _globals['_LISTXCOMSREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTXCOMSREQUEST'].fields_by_name['page_size']._serialized_options = b'\302\235\"\003100\312\235\"\t\t\000\000\000\000\000\000\000\000'
+  _globals['_GETXCOMREQUEST'].fields_by_name['dag_id']._loaded_options = None
+  _globals['_GETXCOMREQUEST'].fields_by_name['dag_id']._serialized_options = b'\320\235\"\001'
+  _globals['_GETXCOMREQUEST'].fields_by_name['run_id']._loaded_options = None
+  _globals['_GETXCOMREQUEST'].fields_by_name['run_id']._serialized_options = b'\320\235\"\001'
+  _globals['_GETXCOMREQUEST'].fields_by_name['task_id']._loaded_options = None
+  _globals['_GETXCOMREQUEST'].fields_by_name['task_id']._serialized_options = b'\320\235\"\001'
+  _globals['_GETXCOMREQUEST'].fields_by_name['key']._loaded_options = None
+  _globals['_GETXCOMREQUEST'].fields_by_name['key']._serialized_options = b'\302\235\"\014return_value'
+  _globals['_GETXCOMREQUEST'].fields_by_name['first_item']._loaded_options = None
+  _globals['_GETXCOMREQUEST'].fields_by_name['first_item']._serialized_options = b'\312\235\"\t\t\000\000\000\000\000\000\000\000'
+  _globals['_GETXCOMREQUEST'].fields_by_name['max_items']._loaded_options = None
+  _globals['_GETXCOMREQUEST'].fields_by_name['max_items']._serialized_options = b'\312\235\"\t\t\000\000\000\000\000\000\000\000'
+  _globals['_READXCOMBLOBREQUEST'].fields_by_name['dag_id']._loaded_options = None
+  _globals['_READXCOMBLOBREQUEST'].fields_by_name['dag_id']._serialized_options = b'\320\235\"\001'
+  _globals['_READXCOMBLOBREQUEST'].fields_by_name['run_id']._loaded_options = None
+  _globals['_READXCOMBLOBREQUEST'].fields_by_name['run_id']._serialized_options = b'\320\235\"\001'
+  _globals['_READXCOMBLOBREQUEST'].fields_by_name['task_id']._loaded_options = None
+  _globals['_READXCOMBLOBREQUEST'].fields_by_name['task_id']._serialized_options = b'\320\235\"\001'
+  _globals['_READXCOMBLOBREQUEST'].fields_by_name['blob_id']._loaded_options = None
+  _globals['_READXCOMBLOBREQUEST'].fields_by_name['blob_id']._serialized_options = b'\320\235\"\001'
   _globals['_XCOMSERVICE'].methods_by_name['ListXComs']._loaded_options = None
   _globals['_XCOMSERVICE'].methods_by_name['ListXComs']._serialized_options = b'\360\251\"\001\372\251\"\rRUN_NOT_FOUND'
   _globals['_XCOMSERVICE'].methods_by_name['GetXCom']._loaded_options = None
@@ -43,17 +69,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_XCOM']._serialized_start=160
   _globals['_XCOM']._serialized_end=472
   _globals['_LISTXCOMSREQUEST']._serialized_start=475
-  _globals['_LISTXCOMSREQUEST']._serialized_end=690
-  _globals['_LISTXCOMSRESPONSE']._serialized_start=692
-  _globals['_LISTXCOMSRESPONSE']._serialized_end=801
-  _globals['_GETXCOMREQUEST']._serialized_start=804
-  _globals['_GETXCOMREQUEST']._serialized_end=1017
-  _globals['_GETXCOMRESPONSE']._serialized_start=1020
-  _globals['_GETXCOMRESPONSE']._serialized_end=1184
-  _globals['_READXCOMBLOBREQUEST']._serialized_start=1187
-  _globals['_READXCOMBLOBREQUEST']._serialized_end=1394
-  _globals['_READXCOMBLOBRESPONSE']._serialized_start=1396
-  _globals['_READXCOMBLOBRESPONSE']._serialized_end=1438
-  _globals['_XCOMSERVICE']._serialized_start=1441
-  _globals['_XCOMSERVICE']._serialized_end=1845
+  _globals['_LISTXCOMSREQUEST']._serialized_end=724
+  _globals['_LISTXCOMSRESPONSE']._serialized_start=726
+  _globals['_LISTXCOMSRESPONSE']._serialized_end=835
+  _globals['_GETXCOMREQUEST']._serialized_start=838
+  _globals['_GETXCOMREQUEST']._serialized_end=1117
+  _globals['_GETXCOMRESPONSE']._serialized_start=1120
+  _globals['_GETXCOMRESPONSE']._serialized_end=1284
+  _globals['_READXCOMBLOBREQUEST']._serialized_start=1287
+  _globals['_READXCOMBLOBREQUEST']._serialized_end=1518
+  _globals['_READXCOMBLOBRESPONSE']._serialized_start=1520
+  _globals['_READXCOMBLOBRESPONSE']._serialized_end=1562
+  _globals['_XCOMSERVICE']._serialized_start=1565
+  _globals['_XCOMSERVICE']._serialized_end=1969
 # @@protoc_insertion_point(module_scope)

@@ -22,20 +22,25 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from crosswind.options.v1 import options_pb2 as crosswind_dot_options_dot_v1_dot_options__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$crosswind/execution/v1/failure.proto\x12\x16\x63rosswind.execution.v1\x1a\x1egoogle/protobuf/duration.proto\"\xc5\x04\n\x07\x46\x61ilure\x12\x12\n\x04type\x18\x01 \x01(\tR\x04type\x12\x1d\n\nbase_types\x18\x02 \x03(\tR\tbaseTypes\x12\x18\n\x07message\x18\x03 \x01(\tR\x07message\x12=\n\x06\x66rames\x18\x04 \x03(\x0b\x32%.crosswind.execution.v1.Failure.FrameR\x06\x66rames\x12\x35\n\x05\x63\x61use\x18\x05 \x01(\x0b\x32\x1f.crosswind.execution.v1.FailureR\x05\x63\x61use\x12!\n\tretryable\x18\x06 \x01(\x08H\x00R\tretryable\x88\x01\x01\x12:\n\x0bretry_after\x18\x07 \x01(\x0b\x32\x19.google.protobuf.DurationR\nretryAfter\x12?\n\x04\x65xit\x18\x08 \x01(\x0b\x32+.crosswind.execution.v1.Failure.ProcessExitR\x04\x65xit\x1a_\n\x05\x46rame\x12\x1a\n\x08\x66unction\x18\x01 \x01(\tR\x08\x66unction\x12\x12\n\x04\x66ile\x18\x02 \x01(\tR\x04\x66ile\x12\x12\n\x04line\x18\x03 \x01(\x05R\x04line\x12\x12\n\x04\x63ode\x18\x04 \x01(\tR\x04\x63ode\x1ah\n\x0bProcessExit\x12\x17\n\x04\x63ode\x18\x01 \x01(\x05H\x00R\x04\x63ode\x88\x01\x01\x12\x16\n\x06signal\x18\x02 \x01(\tR\x06signal\x12\x1f\n\x0bstderr_tail\x18\x03 \x01(\tR\nstderrTailB\x07\n\x05_codeB\x0c\n\n_retryableb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$crosswind/execution/v1/failure.proto\x12\x16\x63rosswind.execution.v1\x1a\"crosswind/options/v1/options.proto\x1a\x1egoogle/protobuf/duration.proto\"\xd5\x04\n\x07\x46\x61ilure\x12\x18\n\x04type\x18\x01 \x01(\tB\x04\xd0\x9d\"\x01R\x04type\x12\x1d\n\nbase_types\x18\x02 \x03(\tR\tbaseTypes\x12\x18\n\x07message\x18\x03 \x01(\tR\x07message\x12=\n\x06\x66rames\x18\x04 \x03(\x0b\x32%.crosswind.execution.v1.Failure.FrameR\x06\x66rames\x12\x35\n\x05\x63\x61use\x18\x05 \x01(\x0b\x32\x1f.crosswind.execution.v1.FailureR\x05\x63\x61use\x12+\n\tretryable\x18\x06 \x01(\x08\x42\x08\xc2\x9d\"\x04trueH\x00R\tretryable\x88\x01\x01\x12:\n\x0bretry_after\x18\x07 \x01(\x0b\x32\x19.google.protobuf.DurationR\nretryAfter\x12?\n\x04\x65xit\x18\x08 \x01(\x0b\x32+.crosswind.execution.v1.Failure.ProcessExitR\x04\x65xit\x1a_\n\x05\x46rame\x12\x1a\n\x08\x66unction\x18\x01 \x01(\tR\x08\x66unction\x12\x12\n\x04\x66ile\x18\x02 \x01(\tR\x04\x66ile\x12\x12\n\x04line\x18\x03 \x01(\x05R\x04line\x12\x12\n\x04\x63ode\x18\x04 \x01(\tR\x04\x63ode\x1ah\n\x0bProcessExit\x12\x17\n\x04\x63ode\x18\x01 \x01(\x05H\x00R\x04\x63ode\x88\x01\x01\x12\x16\n\x06signal\x18\x02 \x01(\tR\x06signal\x12\x1f\n\x0bstderr_tail\x18\x03 \x01(\tR\nstderrTailB\x07\n\x05_codeB\x0c\n\n_retryableb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'crosswind.execution.v1.failure_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_FAILURE']._serialized_start=97
-  _globals['_FAILURE']._serialized_end=678
-  _globals['_FAILURE_FRAME']._serialized_start=463
-  _globals['_FAILURE_FRAME']._serialized_end=558
-  _globals['_FAILURE_PROCESSEXIT']._serialized_start=560
-  _globals['_FAILURE_PROCESSEXIT']._serialized_end=664
+  _globals['_FAILURE'].fields_by_name['type']._loaded_options = None
+  _globals['_FAILURE'].fields_by_name['type']._serialized_options = b'\320\235\"\001'
+  _globals['_FAILURE'].fields_by_name['retryable']._loaded_options = None
+  _globals['_FAILURE'].fields_by_name['retryable']._serialized_options = b'\302\235\"\004true'
+  _globals['_FAILURE']._serialized_start=133
+  _globals['_FAILURE']._serialized_end=730
+  _globals['_FAILURE_FRAME']._serialized_start=515
+  _globals['_FAILURE_FRAME']._serialized_end=610
+  _globals['_FAILURE_PROCESSEXIT']._serialized_start=612
+  _globals['_FAILURE_PROCESSEXIT']._serialized_end=716
 # @@protoc_insertion_point(module_scope)

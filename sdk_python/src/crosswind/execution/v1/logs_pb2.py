@@ -22,26 +22,29 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from crosswind.options.v1 import options_pb2 as crosswind_dot_options_dot_v1_dot_options__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!crosswind/execution/v1/logs.proto\x12\x16\x63rosswind.execution.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc2\x02\n\x08LogChunk\x12%\n\x0e\x66irst_sequence\x18\x01 \x01(\x03R\rfirstSequence\x12!\n\x0crecord_count\x18\x02 \x01(\x05R\x0brecordCount\x12N\n\x0b\x63ompression\x18\x03 \x01(\x0e\x32,.crosswind.execution.v1.LogChunk.CompressionR\x0b\x63ompression\x12\x12\n\x04\x64\x61ta\x18\x04 \x01(\x0cR\x04\x64\x61ta\x12\x18\n\x07\x64ropped\x18\x05 \x01(\x03R\x07\x64ropped\x12\x12\n\x04last\x18\x06 \x01(\x08R\x04last\"Z\n\x0b\x43ompression\x12\x1b\n\x17\x43OMPRESSION_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43OMPRESSION_IDENTITY\x10\x01\x12\x14\n\x10\x43OMPRESSION_GZIP\x10\x02\"I\n\nLogRecords\x12;\n\x07records\x18\x01 \x03(\x0b\x32!.crosswind.execution.v1.LogRecordR\x07records\"\xfc\x03\n\tLogRecord\x12.\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x04time\x12=\n\x05level\x18\x02 \x01(\x0e\x32\'.crosswind.execution.v1.LogRecord.LevelR\x05level\x12\x16\n\x06logger\x18\x03 \x01(\tR\x06logger\x12\x18\n\x07message\x18\x04 \x01(\tR\x07message\x12\'\n\x0f\x61ttributes_json\x18\x05 \x01(\tR\x0e\x61ttributesJson\x12@\n\x06source\x18\x06 \x01(\x0e\x32(.crosswind.execution.v1.LogRecord.SourceR\x06source\"w\n\x05Level\x12\x15\n\x11LEVEL_UNSPECIFIED\x10\x00\x12\x0f\n\x0bLEVEL_DEBUG\x10\x01\x12\x0e\n\nLEVEL_INFO\x10\x02\x12\x11\n\rLEVEL_WARNING\x10\x03\x12\x0f\n\x0bLEVEL_ERROR\x10\x04\x12\x12\n\x0eLEVEL_CRITICAL\x10\x05\"j\n\x06Source\x12\x16\n\x12SOURCE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bSOURCE_TASK\x10\x01\x12\x11\n\rSOURCE_STDOUT\x10\x02\x12\x11\n\rSOURCE_STDERR\x10\x03\x12\x11\n\rSOURCE_WORKER\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!crosswind/execution/v1/logs.proto\x12\x16\x63rosswind.execution.v1\x1a\"crosswind/options/v1/options.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcc\x02\n\x08LogChunk\x12%\n\x0e\x66irst_sequence\x18\x01 \x01(\x03R\rfirstSequence\x12!\n\x0crecord_count\x18\x02 \x01(\x05R\x0brecordCount\x12N\n\x0b\x63ompression\x18\x03 \x01(\x0e\x32,.crosswind.execution.v1.LogChunk.CompressionR\x0b\x63ompression\x12\x1c\n\x04\x64\x61ta\x18\x04 \x01(\x0c\x42\x08\xca\x9d\"\x04 \x80\x80\x10R\x04\x64\x61ta\x12\x18\n\x07\x64ropped\x18\x05 \x01(\x03R\x07\x64ropped\x12\x12\n\x04last\x18\x06 \x01(\x08R\x04last\"Z\n\x0b\x43ompression\x12\x1b\n\x17\x43OMPRESSION_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43OMPRESSION_IDENTITY\x10\x01\x12\x14\n\x10\x43OMPRESSION_GZIP\x10\x02\"I\n\nLogRecords\x12;\n\x07records\x18\x01 \x03(\x0b\x32!.crosswind.execution.v1.LogRecordR\x07records\"\xfc\x03\n\tLogRecord\x12.\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x04time\x12=\n\x05level\x18\x02 \x01(\x0e\x32\'.crosswind.execution.v1.LogRecord.LevelR\x05level\x12\x16\n\x06logger\x18\x03 \x01(\tR\x06logger\x12\x18\n\x07message\x18\x04 \x01(\tR\x07message\x12\'\n\x0f\x61ttributes_json\x18\x05 \x01(\tR\x0e\x61ttributesJson\x12@\n\x06source\x18\x06 \x01(\x0e\x32(.crosswind.execution.v1.LogRecord.SourceR\x06source\"w\n\x05Level\x12\x15\n\x11LEVEL_UNSPECIFIED\x10\x00\x12\x0f\n\x0bLEVEL_DEBUG\x10\x01\x12\x0e\n\nLEVEL_INFO\x10\x02\x12\x11\n\rLEVEL_WARNING\x10\x03\x12\x0f\n\x0bLEVEL_ERROR\x10\x04\x12\x12\n\x0eLEVEL_CRITICAL\x10\x05\"j\n\x06Source\x12\x16\n\x12SOURCE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bSOURCE_TASK\x10\x01\x12\x11\n\rSOURCE_STDOUT\x10\x02\x12\x11\n\rSOURCE_STDERR\x10\x03\x12\x11\n\rSOURCE_WORKER\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'crosswind.execution.v1.logs_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_LOGCHUNK']._serialized_start=95
-  _globals['_LOGCHUNK']._serialized_end=417
-  _globals['_LOGCHUNK_COMPRESSION']._serialized_start=327
-  _globals['_LOGCHUNK_COMPRESSION']._serialized_end=417
-  _globals['_LOGRECORDS']._serialized_start=419
-  _globals['_LOGRECORDS']._serialized_end=492
-  _globals['_LOGRECORD']._serialized_start=495
-  _globals['_LOGRECORD']._serialized_end=1003
-  _globals['_LOGRECORD_LEVEL']._serialized_start=776
-  _globals['_LOGRECORD_LEVEL']._serialized_end=895
-  _globals['_LOGRECORD_SOURCE']._serialized_start=897
-  _globals['_LOGRECORD_SOURCE']._serialized_end=1003
+  _globals['_LOGCHUNK'].fields_by_name['data']._loaded_options = None
+  _globals['_LOGCHUNK'].fields_by_name['data']._serialized_options = b'\312\235\"\004 \200\200\020'
+  _globals['_LOGCHUNK']._serialized_start=131
+  _globals['_LOGCHUNK']._serialized_end=463
+  _globals['_LOGCHUNK_COMPRESSION']._serialized_start=373
+  _globals['_LOGCHUNK_COMPRESSION']._serialized_end=463
+  _globals['_LOGRECORDS']._serialized_start=465
+  _globals['_LOGRECORDS']._serialized_end=538
+  _globals['_LOGRECORD']._serialized_start=541
+  _globals['_LOGRECORD']._serialized_end=1049
+  _globals['_LOGRECORD_LEVEL']._serialized_start=822
+  _globals['_LOGRECORD_LEVEL']._serialized_end=941
+  _globals['_LOGRECORD_SOURCE']._serialized_start=943
+  _globals['_LOGRECORD_SOURCE']._serialized_end=1049
 # @@protoc_insertion_point(module_scope)

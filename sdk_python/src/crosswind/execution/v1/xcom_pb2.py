@@ -22,21 +22,28 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from crosswind.options.v1 import options_pb2 as crosswind_dot_options_dot_v1_dot_options__pb2
 from crosswind.value.v1 import value_pb2 as crosswind_dot_value_dot_v1_dot_value__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!crosswind/execution/v1/xcom.proto\x12\x16\x63rosswind.execution.v1\x1a\x1e\x63rosswind/value/v1/value.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd0\x01\n\x07XComKey\x12\x1a\n\x06\x64\x61g_id\x18\x01 \x01(\tH\x00R\x05\x64\x61gId\x88\x01\x01\x12\x1a\n\x06run_id\x18\x02 \x01(\tH\x01R\x05runId\x88\x01\x01\x12\x1c\n\x07task_id\x18\x03 \x01(\tH\x02R\x06taskId\x88\x01\x01\x12 \n\tmap_index\x18\x04 \x01(\x05H\x03R\x08mapIndex\x88\x01\x01\x12\x15\n\x03key\x18\x05 \x01(\tH\x04R\x03key\x88\x01\x01\x42\t\n\x07_dag_idB\t\n\x07_run_idB\n\n\x08_task_idB\x0c\n\n_map_indexB\x06\n\x04_key\"\xe6\x01\n\x08XComInfo\x12\x31\n\x03key\x18\x01 \x01(\x0b\x32\x1f.crosswind.execution.v1.XComKeyR\x03key\x12\x1a\n\x08\x65ncoding\x18\x02 \x01(\tR\x08\x65ncoding\x12\x1d\n\nsize_bytes\x18\x03 \x01(\x03R\tsizeBytes\x12\"\n\nitem_count\x18\x04 \x01(\x03H\x00R\titemCount\x88\x01\x01\x12\x39\n\nwrite_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\twriteTimeB\r\n\x0b_item_count\"P\n\tXComWrite\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x31\n\x05value\x18\x02 \x01(\x0b\x32\x1b.crosswind.value.v1.PayloadR\x05valueb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!crosswind/execution/v1/xcom.proto\x12\x16\x63rosswind.execution.v1\x1a\"crosswind/options/v1/options.proto\x1a\x1e\x63rosswind/value/v1/value.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe2\x01\n\x07XComKey\x12\x1a\n\x06\x64\x61g_id\x18\x01 \x01(\tH\x00R\x05\x64\x61gId\x88\x01\x01\x12\x1a\n\x06run_id\x18\x02 \x01(\tH\x01R\x05runId\x88\x01\x01\x12\x1c\n\x07task_id\x18\x03 \x01(\tH\x02R\x06taskId\x88\x01\x01\x12 \n\tmap_index\x18\x04 \x01(\x05H\x03R\x08mapIndex\x88\x01\x01\x12\'\n\x03key\x18\x05 \x01(\tB\x10\xc2\x9d\"\x0creturn_valueH\x04R\x03key\x88\x01\x01\x42\t\n\x07_dag_idB\t\n\x07_run_idB\n\n\x08_task_idB\x0c\n\n_map_indexB\x06\n\x04_key\"\xe6\x01\n\x08XComInfo\x12\x31\n\x03key\x18\x01 \x01(\x0b\x32\x1f.crosswind.execution.v1.XComKeyR\x03key\x12\x1a\n\x08\x65ncoding\x18\x02 \x01(\tR\x08\x65ncoding\x12\x1d\n\nsize_bytes\x18\x03 \x01(\x03R\tsizeBytes\x12\"\n\nitem_count\x18\x04 \x01(\x03H\x00R\titemCount\x88\x01\x01\x12\x39\n\nwrite_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\twriteTimeB\r\n\x0b_item_count\"e\n\tXComWrite\x12\x1f\n\x03key\x18\x01 \x01(\tB\r\xca\x9d\"\x05\x18\x01 \xfa\x01\xd0\x9d\"\x01R\x03key\x12\x37\n\x05value\x18\x02 \x01(\x0b\x32\x1b.crosswind.value.v1.PayloadB\x04\xd0\x9d\"\x01R\x05valueb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'crosswind.execution.v1.xcom_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_XCOMKEY']._serialized_start=127
-  _globals['_XCOMKEY']._serialized_end=335
-  _globals['_XCOMINFO']._serialized_start=338
-  _globals['_XCOMINFO']._serialized_end=568
-  _globals['_XCOMWRITE']._serialized_start=570
-  _globals['_XCOMWRITE']._serialized_end=650
+  _globals['_XCOMKEY'].fields_by_name['key']._loaded_options = None
+  _globals['_XCOMKEY'].fields_by_name['key']._serialized_options = b'\302\235\"\014return_value'
+  _globals['_XCOMWRITE'].fields_by_name['key']._loaded_options = None
+  _globals['_XCOMWRITE'].fields_by_name['key']._serialized_options = b'\312\235\"\005\030\001 \372\001\320\235\"\001'
+  _globals['_XCOMWRITE'].fields_by_name['value']._loaded_options = None
+  _globals['_XCOMWRITE'].fields_by_name['value']._serialized_options = b'\320\235\"\001'
+  _globals['_XCOMKEY']._serialized_start=163
+  _globals['_XCOMKEY']._serialized_end=389
+  _globals['_XCOMINFO']._serialized_start=392
+  _globals['_XCOMINFO']._serialized_end=622
+  _globals['_XCOMWRITE']._serialized_start=624
+  _globals['_XCOMWRITE']._serialized_end=725
 # @@protoc_insertion_point(module_scope)

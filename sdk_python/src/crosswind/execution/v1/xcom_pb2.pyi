@@ -1,3 +1,4 @@
+from crosswind.options.v1 import options_pb2 as _options_pb2
 from crosswind.value.v1 import value_pb2 as _value_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf import descriptor as _descriptor

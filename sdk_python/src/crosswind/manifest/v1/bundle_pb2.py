@@ -22,23 +22,30 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from crosswind.options.v1 import options_pb2 as crosswind_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"crosswind/manifest/v1/bundle.proto\x12\x15\x63rosswind.manifest.v1\"\x96\x03\n\x08Manifest\x12\x16\n\x06\x62undle\x18\x01 \x01(\tR\x06\x62undle\x12%\n\x0e\x62undle_version\x18\x02 \x01(\tR\rbundleVersion\x12\x1f\n\x0b\x61pi_version\x18\x03 \x01(\tR\napiVersion\x12,\n\x03sdk\x18\x04 \x01(\x0b\x32\x1a.crosswind.manifest.v1.SdkR\x03sdk\x12\x38\n\x04\x64\x61gs\x18\x05 \x03(\x0b\x32$.crosswind.manifest.v1.SerializedDagR\x04\x64\x61gs\x12G\n\roffered_tasks\x18\x06 \x03(\x0b\x32\".crosswind.manifest.v1.OfferedTaskR\x0cofferedTasks\x12G\n\rsource_errors\x18\x07 \x03(\x0b\x32\".crosswind.manifest.v1.SourceErrorR\x0csourceErrors\x12\x30\n\x14\x66urther_api_versions\x18\x08 \x03(\tR\x12\x66urtherApiVersions\"f\n\x03Sdk\x12\x1a\n\x08language\x18\x01 \x01(\tR\x08language\x12)\n\x10language_version\x18\x02 \x01(\tR\x0flanguageVersion\x12\x18\n\x07version\x18\x03 \x01(\tR\x07version\"8\n\rSerializedDag\x12\x15\n\x06\x64\x61g_id\x18\x01 \x01(\tR\x05\x64\x61gId\x12\x10\n\x03\x64\x61g\x18\x02 \x01(\x0cR\x03\x64\x61g\"i\n\x0bOfferedTask\x12\x1f\n\x0b\x65ntry_point\x18\x01 \x01(\tR\nentryPoint\x12\'\n\x0fparameter_names\x18\x02 \x03(\tR\x0eparameterNames\x12\x10\n\x03\x64oc\x18\x03 \x01(\tR\x03\x64oc\"S\n\x0bSourceError\x12\x16\n\x06source\x18\x01 \x01(\tR\x06source\x12\x18\n\x07message\x18\x02 \x01(\tR\x07message\x12\x12\n\x04line\x18\x03 \x01(\x05R\x04lineb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"crosswind/manifest/v1/bundle.proto\x12\x15\x63rosswind.manifest.v1\x1a\"crosswind/options/v1/options.proto\"\x9c\x03\n\x08Manifest\x12\x16\n\x06\x62undle\x18\x01 \x01(\tR\x06\x62undle\x12%\n\x0e\x62undle_version\x18\x02 \x01(\tR\rbundleVersion\x12%\n\x0b\x61pi_version\x18\x03 \x01(\tB\x04\xd0\x9d\"\x01R\napiVersion\x12,\n\x03sdk\x18\x04 \x01(\x0b\x32\x1a.crosswind.manifest.v1.SdkR\x03sdk\x12\x38\n\x04\x64\x61gs\x18\x05 \x03(\x0b\x32$.crosswind.manifest.v1.SerializedDagR\x04\x64\x61gs\x12G\n\roffered_tasks\x18\x06 \x03(\x0b\x32\".crosswind.manifest.v1.OfferedTaskR\x0cofferedTasks\x12G\n\rsource_errors\x18\x07 \x03(\x0b\x32\".crosswind.manifest.v1.SourceErrorR\x0csourceErrors\x12\x30\n\x14\x66urther_api_versions\x18\x08 \x03(\tR\x12\x66urtherApiVersions\"f\n\x03Sdk\x12\x1a\n\x08language\x18\x01 \x01(\tR\x08language\x12)\n\x10language_version\x18\x02 \x01(\tR\x0flanguageVersion\x12\x18\n\x07version\x18\x03 \x01(\tR\x07version\"D\n\rSerializedDag\x12\x1b\n\x06\x64\x61g_id\x18\x01 \x01(\tB\x04\xd0\x9d\"\x01R\x05\x64\x61gId\x12\x16\n\x03\x64\x61g\x18\x02 \x01(\x0c\x42\x04\xd0\x9d\"\x01R\x03\x64\x61g\"i\n\x0bOfferedTask\x12\x1f\n\x0b\x65ntry_point\x18\x01 \x01(\tR\nentryPoint\x12\'\n\x0fparameter_names\x18\x02 \x03(\tR\x0eparameterNames\x12\x10\n\x03\x64oc\x18\x03 \x01(\tR\x03\x64oc\"S\n\x0bSourceError\x12\x16\n\x06source\x18\x01 \x01(\tR\x06source\x12\x18\n\x07message\x18\x02 \x01(\tR\x07message\x12\x12\n\x04line\x18\x03 \x01(\x05R\x04lineb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'crosswind.manifest.v1.bundle_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_MANIFEST']._serialized_start=62
-  _globals['_MANIFEST']._serialized_end=468
-  _globals['_SDK']._serialized_start=470
-  _globals['_SDK']._serialized_end=572
-  _globals['_SERIALIZEDDAG']._serialized_start=574
-  _globals['_SERIALIZEDDAG']._serialized_end=630
-  _globals['_OFFEREDTASK']._serialized_start=632
-  _globals['_OFFEREDTASK']._serialized_end=737
-  _globals['_SOURCEERROR']._serialized_start=739
-  _globals['_SOURCEERROR']._serialized_end=822
+  _globals['_MANIFEST'].fields_by_name['api_version']._loaded_options = None
+  _globals['_MANIFEST'].fields_by_name['api_version']._serialized_options = b'\320\235\"\001'
+  _globals['_SERIALIZEDDAG'].fields_by_name['dag_id']._loaded_options = None
+  _globals['_SERIALIZEDDAG'].fields_by_name['dag_id']._serialized_options = b'\320\235\"\001'
+  _globals['_SERIALIZEDDAG'].fields_by_name['dag']._loaded_options = None
+  _globals['_SERIALIZEDDAG'].fields_by_name['dag']._serialized_options = b'\320\235\"\001'
+  _globals['_MANIFEST']._serialized_start=98
+  _globals['_MANIFEST']._serialized_end=510
+  _globals['_SDK']._serialized_start=512
+  _globals['_SDK']._serialized_end=614
+  _globals['_SERIALIZEDDAG']._serialized_start=616
+  _globals['_SERIALIZEDDAG']._serialized_end=684
+  _globals['_OFFEREDTASK']._serialized_start=686
+  _globals['_OFFEREDTASK']._serialized_end=791
+  _globals['_SOURCEERROR']._serialized_start=793
+  _globals['_SOURCEERROR']._serialized_end=876
 # @@protoc_insertion_point(module_scope)

@@ -25,36 +25,55 @@ _sym_db = _symbol_database.Default()
 from crosswind.manifest.v1 import retry_pb2 as crosswind_dot_manifest_dot_v1_dot_retry__pb2
 from crosswind.manifest.v1 import schedule_pb2 as crosswind_dot_manifest_dot_v1_dot_schedule__pb2
 from crosswind.manifest.v1 import task_pb2 as crosswind_dot_manifest_dot_v1_dot_task__pb2
+from crosswind.options.v1 import options_pb2 as crosswind_dot_options_dot_v1_dot_options__pb2
 from crosswind.value.v1 import value_pb2 as crosswind_dot_value_dot_v1_dot_value__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x63rosswind/manifest/v1/dag.proto\x12\x15\x63rosswind.manifest.v1\x1a!crosswind/manifest/v1/retry.proto\x1a$crosswind/manifest/v1/schedule.proto\x1a crosswind/manifest/v1/task.proto\x1a\x1e\x63rosswind/value/v1/value.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc8\x08\n\x03\x44\x61g\x12\x15\n\x06\x64\x61g_id\x18\x01 \x01(\tR\x05\x64\x61gId\x12!\n\x0c\x64isplay_name\x18\x02 \x01(\tR\x0b\x64isplayName\x12 \n\x0b\x64\x65scription\x18\x03 \x01(\tR\x0b\x64\x65scription\x12\x15\n\x06\x64oc_md\x18\x04 \x01(\tR\x05\x64ocMd\x12\x12\n\x04tags\x18\x05 \x03(\tR\x04tags\x12\x14\n\x05owner\x18\x06 \x01(\tR\x05owner\x12;\n\x08schedule\x18\x07 \x01(\x0b\x32\x1f.crosswind.manifest.v1.ScheduleR\x08schedule\x12\x39\n\nstart_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartTime\x12\x35\n\x08\x65nd_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x07\x65ndTime\x12\x18\n\x07\x63\x61tchup\x18\n \x01(\x08R\x07\x63\x61tchup\x12\x34\n\x06params\x18\x0b \x03(\x0b\x32\x1c.crosswind.manifest.v1.ParamR\x06params\x12+\n\x0fmax_active_runs\x18\x0c \x01(\x05H\x00R\rmaxActiveRuns\x88\x01\x01\x12-\n\x10max_active_tasks\x18\r \x01(\x05H\x01R\x0emaxActiveTasks\x88\x01\x01\x12:\n\x0brun_timeout\x18\x0e \x01(\x0b\x32\x19.google.protobuf.DurationR\nrunTimeout\x12;\n\x08\x64\x65\x61\x64line\x18\x0f \x01(\x0b\x32\x1f.crosswind.manifest.v1.DeadlineR\x08\x64\x65\x61\x64line\x12\x31\n\x05tasks\x18\x10 \x03(\x0b\x32\x1b.crosswind.manifest.v1.TaskR\x05tasks\x12\x38\n\x06groups\x18\x11 \x03(\x0b\x32 .crosswind.manifest.v1.TaskGroupR\x06groups\x12\x35\n\x06\x61\x63\x63\x65ss\x18\x12 \x01(\x0b\x32\x1d.crosswind.manifest.v1.AccessR\x06\x61\x63\x63\x65ss\x12K\n\x0eversion_policy\x18\x13 \x01(\x0e\x32$.crosswind.manifest.v1.VersionPolicyR\rversionPolicy\x12=\n\tcallbacks\x18\x14 \x03(\x0b\x32\x1f.crosswind.manifest.v1.CallbackR\tcallbacks\x12\x35\n\x14paused_upon_creation\x18\x15 \x01(\x08H\x02R\x12pausedUponCreation\x88\x01\x01\x12\'\n\x0fsource_location\x18\x16 \x01(\tR\x0esourceLocationB\x12\n\x10_max_active_runsB\x13\n\x11_max_active_tasksB\x17\n\x15_paused_upon_creation\"\xa0\x01\n\x05Param\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12@\n\rdefault_value\x18\x02 \x01(\x0b\x32\x1b.crosswind.value.v1.PayloadR\x0c\x64\x65\x66\x61ultValue\x12\x1f\n\x0bjson_schema\x18\x03 \x01(\tR\njsonSchema\x12 \n\x0b\x64\x65scription\x18\x04 \x01(\tR\x0b\x64\x65scription\"\xaa\x01\n\tTaskGroup\x12\x19\n\x08group_id\x18\x01 \x01(\tR\x07groupId\x12&\n\x0fparent_group_id\x18\x02 \x01(\tR\rparentGroupId\x12 \n\x0b\x64\x65scription\x18\x03 \x01(\tR\x0b\x64\x65scription\x12\x38\n\x07mapping\x18\x04 \x01(\x0b\x32\x1e.crosswind.manifest.v1.MappingR\x07mapping\"\x93\x01\n\x06\x41\x63\x63\x65ss\x12\x35\n\x04mode\x18\x01 \x01(\x0e\x32!.crosswind.manifest.v1.AccessModeR\x04mode\x12\x1c\n\tvariables\x18\x02 \x03(\tR\tvariables\x12 \n\x0b\x63onnections\x18\x03 \x03(\tR\x0b\x63onnections\x12\x12\n\x04\x64\x61gs\x18\x04 \x03(\tR\x04\x64\x61gs\"\xa0\x02\n\x08\x43\x61llback\x12;\n\x05\x65vent\x18\x01 \x01(\x0e\x32%.crosswind.manifest.v1.Callback.EventR\x05\x65vent\x12\x1f\n\x0b\x65ntry_point\x18\x02 \x01(\tR\nentryPoint\x12\x38\n\x05retry\x18\x03 \x01(\x0b\x32\".crosswind.manifest.v1.RetryPolicyR\x05retry\"|\n\x05\x45vent\x12\x15\n\x11\x45VENT_UNSPECIFIED\x10\x00\x12\x11\n\rEVENT_SUCCESS\x10\x01\x12\x11\n\rEVENT_FAILURE\x10\x02\x12\x0f\n\x0b\x45VENT_RETRY\x10\x03\x12\x12\n\x0e\x45VENT_DEADLINE\x10\x04\x12\x11\n\rEVENT_SKIPPED\x10\x05\"\xfb\x01\n\x08\x44\x65\x61\x64line\x12G\n\treference\x18\x01 \x01(\x0e\x32).crosswind.manifest.v1.Deadline.ReferenceR\treference\x12\x35\n\x08interval\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationR\x08interval\"o\n\tReference\x12\x19\n\x15REFERENCE_UNSPECIFIED\x10\x00\x12\x14\n\x10REFERENCE_QUEUED\x10\x01\x12\x1a\n\x16REFERENCE_LOGICAL_TIME\x10\x02\x12\x15\n\x11REFERENCE_STARTED\x10\x03*W\n\nAccessMode\x12\x1b\n\x17\x41\x43\x43\x45SS_MODE_UNSPECIFIED\x10\x00\x12\x14\n\x10\x41\x43\x43\x45SS_MODE_OPEN\x10\x01\x12\x16\n\x12\x41\x43\x43\x45SS_MODE_STRICT\x10\x02*c\n\rVersionPolicy\x12\x1e\n\x1aVERSION_POLICY_UNSPECIFIED\x10\x00\x12\x19\n\x15VERSION_POLICY_NEWEST\x10\x01\x12\x17\n\x13VERSION_POLICY_FAIL\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x63rosswind/manifest/v1/dag.proto\x12\x15\x63rosswind.manifest.v1\x1a!crosswind/manifest/v1/retry.proto\x1a$crosswind/manifest/v1/schedule.proto\x1a crosswind/manifest/v1/task.proto\x1a\"crosswind/options/v1/options.proto\x1a\x1e\x63rosswind/value/v1/value.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x94\t\n\x03\x44\x61g\x12$\n\x06\x64\x61g_id\x18\x01 \x01(\tB\r\xca\x9d\"\x05\x18\x01 \xfa\x01\xd0\x9d\"\x01R\x05\x64\x61gId\x12!\n\x0c\x64isplay_name\x18\x02 \x01(\tR\x0b\x64isplayName\x12 \n\x0b\x64\x65scription\x18\x03 \x01(\tR\x0b\x64\x65scription\x12\x15\n\x06\x64oc_md\x18\x04 \x01(\tR\x05\x64ocMd\x12\x1a\n\x04tags\x18\x05 \x03(\tB\x06\xca\x9d\"\x02 2R\x04tags\x12\x14\n\x05owner\x18\x06 \x01(\tR\x05owner\x12;\n\x08schedule\x18\x07 \x01(\x0b\x32\x1f.crosswind.manifest.v1.ScheduleR\x08schedule\x12\x39\n\nstart_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartTime\x12\x35\n\x08\x65nd_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x07\x65ndTime\x12\x18\n\x07\x63\x61tchup\x18\n \x01(\x08R\x07\x63\x61tchup\x12\x34\n\x06params\x18\x0b \x03(\x0b\x32\x1c.crosswind.manifest.v1.ParamR\x06params\x12+\n\x0fmax_active_runs\x18\x0c \x01(\x05H\x00R\rmaxActiveRuns\x88\x01\x01\x12-\n\x10max_active_tasks\x18\r \x01(\x05H\x01R\x0emaxActiveTasks\x88\x01\x01\x12:\n\x0brun_timeout\x18\x0e \x01(\x0b\x32\x19.google.protobuf.DurationR\nrunTimeout\x12;\n\x08\x64\x65\x61\x64line\x18\x0f \x01(\x0b\x32\x1f.crosswind.manifest.v1.DeadlineR\x08\x64\x65\x61\x64line\x12@\n\x05tasks\x18\x10 \x03(\x0b\x32\x1b.crosswind.manifest.v1.TaskB\r\xca\x9d\"\x05\x18\x01 \x90N\xd0\x9d\"\x01R\x05tasks\x12\x38\n\x06groups\x18\x11 \x03(\x0b\x32 .crosswind.manifest.v1.TaskGroupR\x06groups\x12\x35\n\x06\x61\x63\x63\x65ss\x18\x12 \x01(\x0b\x32\x1d.crosswind.manifest.v1.AccessR\x06\x61\x63\x63\x65ss\x12\x66\n\x0eversion_policy\x18\x13 \x01(\x0e\x32$.crosswind.manifest.v1.VersionPolicyB\x19\xc2\x9d\"\x15VERSION_POLICY_NEWESTR\rversionPolicy\x12=\n\tcallbacks\x18\x14 \x03(\x0b\x32\x1f.crosswind.manifest.v1.CallbackR\tcallbacks\x12@\n\x14paused_upon_creation\x18\x15 \x01(\x08\x42\t\xc2\x9d\"\x05\x66\x61lseH\x02R\x12pausedUponCreation\x88\x01\x01\x12\'\n\x0fsource_location\x18\x16 \x01(\tR\x0esourceLocationB\x12\n\x10_max_active_runsB\x13\n\x11_max_active_tasksB\x17\n\x15_paused_upon_creation\"\xa6\x01\n\x05Param\x12\x18\n\x04name\x18\x01 \x01(\tB\x04\xd0\x9d\"\x01R\x04name\x12@\n\rdefault_value\x18\x02 \x01(\x0b\x32\x1b.crosswind.value.v1.PayloadR\x0c\x64\x65\x66\x61ultValue\x12\x1f\n\x0bjson_schema\x18\x03 \x01(\tR\njsonSchema\x12 \n\x0b\x64\x65scription\x18\x04 \x01(\tR\x0b\x64\x65scription\"\xaa\x01\n\tTaskGroup\x12\x19\n\x08group_id\x18\x01 \x01(\tR\x07groupId\x12&\n\x0fparent_group_id\x18\x02 \x01(\tR\rparentGroupId\x12 \n\x0b\x64\x65scription\x18\x03 \x01(\tR\x0b\x64\x65scription\x12\x38\n\x07mapping\x18\x04 \x01(\x0b\x32\x1e.crosswind.manifest.v1.MappingR\x07mapping\"\xa9\x01\n\x06\x41\x63\x63\x65ss\x12K\n\x04mode\x18\x01 \x01(\x0e\x32!.crosswind.manifest.v1.AccessModeB\x14\xc2\x9d\"\x10\x41\x43\x43\x45SS_MODE_OPENR\x04mode\x12\x1c\n\tvariables\x18\x02 \x03(\tR\tvariables\x12 \n\x0b\x63onnections\x18\x03 \x03(\tR\x0b\x63onnections\x12\x12\n\x04\x64\x61gs\x18\x04 \x03(\tR\x04\x64\x61gs\"\xa6\x02\n\x08\x43\x61llback\x12;\n\x05\x65vent\x18\x01 \x01(\x0e\x32%.crosswind.manifest.v1.Callback.EventR\x05\x65vent\x12%\n\x0b\x65ntry_point\x18\x02 \x01(\tB\x04\xd0\x9d\"\x01R\nentryPoint\x12\x38\n\x05retry\x18\x03 \x01(\x0b\x32\".crosswind.manifest.v1.RetryPolicyR\x05retry\"|\n\x05\x45vent\x12\x15\n\x11\x45VENT_UNSPECIFIED\x10\x00\x12\x11\n\rEVENT_SUCCESS\x10\x01\x12\x11\n\rEVENT_FAILURE\x10\x02\x12\x0f\n\x0b\x45VENT_RETRY\x10\x03\x12\x12\n\x0e\x45VENT_DEADLINE\x10\x04\x12\x11\n\rEVENT_SKIPPED\x10\x05\"\x81\x02\n\x08\x44\x65\x61\x64line\x12G\n\treference\x18\x01 \x01(\x0e\x32).crosswind.manifest.v1.Deadline.ReferenceR\treference\x12;\n\x08interval\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationB\x04\xd0\x9d\"\x01R\x08interval\"o\n\tReference\x12\x19\n\x15REFERENCE_UNSPECIFIED\x10\x00\x12\x14\n\x10REFERENCE_QUEUED\x10\x01\x12\x1a\n\x16REFERENCE_LOGICAL_TIME\x10\x02\x12\x15\n\x11REFERENCE_STARTED\x10\x03*W\n\nAccessMode\x12\x1b\n\x17\x41\x43\x43\x45SS_MODE_UNSPECIFIED\x10\x00\x12\x14\n\x10\x41\x43\x43\x45SS_MODE_OPEN\x10\x01\x12\x16\n\x12\x41\x43\x43\x45SS_MODE_STRICT\x10\x02*c\n\rVersionPolicy\x12\x1e\n\x1aVERSION_POLICY_UNSPECIFIED\x10\x00\x12\x19\n\x15VERSION_POLICY_NEWEST\x10\x01\x12\x17\n\x13VERSION_POLICY_FAIL\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'crosswind.manifest.v1.dag_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ACCESSMODE']._serialized_start=2392
-  _globals['_ACCESSMODE']._serialized_end=2479
-  _globals['_VERSIONPOLICY']._serialized_start=2481
-  _globals['_VERSIONPOLICY']._serialized_end=2580
-  _globals['_DAG']._serialized_start=263
-  _globals['_DAG']._serialized_end=1359
-  _globals['_PARAM']._serialized_start=1362
-  _globals['_PARAM']._serialized_end=1522
-  _globals['_TASKGROUP']._serialized_start=1525
-  _globals['_TASKGROUP']._serialized_end=1695
-  _globals['_ACCESS']._serialized_start=1698
-  _globals['_ACCESS']._serialized_end=1845
-  _globals['_CALLBACK']._serialized_start=1848
-  _globals['_CALLBACK']._serialized_end=2136
-  _globals['_CALLBACK_EVENT']._serialized_start=2012
-  _globals['_CALLBACK_EVENT']._serialized_end=2136
-  _globals['_DEADLINE']._serialized_start=2139
-  _globals['_DEADLINE']._serialized_end=2390
-  _globals['_DEADLINE_REFERENCE']._serialized_start=2279
-  _globals['_DEADLINE_REFERENCE']._serialized_end=2390
+  _globals['_DAG'].fields_by_name['dag_id']._loaded_options = None
+  _globals['_DAG'].fields_by_name['dag_id']._serialized_options = b'\312\235\"\005\030\001 \372\001\320\235\"\001'
+  _globals['_DAG'].fields_by_name['tags']._loaded_options = None
+  _globals['_DAG'].fields_by_name['tags']._serialized_options = b'\312\235\"\002 2'
+  _globals['_DAG'].fields_by_name['tasks']._loaded_options = None
+  _globals['_DAG'].fields_by_name['tasks']._serialized_options = b'\312\235\"\005\030\001 \220N\320\235\"\001'
+  _globals['_DAG'].fields_by_name['version_policy']._loaded_options = None
+  _globals['_DAG'].fields_by_name['version_policy']._serialized_options = b'\302\235\"\025VERSION_POLICY_NEWEST'
+  _globals['_DAG'].fields_by_name['paused_upon_creation']._loaded_options = None
+  _globals['_DAG'].fields_by_name['paused_upon_creation']._serialized_options = b'\302\235\"\005false'
+  _globals['_PARAM'].fields_by_name['name']._loaded_options = None
+  _globals['_PARAM'].fields_by_name['name']._serialized_options = b'\320\235\"\001'
+  _globals['_ACCESS'].fields_by_name['mode']._loaded_options = None
+  _globals['_ACCESS'].fields_by_name['mode']._serialized_options = b'\302\235\"\020ACCESS_MODE_OPEN'
+  _globals['_CALLBACK'].fields_by_name['entry_point']._loaded_options = None
+  _globals['_CALLBACK'].fields_by_name['entry_point']._serialized_options = b'\320\235\"\001'
+  _globals['_DEADLINE'].fields_by_name['interval']._loaded_options = None
+  _globals['_DEADLINE'].fields_by_name['interval']._serialized_options = b'\320\235\"\001'
+  _globals['_ACCESSMODE']._serialized_start=2544
+  _globals['_ACCESSMODE']._serialized_end=2631
+  _globals['_VERSIONPOLICY']._serialized_start=2633
+  _globals['_VERSIONPOLICY']._serialized_end=2732
+  _globals['_DAG']._serialized_start=299
+  _globals['_DAG']._serialized_end=1471
+  _globals['_PARAM']._serialized_start=1474
+  _globals['_PARAM']._serialized_end=1640
+  _globals['_TASKGROUP']._serialized_start=1643
+  _globals['_TASKGROUP']._serialized_end=1813
+  _globals['_ACCESS']._serialized_start=1816
+  _globals['_ACCESS']._serialized_end=1985
+  _globals['_CALLBACK']._serialized_start=1988
+  _globals['_CALLBACK']._serialized_end=2282
+  _globals['_CALLBACK_EVENT']._serialized_start=2158
+  _globals['_CALLBACK_EVENT']._serialized_end=2282
+  _globals['_DEADLINE']._serialized_start=2285
+  _globals['_DEADLINE']._serialized_end=2542
+  _globals['_DEADLINE_REFERENCE']._serialized_start=2431
+  _globals['_DEADLINE_REFERENCE']._serialized_end=2542
 # @@protoc_insertion_point(module_scope)

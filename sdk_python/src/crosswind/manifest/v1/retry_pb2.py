@@ -22,18 +22,35 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from crosswind.options.v1 import options_pb2 as crosswind_dot_options_dot_v1_dot_options__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!crosswind/manifest/v1/retry.proto\x12\x15\x63rosswind.manifest.v1\x1a\x1egoogle/protobuf/duration.proto\"\xe2\x02\n\x0bRetryPolicy\x12\x1d\n\x07retries\x18\x01 \x01(\x05H\x00R\x07retries\x88\x01\x01\x12/\n\x05\x64\x65lay\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationR\x05\x64\x65lay\x12#\n\nmultiplier\x18\x03 \x01(\x01H\x01R\nmultiplier\x88\x01\x01\x12\x36\n\tmax_delay\x18\x04 \x01(\x0b\x32\x19.google.protobuf.DurationR\x08maxDelay\x12\x1b\n\x06jitter\x18\x05 \x01(\x01H\x02R\x06jitter\x88\x01\x01\x12\x36\n\x05rules\x18\x06 \x03(\x0b\x32 .crosswind.manifest.v1.RetryRuleR\x05rules\x12\x1e\n\x08max_lost\x18\x07 \x01(\x05H\x03R\x07maxLost\x88\x01\x01\x42\n\n\x08_retriesB\r\n\x0b_multiplierB\t\n\x07_jitterB\x0b\n\t_max_lost\"\x86\x01\n\tRetryRule\x12#\n\rfailure_types\x18\x01 \x03(\tR\x0c\x66\x61ilureTypes\x12\x19\n\x05retry\x18\x02 \x01(\x08H\x00R\x05retry\x88\x01\x01\x12/\n\x05\x64\x65lay\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationR\x05\x64\x65layB\x08\n\x06_retryb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!crosswind/manifest/v1/retry.proto\x12\x15\x63rosswind.manifest.v1\x1a\"crosswind/options/v1/options.proto\x1a\x1egoogle/protobuf/duration.proto\"\xcd\x03\n\x0bRetryPolicy\x12:\n\x07retries\x18\x01 \x01(\x05\x42\x1b\xc2\x9d\"\x01\x30\xca\x9d\"\x12\t\x00\x00\x00\x00\x00\x00\x00\x00\x11\x00\x00\x00\x00\x00@\x8f@H\x00R\x07retries\x88\x01\x01\x12\x39\n\x05\x64\x65lay\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationB\x08\xc2\x9d\"\x04\x33\x30\x30sR\x05\x64\x65lay\x12\x37\n\nmultiplier\x18\x03 \x01(\x01\x42\x12\xc2\x9d\"\x01\x31\xca\x9d\"\t\t\x00\x00\x00\x00\x00\x00\xf0?H\x01R\nmultiplier\x88\x01\x01\x12\x42\n\tmax_delay\x18\x04 \x01(\x0b\x32\x19.google.protobuf.DurationB\n\xc2\x9d\"\x06\x38\x36\x34\x30\x30sR\x08maxDelay\x12\x38\n\x06jitter\x18\x05 \x01(\x01\x42\x1b\xc2\x9d\"\x01\x30\xca\x9d\"\x12\t\x00\x00\x00\x00\x00\x00\x00\x00\x11\x00\x00\x00\x00\x00\x00\xf0?H\x02R\x06jitter\x88\x01\x01\x12\x36\n\x05rules\x18\x06 \x03(\x0b\x32 .crosswind.manifest.v1.RetryRuleR\x05rules\x12%\n\x08max_lost\x18\x07 \x01(\x05\x42\x05\xc2\x9d\"\x01\x33H\x03R\x07maxLost\x88\x01\x01\x42\n\n\x08_retriesB\r\n\x0b_multiplierB\t\n\x07_jitterB\x0b\n\t_max_lost\"\x96\x01\n\tRetryRule\x12)\n\rfailure_types\x18\x01 \x03(\tB\x04\xd0\x9d\"\x01R\x0c\x66\x61ilureTypes\x12#\n\x05retry\x18\x02 \x01(\x08\x42\x08\xc2\x9d\"\x04trueH\x00R\x05retry\x88\x01\x01\x12/\n\x05\x64\x65lay\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationR\x05\x64\x65layB\x08\n\x06_retryb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'crosswind.manifest.v1.retry_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_RETRYPOLICY']._serialized_start=93
-  _globals['_RETRYPOLICY']._serialized_end=447
-  _globals['_RETRYRULE']._serialized_start=450
-  _globals['_RETRYRULE']._serialized_end=584
+  _globals['_RETRYPOLICY'].fields_by_name['retries']._loaded_options = None
+  _globals['_RETRYPOLICY'].fields_by_name['retries']._serialized_options = b'\302\235\"\0010\312\235\"\022\t\000\000\000\000\000\000\000\000\021\000\000\000\000\000@\217@'
+  _globals['_RETRYPOLICY'].fields_by_name['delay']._loaded_options = None
+  _globals['_RETRYPOLICY'].fields_by_name['delay']._serialized_options = b'\302\235\"\004300s'
+  _globals['_RETRYPOLICY'].fields_by_name['multiplier']._loaded_options = None
+  _globals['_RETRYPOLICY'].fields_by_name['multiplier']._serialized_options = b'\302\235\"\0011\312\235\"\t\t\000\000\000\000\000\000\360?'
+  _globals['_RETRYPOLICY'].fields_by_name['max_delay']._loaded_options = None
+  _globals['_RETRYPOLICY'].fields_by_name['max_delay']._serialized_options = b'\302\235\"\00686400s'
+  _globals['_RETRYPOLICY'].fields_by_name['jitter']._loaded_options = None
+  _globals['_RETRYPOLICY'].fields_by_name['jitter']._serialized_options = b'\302\235\"\0010\312\235\"\022\t\000\000\000\000\000\000\000\000\021\000\000\000\000\000\000\360?'
+  _globals['_RETRYPOLICY'].fields_by_name['max_lost']._loaded_options = None
+  _globals['_RETRYPOLICY'].fields_by_name['max_lost']._serialized_options = b'\302\235\"\0013'
+  _globals['_RETRYRULE'].fields_by_name['failure_types']._loaded_options = None
+  _globals['_RETRYRULE'].fields_by_name['failure_types']._serialized_options = b'\320\235\"\001'
+  _globals['_RETRYRULE'].fields_by_name['retry']._loaded_options = None
+  _globals['_RETRYRULE'].fields_by_name['retry']._serialized_options = b'\302\235\"\004true'
+  _globals['_RETRYPOLICY']._serialized_start=129
+  _globals['_RETRYPOLICY']._serialized_end=590
+  _globals['_RETRYRULE']._serialized_start=593
+  _globals['_RETRYRULE']._serialized_end=743
 # @@protoc_insertion_point(module_scope)

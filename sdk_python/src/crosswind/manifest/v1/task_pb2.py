@@ -24,51 +24,86 @@ _sym_db = _symbol_database.Default()
 
 from crosswind.manifest.v1 import retry_pb2 as crosswind_dot_manifest_dot_v1_dot_retry__pb2
 from crosswind.manifest.v1 import schedule_pb2 as crosswind_dot_manifest_dot_v1_dot_schedule__pb2
+from crosswind.options.v1 import options_pb2 as crosswind_dot_options_dot_v1_dot_options__pb2
 from crosswind.value.v1 import value_pb2 as crosswind_dot_value_dot_v1_dot_value__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n crosswind/manifest/v1/task.proto\x12\x15\x63rosswind.manifest.v1\x1a!crosswind/manifest/v1/retry.proto\x1a$crosswind/manifest/v1/schedule.proto\x1a\x1e\x63rosswind/value/v1/value.proto\x1a\x1egoogle/protobuf/duration.proto\"\xec\r\n\x04Task\x12\x17\n\x07task_id\x18\x01 \x01(\tR\x06taskId\x12!\n\x0c\x64isplay_name\x18\x02 \x01(\tR\x0b\x64isplayName\x12\x15\n\x06\x64oc_md\x18\x03 \x01(\tR\x05\x64ocMd\x12!\n\x0b\x65ntry_point\x18\x04 \x01(\tH\x00R\nentryPoint\x12\x44\n\treference\x18\x05 \x01(\x0b\x32$.crosswind.manifest.v1.TaskReferenceH\x00R\treference\x12\x33\n\x04kind\x18\x06 \x01(\x0e\x32\x1f.crosswind.manifest.v1.TaskKindR\x04kind\x12\x37\n\x08upstream\x18\x07 \x03(\x0b\x32\x1b.crosswind.manifest.v1.EdgeR\x08upstream\x12\x45\n\x0ctrigger_rule\x18\x08 \x01(\x0e\x32\".crosswind.manifest.v1.TriggerRuleR\x0btriggerRule\x12\x34\n\x06inputs\x18\t \x03(\x0b\x32\x1c.crosswind.manifest.v1.InputR\x06inputs\x12\x38\n\x07mapping\x18\n \x01(\x0b\x32\x1e.crosswind.manifest.v1.MappingR\x07mapping\x12\x38\n\x05retry\x18\x0b \x01(\x0b\x32\".crosswind.manifest.v1.RetryPolicyR\x05retry\x12\x46\n\x11\x65xecution_timeout\x18\x0c \x01(\x0b\x32\x19.google.protobuf.DurationR\x10\x65xecutionTimeout\x12<\n\x0c\x63\x61ncel_grace\x18\r \x01(\x0b\x32\x19.google.protobuf.DurationR\x0b\x63\x61ncelGrace\x12\x14\n\x05queue\x18\x0e \x01(\tR\x05queue\x12\x19\n\x05slots\x18\x0f \x01(\x05H\x01R\x05slots\x88\x01\x01\x12\x12\n\x04pool\x18\x10 \x01(\tR\x04pool\x12\"\n\npool_slots\x18\x11 \x01(\x05H\x02R\tpoolSlots\x88\x01\x01\x12\x1f\n\x08priority\x18\x12 \x01(\x05H\x03R\x08priority\x88\x01\x01\x12I\n\rworker_labels\x18\x13 \x03(\x0b\x32$.crosswind.manifest.v1.LabelSelectorR\x0cworkerLabels\x12\x19\n\x08group_id\x18\x14 \x01(\tR\x07groupId\x12I\n\x0con_partition\x18\x15 \x01(\x0e\x32&.crosswind.manifest.v1.PartitionPolicyR\x0bonPartition\x12>\n\tisolation\x18\x16 \x01(\x0e\x32 .crosswind.manifest.v1.IsolationR\tisolation\x12\x1c\n\tvariables\x18\x17 \x03(\tR\tvariables\x12 \n\x0b\x63onnections\x18\x18 \x03(\tR\x0b\x63onnections\x12=\n\x06inlets\x18\x19 \x03(\x0b\x32%.crosswind.manifest.v1.AssetReferenceR\x06inlets\x12?\n\x07outlets\x18\x1a \x03(\x0b\x32%.crosswind.manifest.v1.AssetReferenceR\x07outlets\x12!\n\x0coutput_names\x18\x1b \x03(\tR\x0boutputNames\x12L\n\x0f\x64\x65pends_on_past\x18\x1c \x01(\x0e\x32$.crosswind.manifest.v1.DependsOnPastR\rdependsOnPast\x12\x35\n\x14max_active_instances\x18\x1d \x01(\x05H\x04R\x12maxActiveInstances\x88\x01\x01\x12\x43\n\x1cmax_active_instances_per_run\x18\x1e \x01(\x05H\x05R\x18maxActiveInstancesPerRun\x88\x01\x01\x12\x41\n\tcallbacks\x18\x1f \x03(\x0b\x32#.crosswind.manifest.v1.TaskCallbackR\tcallbacks\x12\x1a\n\x08language\x18  \x01(\tR\x08language\x12,\n\x12map_index_template\x18! \x01(\tR\x10mapIndexTemplate\x12$\n\x0esetup_task_ids\x18\" \x03(\tR\x0csetupTaskIdsB\x08\n\x06targetB\x08\n\x06_slotsB\r\n\x0b_pool_slotsB\x0b\n\t_priorityB\x17\n\x15_max_active_instancesB\x1f\n\x1d_max_active_instances_per_run\"H\n\rTaskReference\x12\x16\n\x06\x62undle\x18\x01 \x01(\tR\x06\x62undle\x12\x1f\n\x0b\x65ntry_point\x18\x02 \x01(\tR\nentryPoint\"5\n\x04\x45\x64ge\x12\x17\n\x07task_id\x18\x01 \x01(\tR\x06taskId\x12\x14\n\x05label\x18\x02 \x01(\tR\x05label\"\x9f\x02\n\x05Input\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x1f\n\x08position\x18\x02 \x01(\x05H\x01R\x08position\x88\x01\x01\x12\x37\n\x07literal\x18\x03 \x01(\x0b\x32\x1b.crosswind.value.v1.PayloadH\x00R\x07literal\x12\x37\n\x06output\x18\x04 \x01(\x0b\x32\x1d.crosswind.manifest.v1.OutputH\x00R\x06output\x12\x16\n\x05param\x18\x05 \x01(\tH\x00R\x05param\x12@\n\tcomposite\x18\x06 \x01(\x0b\x32 .crosswind.manifest.v1.CompositeH\x00R\tcompositeB\x08\n\x06sourceB\x0b\n\t_position\"\xb1\x01\n\x06Output\x12\x17\n\x07task_id\x18\x01 \x01(\tR\x06taskId\x12\x10\n\x03key\x18\x02 \x01(\tR\x03key\x12:\n\x04path\x18\x03 \x03(\x0b\x32&.crosswind.manifest.v1.Output.PathStepR\x04path\x1a@\n\x08PathStep\x12\x16\n\x05index\x18\x01 \x01(\x03H\x00R\x05index\x12\x14\n\x04name\x18\x02 \x01(\tH\x00R\x04nameB\x06\n\x04step\"e\n\tComposite\x12#\n\rtemplate_json\x18\x01 \x01(\tR\x0ctemplateJson\x12\x33\n\x05parts\x18\x02 \x03(\x0b\x32\x1d.crosswind.manifest.v1.OutputR\x05parts\"\x85\x02\n\x07Mapping\x12L\n\x0b\x63ombination\x18\x01 \x01(\x0e\x32*.crosswind.manifest.v1.Mapping.CombinationR\x0b\x63ombination\x12:\n\x06inputs\x18\x02 \x03(\x0b\x32\".crosswind.manifest.v1.MappedInputR\x06inputs\"p\n\x0b\x43ombination\x12\x1b\n\x17\x43OMBINATION_UNSPECIFIED\x10\x00\x12\x15\n\x11\x43OMBINATION_CROSS\x10\x01\x12\x13\n\x0f\x43OMBINATION_ZIP\x10\x02\x12\x18\n\x14\x43OMBINATION_KEYWORDS\x10\x03\"\xcb\x01\n\x0bMappedInput\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x1f\n\x08position\x18\x02 \x01(\x05H\x01R\x08position\x88\x01\x01\x12\x37\n\x07literal\x18\x03 \x01(\x0b\x32\x1b.crosswind.value.v1.PayloadH\x00R\x07literal\x12\x37\n\x06output\x18\x04 \x01(\x0b\x32\x1d.crosswind.manifest.v1.OutputH\x00R\x06outputB\x08\n\x06sourceB\x0b\n\t_position\"S\n\rLabelSelector\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value\x12\x1a\n\x08required\x18\x03 \x01(\x08R\x08required\"\xec\x01\n\x0cTaskCallback\x12\x45\n\x07trigger\x18\x01 \x01(\x0e\x32+.crosswind.manifest.v1.TaskCallback.TriggerR\x07trigger\x12\x1f\n\x0b\x65ntry_point\x18\x02 \x01(\tR\nentryPoint\"t\n\x07Trigger\x12\x17\n\x13TRIGGER_UNSPECIFIED\x10\x00\x12\x13\n\x0fTRIGGER_SUCCESS\x10\x01\x12\x13\n\x0fTRIGGER_FAILURE\x10\x02\x12\x11\n\rTRIGGER_RETRY\x10\x03\x12\x13\n\x0fTRIGGER_SKIPPED\x10\x04*\xb1\x01\n\x08TaskKind\x12\x19\n\x15TASK_KIND_UNSPECIFIED\x10\x00\x12\x14\n\x10TASK_KIND_NORMAL\x10\x01\x12\x14\n\x10TASK_KIND_BRANCH\x10\x02\x12\x1b\n\x17TASK_KIND_SHORT_CIRCUIT\x10\x03\x12\x14\n\x10TASK_KIND_SENSOR\x10\x04\x12\x13\n\x0fTASK_KIND_SETUP\x10\x05\x12\x16\n\x12TASK_KIND_TEARDOWN\x10\x06*\xa4\x03\n\x0bTriggerRule\x12\x1c\n\x18TRIGGER_RULE_UNSPECIFIED\x10\x00\x12\x1c\n\x18TRIGGER_RULE_ALL_SUCCESS\x10\x01\x12\x1b\n\x17TRIGGER_RULE_ALL_FAILED\x10\x02\x12\x19\n\x15TRIGGER_RULE_ALL_DONE\x10\x03\x12)\n%TRIGGER_RULE_ALL_DONE_MIN_ONE_SUCCESS\x10\x04\x12\x1c\n\x18TRIGGER_RULE_ONE_SUCCESS\x10\x05\x12\x1b\n\x17TRIGGER_RULE_ONE_FAILED\x10\x06\x12\x19\n\x15TRIGGER_RULE_ONE_DONE\x10\x07\x12\x1c\n\x18TRIGGER_RULE_NONE_FAILED\x10\x08\x12,\n(TRIGGER_RULE_NONE_FAILED_MIN_ONE_SUCCESS\x10\t\x12\x1d\n\x19TRIGGER_RULE_NONE_SKIPPED\x10\n\x12\x17\n\x13TRIGGER_RULE_ALWAYS\x10\x0b\x12\x1c\n\x18TRIGGER_RULE_ALL_SKIPPED\x10\x0c*m\n\x0fPartitionPolicy\x12 \n\x1cPARTITION_POLICY_UNSPECIFIED\x10\x00\x12\x1d\n\x19PARTITION_POLICY_CONTINUE\x10\x01\x12\x19\n\x15PARTITION_POLICY_KILL\x10\x02*S\n\tIsolation\x12\x19\n\x15ISOLATION_UNSPECIFIED\x10\x00\x12\x14\n\x10ISOLATION_SHARED\x10\x01\x12\x15\n\x11ISOLATION_PROCESS\x10\x02*j\n\rDependsOnPast\x12\x1f\n\x1b\x44\x45PENDS_ON_PAST_UNSPECIFIED\x10\x00\x12\x18\n\x14\x44\x45PENDS_ON_PAST_SELF\x10\x01\x12\x1e\n\x1a\x44\x45PENDS_ON_PAST_DOWNSTREAM\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n crosswind/manifest/v1/task.proto\x12\x15\x63rosswind.manifest.v1\x1a!crosswind/manifest/v1/retry.proto\x1a$crosswind/manifest/v1/schedule.proto\x1a\"crosswind/options/v1/options.proto\x1a\x1e\x63rosswind/value/v1/value.proto\x1a\x1egoogle/protobuf/duration.proto\"\x83\x0f\n\x04Task\x12&\n\x07task_id\x18\x01 \x01(\tB\r\xca\x9d\"\x05\x18\x01 \xfa\x01\xd0\x9d\"\x01R\x06taskId\x12!\n\x0c\x64isplay_name\x18\x02 \x01(\tR\x0b\x64isplayName\x12\x15\n\x06\x64oc_md\x18\x03 \x01(\tR\x05\x64ocMd\x12,\n\x0b\x65ntry_point\x18\x04 \x01(\tB\t\xca\x9d\"\x05\x18\x01 \xf4\x03H\x00R\nentryPoint\x12\x44\n\treference\x18\x05 \x01(\x0b\x32$.crosswind.manifest.v1.TaskReferenceH\x00R\treference\x12\x33\n\x04kind\x18\x06 \x01(\x0e\x32\x1f.crosswind.manifest.v1.TaskKindR\x04kind\x12\x37\n\x08upstream\x18\x07 \x03(\x0b\x32\x1b.crosswind.manifest.v1.EdgeR\x08upstream\x12\x63\n\x0ctrigger_rule\x18\x08 \x01(\x0e\x32\".crosswind.manifest.v1.TriggerRuleB\x1c\xc2\x9d\"\x18TRIGGER_RULE_ALL_SUCCESSR\x0btriggerRule\x12\x34\n\x06inputs\x18\t \x03(\x0b\x32\x1c.crosswind.manifest.v1.InputR\x06inputs\x12\x38\n\x07mapping\x18\n \x01(\x0b\x32\x1e.crosswind.manifest.v1.MappingR\x07mapping\x12\x38\n\x05retry\x18\x0b \x01(\x0b\x32\".crosswind.manifest.v1.RetryPolicyR\x05retry\x12\x46\n\x11\x65xecution_timeout\x18\x0c \x01(\x0b\x32\x19.google.protobuf.DurationR\x10\x65xecutionTimeout\x12\x45\n\x0c\x63\x61ncel_grace\x18\r \x01(\x0b\x32\x19.google.protobuf.DurationB\x07\xc2\x9d\"\x03\x31\x30sR\x0b\x63\x61ncelGrace\x12\'\n\x05queue\x18\x0e \x01(\tB\x11\xc2\x9d\"\x07\x64\x65\x66\x61ult\xca\x9d\"\x02 dR\x05queue\x12\x36\n\x05slots\x18\x0f \x01(\x05\x42\x1b\xc2\x9d\"\x01\x31\xca\x9d\"\x12\t\x00\x00\x00\x00\x00\x00\xf0?\x11\x00\x00\x00\x00\x00\x88\xc3@H\x01R\x05slots\x88\x01\x01\x12\x12\n\x04pool\x18\x10 \x01(\tR\x04pool\x12\"\n\npool_slots\x18\x11 \x01(\x05H\x02R\tpoolSlots\x88\x01\x01\x12&\n\x08priority\x18\x12 \x01(\x05\x42\x05\xc2\x9d\"\x01\x30H\x03R\x08priority\x88\x01\x01\x12I\n\rworker_labels\x18\x13 \x03(\x0b\x32$.crosswind.manifest.v1.LabelSelectorR\x0cworkerLabels\x12\x19\n\x08group_id\x18\x14 \x01(\tR\x07groupId\x12h\n\x0con_partition\x18\x15 \x01(\x0e\x32&.crosswind.manifest.v1.PartitionPolicyB\x1d\xc2\x9d\"\x19PARTITION_POLICY_CONTINUER\x0bonPartition\x12>\n\tisolation\x18\x16 \x01(\x0e\x32 .crosswind.manifest.v1.IsolationR\tisolation\x12\x1c\n\tvariables\x18\x17 \x03(\tR\tvariables\x12 \n\x0b\x63onnections\x18\x18 \x03(\tR\x0b\x63onnections\x12=\n\x06inlets\x18\x19 \x03(\x0b\x32%.crosswind.manifest.v1.AssetReferenceR\x06inlets\x12?\n\x07outlets\x18\x1a \x03(\x0b\x32%.crosswind.manifest.v1.AssetReferenceR\x07outlets\x12!\n\x0coutput_names\x18\x1b \x03(\tR\x0boutputNames\x12L\n\x0f\x64\x65pends_on_past\x18\x1c \x01(\x0e\x32$.crosswind.manifest.v1.DependsOnPastR\rdependsOnPast\x12\x35\n\x14max_active_instances\x18\x1d \x01(\x05H\x04R\x12maxActiveInstances\x88\x01\x01\x12\x43\n\x1cmax_active_instances_per_run\x18\x1e \x01(\x05H\x05R\x18maxActiveInstancesPerRun\x88\x01\x01\x12\x41\n\tcallbacks\x18\x1f \x03(\x0b\x32#.crosswind.manifest.v1.TaskCallbackR\tcallbacks\x12\x1a\n\x08language\x18  \x01(\tR\x08language\x12,\n\x12map_index_template\x18! \x01(\tR\x10mapIndexTemplate\x12$\n\x0esetup_task_ids\x18\" \x03(\tR\x0csetupTaskIdsB\x08\n\x06targetB\x08\n\x06_slotsB\r\n\x0b_pool_slotsB\x0b\n\t_priorityB\x17\n\x15_max_active_instancesB\x1f\n\x1d_max_active_instances_per_run\"T\n\rTaskReference\x12\x1c\n\x06\x62undle\x18\x01 \x01(\tB\x04\xd0\x9d\"\x01R\x06\x62undle\x12%\n\x0b\x65ntry_point\x18\x02 \x01(\tB\x04\xd0\x9d\"\x01R\nentryPoint\";\n\x04\x45\x64ge\x12\x1d\n\x07task_id\x18\x01 \x01(\tB\x04\xd0\x9d\"\x01R\x06taskId\x12\x14\n\x05label\x18\x02 \x01(\tR\x05label\"\x9f\x02\n\x05Input\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x1f\n\x08position\x18\x02 \x01(\x05H\x01R\x08position\x88\x01\x01\x12\x37\n\x07literal\x18\x03 \x01(\x0b\x32\x1b.crosswind.value.v1.PayloadH\x00R\x07literal\x12\x37\n\x06output\x18\x04 \x01(\x0b\x32\x1d.crosswind.manifest.v1.OutputH\x00R\x06output\x12\x16\n\x05param\x18\x05 \x01(\tH\x00R\x05param\x12@\n\tcomposite\x18\x06 \x01(\x0b\x32 .crosswind.manifest.v1.CompositeH\x00R\tcompositeB\x08\n\x06sourceB\x0b\n\t_position\"\xc9\x01\n\x06Output\x12\x1d\n\x07task_id\x18\x01 \x01(\tB\x04\xd0\x9d\"\x01R\x06taskId\x12\"\n\x03key\x18\x02 \x01(\tB\x10\xc2\x9d\"\x0creturn_valueR\x03key\x12:\n\x04path\x18\x03 \x03(\x0b\x32&.crosswind.manifest.v1.Output.PathStepR\x04path\x1a@\n\x08PathStep\x12\x16\n\x05index\x18\x01 \x01(\x03H\x00R\x05index\x12\x14\n\x04name\x18\x02 \x01(\tH\x00R\x04nameB\x06\n\x04step\"k\n\tComposite\x12)\n\rtemplate_json\x18\x01 \x01(\tB\x04\xd0\x9d\"\x01R\x0ctemplateJson\x12\x33\n\x05parts\x18\x02 \x03(\x0b\x32\x1d.crosswind.manifest.v1.OutputR\x05parts\"\xa4\x02\n\x07Mapping\x12\x63\n\x0b\x63ombination\x18\x01 \x01(\x0e\x32*.crosswind.manifest.v1.Mapping.CombinationB\x15\xc2\x9d\"\x11\x43OMBINATION_CROSSR\x0b\x63ombination\x12\x42\n\x06inputs\x18\x02 \x03(\x0b\x32\".crosswind.manifest.v1.MappedInputB\x06\xca\x9d\"\x02\x18\x01R\x06inputs\"p\n\x0b\x43ombination\x12\x1b\n\x17\x43OMBINATION_UNSPECIFIED\x10\x00\x12\x15\n\x11\x43OMBINATION_CROSS\x10\x01\x12\x13\n\x0f\x43OMBINATION_ZIP\x10\x02\x12\x18\n\x14\x43OMBINATION_KEYWORDS\x10\x03\"\xcb\x01\n\x0bMappedInput\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x1f\n\x08position\x18\x02 \x01(\x05H\x01R\x08position\x88\x01\x01\x12\x37\n\x07literal\x18\x03 \x01(\x0b\x32\x1b.crosswind.value.v1.PayloadH\x00R\x07literal\x12\x37\n\x06output\x18\x04 \x01(\x0b\x32\x1d.crosswind.manifest.v1.OutputH\x00R\x06outputB\x08\n\x06sourceB\x0b\n\t_position\"S\n\rLabelSelector\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value\x12\x1a\n\x08required\x18\x03 \x01(\x08R\x08required\"\xf2\x01\n\x0cTaskCallback\x12\x45\n\x07trigger\x18\x01 \x01(\x0e\x32+.crosswind.manifest.v1.TaskCallback.TriggerR\x07trigger\x12%\n\x0b\x65ntry_point\x18\x02 \x01(\tB\x04\xd0\x9d\"\x01R\nentryPoint\"t\n\x07Trigger\x12\x17\n\x13TRIGGER_UNSPECIFIED\x10\x00\x12\x13\n\x0fTRIGGER_SUCCESS\x10\x01\x12\x13\n\x0fTRIGGER_FAILURE\x10\x02\x12\x11\n\rTRIGGER_RETRY\x10\x03\x12\x13\n\x0fTRIGGER_SKIPPED\x10\x04*\xb1\x01\n\x08TaskKind\x12\x19\n\x15TASK_KIND_UNSPECIFIED\x10\x00\x12\x14\n\x10TASK_KIND_NORMAL\x10\x01\x12\x14\n\x10TASK_KIND_BRANCH\x10\x02\x12\x1b\n\x17TASK_KIND_SHORT_CIRCUIT\x10\x03\x12\x14\n\x10TASK_KIND_SENSOR\x10\x04\x12\x13\n\x0fTASK_KIND_SETUP\x10\x05\x12\x16\n\x12TASK_KIND_TEARDOWN\x10\x06*\xa4\x03\n\x0bTriggerRule\x12\x1c\n\x18TRIGGER_RULE_UNSPECIFIED\x10\x00\x12\x1c\n\x18TRIGGER_RULE_ALL_SUCCESS\x10\x01\x12\x1b\n\x17TRIGGER_RULE_ALL_FAILED\x10\x02\x12\x19\n\x15TRIGGER_RULE_ALL_DONE\x10\x03\x12)\n%TRIGGER_RULE_ALL_DONE_MIN_ONE_SUCCESS\x10\x04\x12\x1c\n\x18TRIGGER_RULE_ONE_SUCCESS\x10\x05\x12\x1b\n\x17TRIGGER_RULE_ONE_FAILED\x10\x06\x12\x19\n\x15TRIGGER_RULE_ONE_DONE\x10\x07\x12\x1c\n\x18TRIGGER_RULE_NONE_FAILED\x10\x08\x12,\n(TRIGGER_RULE_NONE_FAILED_MIN_ONE_SUCCESS\x10\t\x12\x1d\n\x19TRIGGER_RULE_NONE_SKIPPED\x10\n\x12\x17\n\x13TRIGGER_RULE_ALWAYS\x10\x0b\x12\x1c\n\x18TRIGGER_RULE_ALL_SKIPPED\x10\x0c*m\n\x0fPartitionPolicy\x12 \n\x1cPARTITION_POLICY_UNSPECIFIED\x10\x00\x12\x1d\n\x19PARTITION_POLICY_CONTINUE\x10\x01\x12\x19\n\x15PARTITION_POLICY_KILL\x10\x02*S\n\tIsolation\x12\x19\n\x15ISOLATION_UNSPECIFIED\x10\x00\x12\x14\n\x10ISOLATION_SHARED\x10\x01\x12\x15\n\x11ISOLATION_PROCESS\x10\x02*j\n\rDependsOnPast\x12\x1f\n\x1b\x44\x45PENDS_ON_PAST_UNSPECIFIED\x10\x00\x12\x18\n\x14\x44\x45PENDS_ON_PAST_SELF\x10\x01\x12\x1e\n\x1a\x44\x45PENDS_ON_PAST_DOWNSTREAM\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'crosswind.manifest.v1.task_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_TASKKIND']._serialized_start=3468
-  _globals['_TASKKIND']._serialized_end=3645
-  _globals['_TRIGGERRULE']._serialized_start=3648
-  _globals['_TRIGGERRULE']._serialized_end=4068
-  _globals['_PARTITIONPOLICY']._serialized_start=4070
-  _globals['_PARTITIONPOLICY']._serialized_end=4179
-  _globals['_ISOLATION']._serialized_start=4181
-  _globals['_ISOLATION']._serialized_end=4264
-  _globals['_DEPENDSONPAST']._serialized_start=4266
-  _globals['_DEPENDSONPAST']._serialized_end=4372
-  _globals['_TASK']._serialized_start=197
-  _globals['_TASK']._serialized_end=1969
-  _globals['_TASKREFERENCE']._serialized_start=1971
-  _globals['_TASKREFERENCE']._serialized_end=2043
-  _globals['_EDGE']._serialized_start=2045
-  _globals['_EDGE']._serialized_end=2098
-  _globals['_INPUT']._serialized_start=2101
-  _globals['_INPUT']._serialized_end=2388
-  _globals['_OUTPUT']._serialized_start=2391
-  _globals['_OUTPUT']._serialized_end=2568
-  _globals['_OUTPUT_PATHSTEP']._serialized_start=2504
-  _globals['_OUTPUT_PATHSTEP']._serialized_end=2568
-  _globals['_COMPOSITE']._serialized_start=2570
-  _globals['_COMPOSITE']._serialized_end=2671
-  _globals['_MAPPING']._serialized_start=2674
-  _globals['_MAPPING']._serialized_end=2935
-  _globals['_MAPPING_COMBINATION']._serialized_start=2823
-  _globals['_MAPPING_COMBINATION']._serialized_end=2935
-  _globals['_MAPPEDINPUT']._serialized_start=2938
-  _globals['_MAPPEDINPUT']._serialized_end=3141
-  _globals['_LABELSELECTOR']._serialized_start=3143
-  _globals['_LABELSELECTOR']._serialized_end=3226
-  _globals['_TASKCALLBACK']._serialized_start=3229
-  _globals['_TASKCALLBACK']._serialized_end=3465
-  _globals['_TASKCALLBACK_TRIGGER']._serialized_start=3349
-  _globals['_TASKCALLBACK_TRIGGER']._serialized_end=3465
+  _globals['_TASK'].fields_by_name['task_id']._loaded_options = None
+  _globals['_TASK'].fields_by_name['task_id']._serialized_options = b'\312\235\"\005\030\001 \372\001\320\235\"\001'
+  _globals['_TASK'].fields_by_name['entry_point']._loaded_options = None
+  _globals['_TASK'].fields_by_name['entry_point']._serialized_options = b'\312\235\"\005\030\001 \364\003'
+  _globals['_TASK'].fields_by_name['trigger_rule']._loaded_options = None
+  _globals['_TASK'].fields_by_name['trigger_rule']._serialized_options = b'\302\235\"\030TRIGGER_RULE_ALL_SUCCESS'
+  _globals['_TASK'].fields_by_name['cancel_grace']._loaded_options = None
+  _globals['_TASK'].fields_by_name['cancel_grace']._serialized_options = b'\302\235\"\00310s'
+  _globals['_TASK'].fields_by_name['queue']._loaded_options = None
+  _globals['_TASK'].fields_by_name['queue']._serialized_options = b'\302\235\"\007default\312\235\"\002 d'
+  _globals['_TASK'].fields_by_name['slots']._loaded_options = None
+  _globals['_TASK'].fields_by_name['slots']._serialized_options = b'\302\235\"\0011\312\235\"\022\t\000\000\000\000\000\000\360?\021\000\000\000\000\000\210\303@'
+  _globals['_TASK'].fields_by_name['priority']._loaded_options = None
+  _globals['_TASK'].fields_by_name['priority']._serialized_options = b'\302\235\"\0010'
+  _globals['_TASK'].fields_by_name['on_partition']._loaded_options = None
+  _globals['_TASK'].fields_by_name['on_partition']._serialized_options = b'\302\235\"\031PARTITION_POLICY_CONTINUE'
+  _globals['_TASKREFERENCE'].fields_by_name['bundle']._loaded_options = None
+  _globals['_TASKREFERENCE'].fields_by_name['bundle']._serialized_options = b'\320\235\"\001'
+  _globals['_TASKREFERENCE'].fields_by_name['entry_point']._loaded_options = None
+  _globals['_TASKREFERENCE'].fields_by_name['entry_point']._serialized_options = b'\320\235\"\001'
+  _globals['_EDGE'].fields_by_name['task_id']._loaded_options = None
+  _globals['_EDGE'].fields_by_name['task_id']._serialized_options = b'\320\235\"\001'
+  _globals['_OUTPUT'].fields_by_name['task_id']._loaded_options = None
+  _globals['_OUTPUT'].fields_by_name['task_id']._serialized_options = b'\320\235\"\001'
+  _globals['_OUTPUT'].fields_by_name['key']._loaded_options = None
+  _globals['_OUTPUT'].fields_by_name['key']._serialized_options = b'\302\235\"\014return_value'
+  _globals['_COMPOSITE'].fields_by_name['template_json']._loaded_options = None
+  _globals['_COMPOSITE'].fields_by_name['template_json']._serialized_options = b'\320\235\"\001'
+  _globals['_MAPPING'].fields_by_name['combination']._loaded_options = None
+  _globals['_MAPPING'].fields_by_name['combination']._serialized_options = b'\302\235\"\021COMBINATION_CROSS'
+  _globals['_MAPPING'].fields_by_name['inputs']._loaded_options = None
+  _globals['_MAPPING'].fields_by_name['inputs']._serialized_options = b'\312\235\"\002\030\001'
+  _globals['_TASKCALLBACK'].fields_by_name['entry_point']._loaded_options = None
+  _globals['_TASKCALLBACK'].fields_by_name['entry_point']._serialized_options = b'\320\235\"\001'
+  _globals['_TASKKIND']._serialized_start=3740
+  _globals['_TASKKIND']._serialized_end=3917
+  _globals['_TRIGGERRULE']._serialized_start=3920
+  _globals['_TRIGGERRULE']._serialized_end=4340
+  _globals['_PARTITIONPOLICY']._serialized_start=4342
+  _globals['_PARTITIONPOLICY']._serialized_end=4451
+  _globals['_ISOLATION']._serialized_start=4453
+  _globals['_ISOLATION']._serialized_end=4536
+  _globals['_DEPENDSONPAST']._serialized_start=4538
+  _globals['_DEPENDSONPAST']._serialized_end=4644
+  _globals['_TASK']._serialized_start=233
+  _globals['_TASK']._serialized_end=2156
+  _globals['_TASKREFERENCE']._serialized_start=2158
+  _globals['_TASKREFERENCE']._serialized_end=2242
+  _globals['_EDGE']._serialized_start=2244
+  _globals['_EDGE']._serialized_end=2303
+  _globals['_INPUT']._serialized_start=2306
+  _globals['_INPUT']._serialized_end=2593
+  _globals['_OUTPUT']._serialized_start=2596
+  _globals['_OUTPUT']._serialized_end=2797
+  _globals['_OUTPUT_PATHSTEP']._serialized_start=2733
+  _globals['_OUTPUT_PATHSTEP']._serialized_end=2797
+  _globals['_COMPOSITE']._serialized_start=2799
+  _globals['_COMPOSITE']._serialized_end=2906
+  _globals['_MAPPING']._serialized_start=2909
+  _globals['_MAPPING']._serialized_end=3201
+  _globals['_MAPPING_COMBINATION']._serialized_start=3089
+  _globals['_MAPPING_COMBINATION']._serialized_end=3201
+  _globals['_MAPPEDINPUT']._serialized_start=3204
+  _globals['_MAPPEDINPUT']._serialized_end=3407
+  _globals['_LABELSELECTOR']._serialized_start=3409
+  _globals['_LABELSELECTOR']._serialized_end=3492
+  _globals['_TASKCALLBACK']._serialized_start=3495
+  _globals['_TASKCALLBACK']._serialized_end=3737
+  _globals['_TASKCALLBACK_TRIGGER']._serialized_start=3621
+  _globals['_TASKCALLBACK_TRIGGER']._serialized_end=3737
 # @@protoc_insertion_point(module_scope)

@@ -1,5 +1,6 @@
 from crosswind.manifest.v1 import retry_pb2 as _retry_pb2
 from crosswind.manifest.v1 import schedule_pb2 as _schedule_pb2
+from crosswind.options.v1 import options_pb2 as _options_pb2
 from crosswind.value.v1 import value_pb2 as _value_pb2
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf.internal import containers as _containers

@@ -22,9 +22,10 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from crosswind.options.v1 import options_pb2 as crosswind_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x63rosswind/value/v1/value.proto\x12\x12\x63rosswind.value.v1\"\xb6\x02\n\x07Payload\x12\x1a\n\x08\x65ncoding\x18\x01 \x01(\tR\x08\x65ncoding\x12\x45\n\x08metadata\x18\x02 \x03(\x0b\x32).crosswind.value.v1.Payload.MetadataEntryR\x08metadata\x12\x14\n\x04\x64\x61ta\x18\x03 \x01(\x0cH\x00R\x04\x64\x61ta\x12\x31\n\x05items\x18\x04 \x01(\x0b\x32\x19.crosswind.value.v1.ItemsH\x00R\x05items\x12\x37\n\x04\x62lob\x18\x05 \x01(\x0b\x32!.crosswind.value.v1.BlobReferenceH\x00R\x04\x62lob\x1a;\n\rMetadataEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\x42\t\n\x07\x63ontent\"7\n\x05Items\x12.\n\x05items\x18\x01 \x03(\x0b\x32\x18.crosswind.value.v1.ItemR\x05items\"`\n\x04Item\x12\x14\n\x04\x64\x61ta\x18\x01 \x01(\x0cH\x00R\x04\x64\x61ta\x12\x37\n\x04\x62lob\x18\x02 \x01(\x0b\x32!.crosswind.value.v1.BlobReferenceH\x00R\x04\x62lobB\t\n\x07\x63ontent\"_\n\rBlobReference\x12\x17\n\x07\x62lob_id\x18\x01 \x01(\tR\x06\x62lobId\x12\x1d\n\nsize_bytes\x18\x02 \x01(\x03R\tsizeBytes\x12\x16\n\x06sha256\x18\x03 \x01(\x0cR\x06sha256b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x63rosswind/value/v1/value.proto\x12\x12\x63rosswind.value.v1\x1a\"crosswind/options/v1/options.proto\"\xcc\x02\n\x07Payload\x12(\n\x08\x65ncoding\x18\x01 \x01(\tB\x0c\xca\x9d\"\x04\x18\x01 d\xd0\x9d\"\x01R\x08\x65ncoding\x12M\n\x08metadata\x18\x02 \x03(\x0b\x32).crosswind.value.v1.Payload.MetadataEntryB\x06\xca\x9d\"\x02 \x10R\x08metadata\x12\x14\n\x04\x64\x61ta\x18\x03 \x01(\x0cH\x00R\x04\x64\x61ta\x12\x31\n\x05items\x18\x04 \x01(\x0b\x32\x19.crosswind.value.v1.ItemsH\x00R\x05items\x12\x37\n\x04\x62lob\x18\x05 \x01(\x0b\x32!.crosswind.value.v1.BlobReferenceH\x00R\x04\x62lob\x1a;\n\rMetadataEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\x42\t\n\x07\x63ontent\"7\n\x05Items\x12.\n\x05items\x18\x01 \x03(\x0b\x32\x18.crosswind.value.v1.ItemR\x05items\"`\n\x04Item\x12\x14\n\x04\x64\x61ta\x18\x01 \x01(\x0cH\x00R\x04\x64\x61ta\x12\x37\n\x04\x62lob\x18\x02 \x01(\x0b\x32!.crosswind.value.v1.BlobReferenceH\x00R\x04\x62lobB\t\n\x07\x63ontent\"e\n\rBlobReference\x12\x1d\n\x07\x62lob_id\x18\x01 \x01(\tB\x04\xd0\x9d\"\x01R\x06\x62lobId\x12\x1d\n\nsize_bytes\x18\x02 \x01(\x03R\tsizeBytes\x12\x16\n\x06sha256\x18\x03 \x01(\x0cR\x06sha256b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,14 +34,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_PAYLOAD_METADATAENTRY']._loaded_options = None
   _globals['_PAYLOAD_METADATAENTRY']._serialized_options = b'8\001'
-  _globals['_PAYLOAD']._serialized_start=55
-  _globals['_PAYLOAD']._serialized_end=365
-  _globals['_PAYLOAD_METADATAENTRY']._serialized_start=295
-  _globals['_PAYLOAD_METADATAENTRY']._serialized_end=354
-  _globals['_ITEMS']._serialized_start=367
-  _globals['_ITEMS']._serialized_end=422
-  _globals['_ITEM']._serialized_start=424
-  _globals['_ITEM']._serialized_end=520
-  _globals['_BLOBREFERENCE']._serialized_start=522
-  _globals['_BLOBREFERENCE']._serialized_end=617
+  _globals['_PAYLOAD'].fields_by_name['encoding']._loaded_options = None
+  _globals['_PAYLOAD'].fields_by_name['encoding']._serialized_options = b'\312\235\"\004\030\001 d\320\235\"\001'
+  _globals['_PAYLOAD'].fields_by_name['metadata']._loaded_options = None
+  _globals['_PAYLOAD'].fields_by_name['metadata']._serialized_options = b'\312\235\"\002 \020'
+  _globals['_BLOBREFERENCE'].fields_by_name['blob_id']._loaded_options = None
+  _globals['_BLOBREFERENCE'].fields_by_name['blob_id']._serialized_options = b'\320\235\"\001'
+  _globals['_PAYLOAD']._serialized_start=91
+  _globals['_PAYLOAD']._serialized_end=423
+  _globals['_PAYLOAD_METADATAENTRY']._serialized_start=353
+  _globals['_PAYLOAD_METADATAENTRY']._serialized_end=412
+  _globals['_ITEMS']._serialized_start=425
+  _globals['_ITEMS']._serialized_end=480
+  _globals['_ITEM']._serialized_start=482
+  _globals['_ITEM']._serialized_end=578
+  _globals['_BLOBREFERENCE']._serialized_start=580
+  _globals['_BLOBREFERENCE']._serialized_end=681
 # @@protoc_insertion_point(module_scope)

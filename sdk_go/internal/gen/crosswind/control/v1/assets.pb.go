@@ -893,14 +893,14 @@ const file_crosswind_control_v1_assets_proto_rawDesc = "" +
 	"\x0e_partition_key\"\x86\x01\n" +
 	"\x17ListAssetEventsResponse\x12C\n" +
 	"\fasset_events\x18\x01 \x03(\v2 .crosswind.control.v1.AssetEventR\vassetEvents\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xaf\x01\n" +
-	"\x17CreateAssetEventRequest\x12\x1d\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xbb\x01\n" +
+	"\x17CreateAssetEventRequest\x12#\n" +
 	"\n" +
-	"asset_name\x18\x01 \x01(\tR\tassetName\x12#\n" +
+	"asset_name\x18\x01 \x01(\tB\x04Н\"\x01R\tassetName\x12#\n" +
 	"\rpartition_key\x18\x02 \x01(\tR\fpartitionKey\x121\n" +
-	"\x05extra\x18\x03 \x01(\v2\x1b.crosswind.value.v1.PayloadR\x05extra\x12\x1d\n" +
+	"\x05extra\x18\x03 \x01(\v2\x1b.crosswind.value.v1.PayloadR\x05extra\x12#\n" +
 	"\n" +
-	"request_id\x18\x04 \x01(\tR\trequestId\"]\n" +
+	"request_id\x18\x04 \x01(\tB\x04Н\"\x01R\trequestId\"]\n" +
 	"\x18CreateAssetEventResponse\x12A\n" +
 	"\vasset_event\x18\x01 \x01(\v2 .crosswind.control.v1.AssetEventR\n" +
 	"assetEvent2\x9f\x03\n" +

@@ -923,19 +923,19 @@ const file_crosswind_control_v1_backfills_proto_rawDesc = "" +
 	"\vcreate_time\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12;\n" +
 	"\vfinish_time\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"finishTime\"\xb6\x03\n" +
-	"\x15CreateBackfillRequest\x12\x15\n" +
-	"\x06dag_id\x18\x01 \x01(\tR\x05dagId\x129\n" +
+	"finishTime\"\xce\x03\n" +
+	"\x15CreateBackfillRequest\x12\x1b\n" +
+	"\x06dag_id\x18\x01 \x01(\tB\x04Н\"\x01R\x05dagId\x12?\n" +
 	"\n" +
-	"start_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
-	"\bend_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x12/\n" +
+	"start_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampB\x04Н\"\x01R\tstartTime\x12;\n" +
+	"\bend_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampB\x04Н\"\x01R\aendTime\x12/\n" +
 	"\x04conf\x18\x04 \x01(\v2\x1b.crosswind.value.v1.PayloadR\x04conf\x12\x18\n" +
 	"\areverse\x18\x05 \x01(\bR\areverse\x12P\n" +
 	"\x10reprocess_policy\x18\x06 \x01(\x0e2%.crosswind.control.v1.ReprocessPolicyR\x0freprocessPolicy\x12+\n" +
 	"\x0fmax_active_runs\x18\a \x01(\x05H\x00R\rmaxActiveRuns\x88\x01\x01\x12\x17\n" +
-	"\adry_run\x18\b \x01(\bR\x06dryRun\x12\x1d\n" +
+	"\adry_run\x18\b \x01(\bR\x06dryRun\x12#\n" +
 	"\n" +
-	"request_id\x18\t \x01(\tR\trequestIdB\x12\n" +
+	"request_id\x18\t \x01(\tB\x04Н\"\x01R\trequestIdB\x12\n" +
 	"\x10_max_active_runs\"\xcc\x03\n" +
 	"\x16CreateBackfillResponse\x12:\n" +
 	"\bbackfill\x18\x01 \x01(\v2\x1e.crosswind.control.v1.BackfillR\bbackfill\x12Z\n" +
@@ -954,17 +954,17 @@ const file_crosswind_control_v1_backfills_proto_rawDesc = "" +
 	"page_token\x18\x04 \x01(\tR\tpageToken\"}\n" +
 	"\x15ListBackfillsResponse\x12<\n" +
 	"\tbackfills\x18\x01 \x03(\v2\x1e.crosswind.control.v1.BackfillR\tbackfills\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"5\n" +
-	"\x12GetBackfillRequest\x12\x1f\n" +
-	"\vbackfill_id\x18\x01 \x01(\tR\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\";\n" +
+	"\x12GetBackfillRequest\x12%\n" +
+	"\vbackfill_id\x18\x01 \x01(\tB\x04Н\"\x01R\n" +
 	"backfillId\"Q\n" +
 	"\x13GetBackfillResponse\x12:\n" +
-	"\bbackfill\x18\x01 \x01(\v2\x1e.crosswind.control.v1.BackfillR\bbackfill\"W\n" +
-	"\x15CancelBackfillRequest\x12\x1f\n" +
-	"\vbackfill_id\x18\x01 \x01(\tR\n" +
-	"backfillId\x12\x1d\n" +
+	"\bbackfill\x18\x01 \x01(\v2\x1e.crosswind.control.v1.BackfillR\bbackfill\"c\n" +
+	"\x15CancelBackfillRequest\x12%\n" +
+	"\vbackfill_id\x18\x01 \x01(\tB\x04Н\"\x01R\n" +
+	"backfillId\x12#\n" +
 	"\n" +
-	"request_id\x18\x02 \x01(\tR\trequestId\"T\n" +
+	"request_id\x18\x02 \x01(\tB\x04Н\"\x01R\trequestId\"T\n" +
 	"\x16CancelBackfillResponse\x12:\n" +
 	"\bbackfill\x18\x01 \x01(\v2\x1e.crosswind.control.v1.BackfillR\bbackfill*\xc1\x01\n" +
 	"\rBackfillState\x12\x1e\n" +

@@ -766,27 +766,27 @@ const file_crosswind_control_v1_bundles_proto_rawDesc = "" +
 	"\x06source\x18\x02 \x01(\tR\x06source\x12\x12\n" +
 	"\x04line\x18\x03 \x01(\x05R\x04line\x12;\n" +
 	"\x06reason\x18\x04 \x01(\x0e2#.crosswind.execution.v1.ErrorReasonR\x06reason\x12\x18\n" +
-	"\amessage\x18\x05 \x01(\tR\amessage\"P\n" +
-	"\x12ListBundlesRequest\x12\x1b\n" +
-	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\amessage\x18\x05 \x01(\tR\amessage\"f\n" +
+	"\x12ListBundlesRequest\x121\n" +
+	"\tpage_size\x18\x01 \x01(\x05B\x14\u009d\"\x03100ʝ\"\t\t\x00\x00\x00\x00\x00\x00\x00\x00R\bpageSize\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\x02 \x01(\tR\tpageToken\"u\n" +
 	"\x13ListBundlesResponse\x126\n" +
 	"\abundles\x18\x01 \x03(\v2\x1c.crosswind.control.v1.BundleR\abundles\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"o\n" +
-	"\x19ListBundleVersionsRequest\x12\x16\n" +
-	"\x06bundle\x18\x01 \x01(\tR\x06bundle\x12\x1b\n" +
-	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x8b\x01\n" +
+	"\x19ListBundleVersionsRequest\x12\x1c\n" +
+	"\x06bundle\x18\x01 \x01(\tB\x04Н\"\x01R\x06bundle\x121\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\x14\u009d\"\x03100ʝ\"\t\t\x00\x00\x00\x00\x00\x00\x00\x00R\bpageSize\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\x03 \x01(\tR\tpageToken\"\x92\x01\n" +
 	"\x1aListBundleVersionsResponse\x12L\n" +
 	"\x0fbundle_versions\x18\x01 \x03(\v2#.crosswind.control.v1.BundleVersionR\x0ebundleVersions\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"~\n" +
-	"\x1eSetCurrentBundleVersionRequest\x12\x16\n" +
-	"\x06bundle\x18\x01 \x01(\tR\x06bundle\x12%\n" +
-	"\x0ebundle_version\x18\x02 \x01(\tR\rbundleVersion\x12\x1d\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x90\x01\n" +
+	"\x1eSetCurrentBundleVersionRequest\x12\x1c\n" +
+	"\x06bundle\x18\x01 \x01(\tB\x04Н\"\x01R\x06bundle\x12+\n" +
+	"\x0ebundle_version\x18\x02 \x01(\tB\x04Н\"\x01R\rbundleVersion\x12#\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tR\trequestId\"W\n" +
+	"request_id\x18\x03 \x01(\tB\x04Н\"\x01R\trequestId\"W\n" +
 	"\x1fSetCurrentBundleVersionResponse\x124\n" +
 	"\x06bundle\x18\x01 \x01(\v2\x1c.crosswind.control.v1.BundleR\x06bundle2\xf0\x03\n" +
 	"\x14BundleCatalogService\x12h\n" +

@@ -595,13 +595,13 @@ var File_crosswind_control_v1_connections_proto protoreflect.FileDescriptor
 
 const file_crosswind_control_v1_connections_proto_rawDesc = "" +
 	"\n" +
-	"&crosswind/control/v1/connections.proto\x12\x14crosswind.control.v1\x1a\"crosswind/options/v1/options.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x81\x04\n" +
+	"&crosswind/control/v1/connections.proto\x12\x14crosswind.control.v1\x1a\"crosswind/options/v1/options.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb6\x04\n" +
 	"\n" +
-	"Connection\x12#\n" +
-	"\rconnection_id\x18\x01 \x01(\tR\fconnectionId\x12\x1b\n" +
-	"\tconn_type\x18\x02 \x01(\tR\bconnType\x12\x12\n" +
-	"\x04host\x18\x03 \x01(\tR\x04host\x12\x17\n" +
-	"\x04port\x18\x04 \x01(\x05H\x00R\x04port\x88\x01\x01\x12\x16\n" +
+	"Connection\x122\n" +
+	"\rconnection_id\x18\x01 \x01(\tB\rʝ\"\x05\x18\x01 \xfa\x01Н\"\x01R\fconnectionId\x12)\n" +
+	"\tconn_type\x18\x02 \x01(\tB\fʝ\"\x04\x18\x01 dН\"\x01R\bconnType\x12\x12\n" +
+	"\x04host\x18\x03 \x01(\tR\x04host\x12/\n" +
+	"\x04port\x18\x04 \x01(\x05B\x16ʝ\"\x12\t\x00\x00\x00\x00\x00\x00\xf0?\x11\x00\x00\x00\x00\xe0\xff\xef@H\x00R\x04port\x88\x01\x01\x12\x16\n" +
 	"\x06schema\x18\x05 \x01(\tR\x06schema\x12\x14\n" +
 	"\x05login\x18\x06 \x01(\tR\x05login\x12(\n" +
 	"\bpassword\x18\a \x01(\tB\a\xb8\x9d\"\x01\x80\x01\x01H\x01R\bpassword\x88\x01\x01\x12+\n" +
@@ -617,36 +617,36 @@ const file_crosswind_control_v1_connections_proto_rawDesc = "" +
 	"updateTimeB\a\n" +
 	"\x05_portB\v\n" +
 	"\t_passwordB\r\n" +
-	"\v_extra_json\"q\n" +
-	"\x16ListConnectionsRequest\x12\x1b\n" +
-	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\v_extra_json\"\x87\x01\n" +
+	"\x16ListConnectionsRequest\x121\n" +
+	"\tpage_size\x18\x01 \x01(\x05B\x14\u009d\"\x03100ʝ\"\t\t\x00\x00\x00\x00\x00\x00\x00\x00R\bpageSize\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\x02 \x01(\tR\tpageToken\x12\x1b\n" +
 	"\tconn_type\x18\x03 \x01(\tR\bconnType\"\x85\x01\n" +
 	"\x17ListConnectionsResponse\x12B\n" +
 	"\vconnections\x18\x01 \x03(\v2 .crosswind.control.v1.ConnectionR\vconnections\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\";\n" +
-	"\x14GetConnectionRequest\x12#\n" +
-	"\rconnection_id\x18\x01 \x01(\tR\fconnectionId\"Y\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"A\n" +
+	"\x14GetConnectionRequest\x12)\n" +
+	"\rconnection_id\x18\x01 \x01(\tB\x04Н\"\x01R\fconnectionId\"Y\n" +
 	"\x15GetConnectionResponse\x12@\n" +
 	"\n" +
 	"connection\x18\x01 \x01(\v2 .crosswind.control.v1.ConnectionR\n" +
-	"connection\"w\n" +
-	"\x14SetConnectionRequest\x12@\n" +
+	"connection\"\x83\x01\n" +
+	"\x14SetConnectionRequest\x12F\n" +
 	"\n" +
-	"connection\x18\x01 \x01(\v2 .crosswind.control.v1.ConnectionR\n" +
-	"connection\x12\x1d\n" +
+	"connection\x18\x01 \x01(\v2 .crosswind.control.v1.ConnectionB\x04Н\"\x01R\n" +
+	"connection\x12#\n" +
 	"\n" +
-	"request_id\x18\x02 \x01(\tR\trequestId\"s\n" +
+	"request_id\x18\x02 \x01(\tB\x04Н\"\x01R\trequestId\"s\n" +
 	"\x15SetConnectionResponse\x12@\n" +
 	"\n" +
 	"connection\x18\x01 \x01(\v2 .crosswind.control.v1.ConnectionR\n" +
 	"connection\x12\x18\n" +
-	"\acreated\x18\x02 \x01(\bR\acreated\"]\n" +
-	"\x17DeleteConnectionRequest\x12#\n" +
-	"\rconnection_id\x18\x01 \x01(\tR\fconnectionId\x12\x1d\n" +
+	"\acreated\x18\x02 \x01(\bR\acreated\"i\n" +
+	"\x17DeleteConnectionRequest\x12)\n" +
+	"\rconnection_id\x18\x01 \x01(\tB\x04Н\"\x01R\fconnectionId\x12#\n" +
 	"\n" +
-	"request_id\x18\x02 \x01(\tR\trequestId\"\x1a\n" +
+	"request_id\x18\x02 \x01(\tB\x04Н\"\x01R\trequestId\"\x1a\n" +
 	"\x18DeleteConnectionResponse2\xa8\x04\n" +
 	"\x11ConnectionService\x12t\n" +
 	"\x0fListConnections\x12,.crosswind.control.v1.ListConnectionsRequest\x1a-.crosswind.control.v1.ListConnectionsResponse\"\x04\xf0\xa9\"\x01\x12\x86\x01\n" +

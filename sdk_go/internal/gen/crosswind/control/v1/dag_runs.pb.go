@@ -1070,65 +1070,65 @@ const file_crosswind_control_v1_dag_runs_proto_rawDesc = "" +
 	"\x06bundle\x18\x11 \x01(\tR\x06bundle\x12%\n" +
 	"\x0ebundle_version\x18\x12 \x01(\tR\rbundleVersion\x12\x1f\n" +
 	"\vbackfill_id\x18\x13 \x01(\tR\n" +
-	"backfillId\"\xe7\x01\n" +
-	"\x14TriggerDagRunRequest\x12\x15\n" +
-	"\x06dag_id\x18\x01 \x01(\tR\x05dagId\x12\x15\n" +
-	"\x06run_id\x18\x02 \x01(\tR\x05runId\x12/\n" +
+	"backfillId\"\xfc\x01\n" +
+	"\x14TriggerDagRunRequest\x12\x1b\n" +
+	"\x06dag_id\x18\x01 \x01(\tB\x04Н\"\x01R\x05dagId\x12\x1e\n" +
+	"\x06run_id\x18\x02 \x01(\tB\aʝ\"\x03 \xfa\x01R\x05runId\x12/\n" +
 	"\x04conf\x18\x03 \x01(\v2\x1b.crosswind.value.v1.PayloadR\x04conf\x12=\n" +
 	"\flogical_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\vlogicalTime\x12\x12\n" +
-	"\x04note\x18\x05 \x01(\tR\x04note\x12\x1d\n" +
+	"\x04note\x18\x05 \x01(\tR\x04note\x12#\n" +
 	"\n" +
-	"request_id\x18\x06 \x01(\tR\trequestId\"N\n" +
+	"request_id\x18\x06 \x01(\tB\x04Н\"\x01R\trequestId\"N\n" +
 	"\x15TriggerDagRunResponse\x125\n" +
-	"\adag_run\x18\x01 \x01(\v2\x1c.crosswind.control.v1.DagRunR\x06dagRun\"\x94\x03\n" +
+	"\adag_run\x18\x01 \x01(\v2\x1c.crosswind.control.v1.DagRunR\x06dagRun\"\xaa\x03\n" +
 	"\x12ListDagRunsRequest\x12\x15\n" +
 	"\x06dag_id\x18\x01 \x01(\tR\x05dagId\x12\x15\n" +
 	"\x06run_id\x18\x02 \x01(\tR\x05runId\x126\n" +
 	"\x06states\x18\x03 \x03(\x0e2\x1e.crosswind.control.v1.RunStateR\x06states\x123\n" +
 	"\x05types\x18\x04 \x03(\x0e2\x1d.crosswind.control.v1.RunTypeR\x05types\x12B\n" +
 	"\x0fmin_queued_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\rminQueuedTime\x12B\n" +
-	"\x0fmax_queued_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\rmaxQueuedTime\x12\x1b\n" +
-	"\tpage_size\x18\a \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\x0fmax_queued_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\rmaxQueuedTime\x121\n" +
+	"\tpage_size\x18\a \x01(\x05B\x14\u009d\"\x03100ʝ\"\t\t\x00\x00\x00\x00\x00\x00\x00\x00R\bpageSize\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\b \x01(\tR\tpageToken\x12\x1f\n" +
 	"\vbackfill_id\x18\t \x01(\tR\n" +
 	"backfillId\"v\n" +
 	"\x13ListDagRunsResponse\x127\n" +
 	"\bdag_runs\x18\x01 \x03(\v2\x1c.crosswind.control.v1.DagRunR\adagRuns\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xae\x01\n" +
-	"\x10GetDagRunRequest\x12\x15\n" +
-	"\x06dag_id\x18\x01 \x01(\tR\x05dagId\x12\x15\n" +
-	"\x06run_id\x18\x02 \x01(\tR\x05runId\x12-\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xba\x01\n" +
+	"\x10GetDagRunRequest\x12\x1b\n" +
+	"\x06dag_id\x18\x01 \x01(\tB\x04Н\"\x01R\x05dagId\x12\x1b\n" +
+	"\x06run_id\x18\x02 \x01(\tB\x04Н\"\x01R\x05runId\x12-\n" +
 	"\x04wait\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x04wait\x12*\n" +
 	"\x0eknown_revision\x18\x04 \x01(\x03H\x00R\rknownRevision\x88\x01\x01B\x11\n" +
 	"\x0f_known_revision\"J\n" +
 	"\x11GetDagRunResponse\x125\n" +
-	"\adag_run\x18\x01 \x01(\v2\x1c.crosswind.control.v1.DagRunR\x06dagRun\"b\n" +
-	"\x13CancelDagRunRequest\x12\x15\n" +
-	"\x06dag_id\x18\x01 \x01(\tR\x05dagId\x12\x15\n" +
-	"\x06run_id\x18\x02 \x01(\tR\x05runId\x12\x1d\n" +
+	"\adag_run\x18\x01 \x01(\v2\x1c.crosswind.control.v1.DagRunR\x06dagRun\"t\n" +
+	"\x13CancelDagRunRequest\x12\x1b\n" +
+	"\x06dag_id\x18\x01 \x01(\tB\x04Н\"\x01R\x05dagId\x12\x1b\n" +
+	"\x06run_id\x18\x02 \x01(\tB\x04Н\"\x01R\x05runId\x12#\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tR\trequestId\"M\n" +
+	"request_id\x18\x03 \x01(\tB\x04Н\"\x01R\trequestId\"M\n" +
 	"\x14CancelDagRunResponse\x125\n" +
-	"\adag_run\x18\x01 \x01(\v2\x1c.crosswind.control.v1.DagRunR\x06dagRun\"\xcb\x01\n" +
-	"\x12ClearDagRunRequest\x12\x15\n" +
-	"\x06dag_id\x18\x01 \x01(\tR\x05dagId\x12\x15\n" +
-	"\x06run_id\x18\x02 \x01(\tR\x05runId\x12\x1f\n" +
+	"\adag_run\x18\x01 \x01(\v2\x1c.crosswind.control.v1.DagRunR\x06dagRun\"\xdd\x01\n" +
+	"\x12ClearDagRunRequest\x12\x1b\n" +
+	"\x06dag_id\x18\x01 \x01(\tB\x04Н\"\x01R\x05dagId\x12\x1b\n" +
+	"\x06run_id\x18\x02 \x01(\tB\x04Н\"\x01R\x05runId\x12\x1f\n" +
 	"\vonly_failed\x18\x03 \x01(\bR\n" +
 	"onlyFailed\x12.\n" +
 	"\x13use_current_version\x18\x04 \x01(\bR\x11useCurrentVersion\x12\x17\n" +
-	"\adry_run\x18\x05 \x01(\bR\x06dryRun\x12\x1d\n" +
+	"\adry_run\x18\x05 \x01(\bR\x06dryRun\x12#\n" +
 	"\n" +
-	"request_id\x18\x06 \x01(\tR\trequestId\"q\n" +
+	"request_id\x18\x06 \x01(\tB\x04Н\"\x01R\trequestId\"q\n" +
 	"\x13ClearDagRunResponse\x125\n" +
 	"\adag_run\x18\x01 \x01(\v2\x1c.crosswind.control.v1.DagRunR\x06dagRun\x12#\n" +
-	"\rcleared_count\x18\x02 \x01(\x03R\fclearedCount\"\x84\x01\n" +
-	"\x13UpdateDagRunRequest\x12\x15\n" +
-	"\x06dag_id\x18\x01 \x01(\tR\x05dagId\x12\x15\n" +
-	"\x06run_id\x18\x02 \x01(\tR\x05runId\x12\x17\n" +
-	"\x04note\x18\x03 \x01(\tH\x00R\x04note\x88\x01\x01\x12\x1d\n" +
+	"\rcleared_count\x18\x02 \x01(\x03R\fclearedCount\"\x96\x01\n" +
+	"\x13UpdateDagRunRequest\x12\x1b\n" +
+	"\x06dag_id\x18\x01 \x01(\tB\x04Н\"\x01R\x05dagId\x12\x1b\n" +
+	"\x06run_id\x18\x02 \x01(\tB\x04Н\"\x01R\x05runId\x12\x17\n" +
+	"\x04note\x18\x03 \x01(\tH\x00R\x04note\x88\x01\x01\x12#\n" +
 	"\n" +
-	"request_id\x18\x04 \x01(\tR\trequestIdB\a\n" +
+	"request_id\x18\x04 \x01(\tB\x04Н\"\x01R\trequestIdB\a\n" +
 	"\x05_note\"M\n" +
 	"\x14UpdateDagRunResponse\x125\n" +
 	"\adag_run\x18\x01 \x01(\v2\x1c.crosswind.control.v1.DagRunR\x06dagRun2\xba\x06\n" +

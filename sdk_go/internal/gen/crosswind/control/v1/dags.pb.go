@@ -1016,9 +1016,9 @@ const file_crosswind_control_v1_dags_proto_rawDesc = "" +
 	"\n" +
 	"task_count\x18\b \x01(\x05R\ttaskCount\x12;\n" +
 	"\vcreate_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"createTime\"\xf2\x01\n" +
-	"\x0fListDagsRequest\x12\x1b\n" +
-	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"createTime\"\x88\x02\n" +
+	"\x0fListDagsRequest\x121\n" +
+	"\tpage_size\x18\x01 \x01(\x05B\x14\u009d\"\x03100ʝ\"\t\t\x00\x00\x00\x00\x00\x00\x00\x00R\bpageSize\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\x02 \x01(\tR\tpageToken\x12&\n" +
 	"\x0fdag_id_contains\x18\x03 \x01(\tR\rdagIdContains\x12\x12\n" +
@@ -1029,34 +1029,34 @@ const file_crosswind_control_v1_dags_proto_rawDesc = "" +
 	"\a_paused\"i\n" +
 	"\x10ListDagsResponse\x12-\n" +
 	"\x04dags\x18\x01 \x03(\v2\x19.crosswind.control.v1.DagR\x04dags\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"w\n" +
-	"\rGetDagRequest\x12\x15\n" +
-	"\x06dag_id\x18\x01 \x01(\tR\x05dagId\x12)\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"}\n" +
+	"\rGetDagRequest\x12\x1b\n" +
+	"\x06dag_id\x18\x01 \x01(\tB\x04Н\"\x01R\x05dagId\x12)\n" +
 	"\x10include_manifest\x18\x02 \x01(\bR\x0fincludeManifest\x12$\n" +
 	"\x0edag_version_id\x18\x03 \x01(\tR\fdagVersionId\"\xac\x01\n" +
 	"\x0eGetDagResponse\x12+\n" +
 	"\x03dag\x18\x01 \x01(\v2\x19.crosswind.control.v1.DagR\x03dag\x126\n" +
 	"\bmanifest\x18\x02 \x01(\v2\x1a.crosswind.manifest.v1.DagR\bmanifest\x125\n" +
-	"\x17manifest_dag_version_id\x18\x03 \x01(\tR\x14manifestDagVersionId\"p\n" +
-	"\x10UpdateDagRequest\x12\x15\n" +
-	"\x06dag_id\x18\x01 \x01(\tR\x05dagId\x12\x1b\n" +
-	"\x06paused\x18\x02 \x01(\bH\x00R\x06paused\x88\x01\x01\x12\x1d\n" +
+	"\x17manifest_dag_version_id\x18\x03 \x01(\tR\x14manifestDagVersionId\"|\n" +
+	"\x10UpdateDagRequest\x12\x1b\n" +
+	"\x06dag_id\x18\x01 \x01(\tB\x04Н\"\x01R\x05dagId\x12\x1b\n" +
+	"\x06paused\x18\x02 \x01(\bH\x00R\x06paused\x88\x01\x01\x12#\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tR\trequestIdB\t\n" +
+	"request_id\x18\x03 \x01(\tB\x04Н\"\x01R\trequestIdB\t\n" +
 	"\a_paused\"@\n" +
 	"\x11UpdateDagResponse\x12+\n" +
-	"\x03dag\x18\x01 \x01(\v2\x19.crosswind.control.v1.DagR\x03dag\"k\n" +
-	"\x16ListDagVersionsRequest\x12\x15\n" +
-	"\x06dag_id\x18\x01 \x01(\tR\x05dagId\x12\x1b\n" +
-	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\x03dag\x18\x01 \x01(\v2\x19.crosswind.control.v1.DagR\x03dag\"\x87\x01\n" +
+	"\x16ListDagVersionsRequest\x12\x1b\n" +
+	"\x06dag_id\x18\x01 \x01(\tB\x04Н\"\x01R\x05dagId\x121\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\x14\u009d\"\x03100ʝ\"\t\t\x00\x00\x00\x00\x00\x00\x00\x00R\bpageSize\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\x03 \x01(\tR\tpageToken\"\x86\x01\n" +
 	"\x17ListDagVersionsResponse\x12C\n" +
 	"\fdag_versions\x18\x01 \x03(\v2 .crosswind.control.v1.DagVersionR\vdagVersions\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"S\n" +
-	"\x14GetDagVersionRequest\x12\x15\n" +
-	"\x06dag_id\x18\x01 \x01(\tR\x05dagId\x12$\n" +
-	"\x0edag_version_id\x18\x02 \x01(\tR\fdagVersionId\"\x92\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"_\n" +
+	"\x14GetDagVersionRequest\x12\x1b\n" +
+	"\x06dag_id\x18\x01 \x01(\tB\x04Н\"\x01R\x05dagId\x12*\n" +
+	"\x0edag_version_id\x18\x02 \x01(\tB\x04Н\"\x01R\fdagVersionId\"\x92\x01\n" +
 	"\x15GetDagVersionResponse\x12A\n" +
 	"\vdag_version\x18\x01 \x01(\v2 .crosswind.control.v1.DagVersionR\n" +
 	"dagVersion\x126\n" +

@@ -653,13 +653,13 @@ const file_crosswind_control_v1_input_requests_proto_rawDesc = "" +
 	"page_token\x18\x06 \x01(\tR\tpageToken\"\x8e\x01\n" +
 	"\x19ListInputRequestsResponse\x12I\n" +
 	"\x0einput_requests\x18\x01 \x03(\v2\".crosswind.control.v1.InputRequestR\rinputRequests\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xc0\x01\n" +
-	"\x19AnswerInputRequestRequest\x12(\n" +
-	"\x10input_request_id\x18\x01 \x01(\tR\x0einputRequestId\x12%\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xcc\x01\n" +
+	"\x19AnswerInputRequestRequest\x12.\n" +
+	"\x10input_request_id\x18\x01 \x01(\tB\x04Н\"\x01R\x0einputRequestId\x12%\n" +
 	"\x0echosen_options\x18\x02 \x03(\tR\rchosenOptions\x123\n" +
-	"\x06fields\x18\x03 \x01(\v2\x1b.crosswind.value.v1.PayloadR\x06fields\x12\x1d\n" +
+	"\x06fields\x18\x03 \x01(\v2\x1b.crosswind.value.v1.PayloadR\x06fields\x12#\n" +
 	"\n" +
-	"request_id\x18\x04 \x01(\tR\trequestId\"e\n" +
+	"request_id\x18\x04 \x01(\tB\x04Н\"\x01R\trequestId\"e\n" +
 	"\x1aAnswerInputRequestResponse\x12G\n" +
 	"\rinput_request\x18\x01 \x01(\v2\".crosswind.control.v1.InputRequestR\finputRequest*\xbc\x01\n" +
 	"\x11InputRequestState\x12#\n" +

@@ -343,19 +343,19 @@ var File_crosswind_control_v1_logs_proto protoreflect.FileDescriptor
 
 const file_crosswind_control_v1_logs_proto_rawDesc = "" +
 	"\n" +
-	"\x1fcrosswind/control/v1/logs.proto\x12\x14crosswind.control.v1\x1a!crosswind/execution/v1/logs.proto\x1a\"crosswind/options/v1/options.proto\x1a\x1egoogle/protobuf/duration.proto\"\xfb\x02\n" +
-	"\x0fReadLogsRequest\x12\x15\n" +
-	"\x06dag_id\x18\x01 \x01(\tR\x05dagId\x12\x15\n" +
-	"\x06run_id\x18\x02 \x01(\tR\x05runId\x12\x17\n" +
-	"\atask_id\x18\x03 \x01(\tR\x06taskId\x12 \n" +
+	"\x1fcrosswind/control/v1/logs.proto\x12\x14crosswind.control.v1\x1a!crosswind/execution/v1/logs.proto\x1a\"crosswind/options/v1/options.proto\x1a\x1egoogle/protobuf/duration.proto\"\xcb\x03\n" +
+	"\x0fReadLogsRequest\x12\x1b\n" +
+	"\x06dag_id\x18\x01 \x01(\tB\x04Н\"\x01R\x05dagId\x12\x1b\n" +
+	"\x06run_id\x18\x02 \x01(\tB\x04Н\"\x01R\x05runId\x12\x1d\n" +
+	"\atask_id\x18\x03 \x01(\tB\x04Н\"\x01R\x06taskId\x12 \n" +
 	"\tmap_index\x18\x04 \x01(\x05H\x01R\bmapIndex\x88\x01\x01\x12\"\n" +
 	"\n" +
 	"try_number\x18\x05 \x01(\x05H\x02R\ttryNumber\x88\x01\x01\x12\x1d\n" +
 	"\n" +
-	"attempt_id\x18\x06 \x01(\tR\tattemptId\x12%\n" +
-	"\rfrom_sequence\x18\a \x01(\x03H\x00R\ffromSequence\x12#\n" +
-	"\flast_records\x18\b \x01(\x05H\x00R\vlastRecords\x12\x1b\n" +
-	"\tpage_size\x18\t \x01(\x05R\bpageSize\x12-\n" +
+	"attempt_id\x18\x06 \x01(\tR\tattemptId\x124\n" +
+	"\rfrom_sequence\x18\a \x01(\x03B\rʝ\"\t\t\x00\x00\x00\x00\x00\x00\x00\x00H\x00R\ffromSequence\x12;\n" +
+	"\flast_records\x18\b \x01(\x05B\x16ʝ\"\x12\t\x00\x00\x00\x00\x00\x00\xf0?\x11\x00\x00\x00\x00\x00\x88\xc3@H\x00R\vlastRecords\x122\n" +
+	"\tpage_size\x18\t \x01(\x05B\x15\u009d\"\x041000ʝ\"\t\t\x00\x00\x00\x00\x00\x00\x00\x00R\bpageSize\x12-\n" +
 	"\x04wait\x18\n" +
 	" \x01(\v2\x19.google.protobuf.DurationR\x04waitB\a\n" +
 	"\x05startB\f\n" +

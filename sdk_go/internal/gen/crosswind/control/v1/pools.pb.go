@@ -567,26 +567,26 @@ const file_crosswind_control_v1_pools_proto_rawDesc = "" +
 	"page_token\x18\x02 \x01(\tR\tpageToken\"m\n" +
 	"\x11ListPoolsResponse\x120\n" +
 	"\x05pools\x18\x01 \x03(\v2\x1a.crosswind.control.v1.PoolR\x05pools\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"$\n" +
-	"\x0eGetPoolRequest\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\"A\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"*\n" +
+	"\x0eGetPoolRequest\x12\x18\n" +
+	"\x04name\x18\x01 \x01(\tB\x04Н\"\x01R\x04name\"A\n" +
 	"\x0fGetPoolResponse\x12.\n" +
-	"\x04pool\x18\x01 \x01(\v2\x1a.crosswind.control.v1.PoolR\x04pool\"\x9f\x01\n" +
-	"\x0eSetPoolRequest\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\x12\x19\n" +
+	"\x04pool\x18\x01 \x01(\v2\x1a.crosswind.control.v1.PoolR\x04pool\"\xab\x01\n" +
+	"\x0eSetPoolRequest\x12\x18\n" +
+	"\x04name\x18\x01 \x01(\tB\x04Н\"\x01R\x04name\x12\x19\n" +
 	"\x05slots\x18\x02 \x01(\x05H\x00R\x05slots\x88\x01\x01\x12%\n" +
-	"\vdescription\x18\x03 \x01(\tH\x01R\vdescription\x88\x01\x01\x12\x1d\n" +
+	"\vdescription\x18\x03 \x01(\tH\x01R\vdescription\x88\x01\x01\x12#\n" +
 	"\n" +
-	"request_id\x18\x04 \x01(\tR\trequestIdB\b\n" +
+	"request_id\x18\x04 \x01(\tB\x04Н\"\x01R\trequestIdB\b\n" +
 	"\x06_slotsB\x0e\n" +
 	"\f_description\"[\n" +
 	"\x0fSetPoolResponse\x12.\n" +
 	"\x04pool\x18\x01 \x01(\v2\x1a.crosswind.control.v1.PoolR\x04pool\x12\x18\n" +
-	"\acreated\x18\x02 \x01(\bR\acreated\"F\n" +
-	"\x11DeletePoolRequest\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1d\n" +
+	"\acreated\x18\x02 \x01(\bR\acreated\"R\n" +
+	"\x11DeletePoolRequest\x12\x18\n" +
+	"\x04name\x18\x01 \x01(\tB\x04Н\"\x01R\x04name\x12#\n" +
 	"\n" +
-	"request_id\x18\x02 \x01(\tR\trequestId\"\x14\n" +
+	"request_id\x18\x02 \x01(\tB\x04Н\"\x01R\trequestId\"\x14\n" +
 	"\x12DeletePoolResponse2\xca\x03\n" +
 	"\vPoolService\x12b\n" +
 	"\tListPools\x12&.crosswind.control.v1.ListPoolsRequest\x1a'.crosswind.control.v1.ListPoolsResponse\"\x04\xf0\xa9\"\x01\x12n\n" +

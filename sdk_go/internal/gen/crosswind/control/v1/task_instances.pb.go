@@ -1505,81 +1505,81 @@ const file_crosswind_control_v1_task_instances_proto_rawDesc = "" +
 	"\x11log_dropped_count\x18\x0e \x01(\x03R\x0flogDroppedCount\x12%\n" +
 	"\x0edelivery_count\x18\x0f \x01(\x05R\rdeliveryCount\x124\n" +
 	"\bcpu_time\x18\x10 \x01(\v2\x19.google.protobuf.DurationR\acpuTime\x12(\n" +
-	"\x10max_memory_bytes\x18\x11 \x01(\x03R\x0emaxMemoryBytes\"\xfd\x01\n" +
-	"\x18ListTaskInstancesRequest\x12\x15\n" +
-	"\x06dag_id\x18\x01 \x01(\tR\x05dagId\x12\x15\n" +
-	"\x06run_id\x18\x02 \x01(\tR\x05runId\x127\n" +
+	"\x10max_memory_bytes\x18\x11 \x01(\x03R\x0emaxMemoryBytes\"\x9f\x02\n" +
+	"\x18ListTaskInstancesRequest\x12\x1b\n" +
+	"\x06dag_id\x18\x01 \x01(\tB\x04Н\"\x01R\x05dagId\x12\x1b\n" +
+	"\x06run_id\x18\x02 \x01(\tB\x04Н\"\x01R\x05runId\x127\n" +
 	"\x06states\x18\x03 \x03(\x0e2\x1f.crosswind.control.v1.TaskStateR\x06states\x12\x17\n" +
 	"\atask_id\x18\x04 \x01(\tR\x06taskId\x12%\n" +
-	"\x0eexclude_mapped\x18\x05 \x01(\bR\rexcludeMapped\x12\x1b\n" +
-	"\tpage_size\x18\x06 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\x0eexclude_mapped\x18\x05 \x01(\bR\rexcludeMapped\x121\n" +
+	"\tpage_size\x18\x06 \x01(\x05B\x14\u009d\"\x03100ʝ\"\t\t\x00\x00\x00\x00\x00\x00\x00\x00R\bpageSize\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\a \x01(\tR\tpageToken\"\x8e\x01\n" +
 	"\x19ListTaskInstancesResponse\x12I\n" +
 	"\x0etask_instances\x18\x01 \x03(\v2\".crosswind.control.v1.TaskInstanceR\rtaskInstances\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x8f\x01\n" +
-	"\x16GetTaskInstanceRequest\x12\x15\n" +
-	"\x06dag_id\x18\x01 \x01(\tR\x05dagId\x12\x15\n" +
-	"\x06run_id\x18\x02 \x01(\tR\x05runId\x12\x17\n" +
-	"\atask_id\x18\x03 \x01(\tR\x06taskId\x12 \n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xa1\x01\n" +
+	"\x16GetTaskInstanceRequest\x12\x1b\n" +
+	"\x06dag_id\x18\x01 \x01(\tB\x04Н\"\x01R\x05dagId\x12\x1b\n" +
+	"\x06run_id\x18\x02 \x01(\tB\x04Н\"\x01R\x05runId\x12\x1d\n" +
+	"\atask_id\x18\x03 \x01(\tB\x04Н\"\x01R\x06taskId\x12 \n" +
 	"\tmap_index\x18\x04 \x01(\x05H\x00R\bmapIndex\x88\x01\x01B\f\n" +
 	"\n" +
 	"_map_index\"b\n" +
 	"\x17GetTaskInstanceResponse\x12G\n" +
-	"\rtask_instance\x18\x01 \x01(\v2\".crosswind.control.v1.TaskInstanceR\ftaskInstance\"\xc8\x01\n" +
-	"\x13ListAttemptsRequest\x12\x15\n" +
-	"\x06dag_id\x18\x01 \x01(\tR\x05dagId\x12\x15\n" +
-	"\x06run_id\x18\x02 \x01(\tR\x05runId\x12\x17\n" +
-	"\atask_id\x18\x03 \x01(\tR\x06taskId\x12 \n" +
-	"\tmap_index\x18\x04 \x01(\x05H\x00R\bmapIndex\x88\x01\x01\x12\x1b\n" +
-	"\tpage_size\x18\x05 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\rtask_instance\x18\x01 \x01(\v2\".crosswind.control.v1.TaskInstanceR\ftaskInstance\"\xf0\x01\n" +
+	"\x13ListAttemptsRequest\x12\x1b\n" +
+	"\x06dag_id\x18\x01 \x01(\tB\x04Н\"\x01R\x05dagId\x12\x1b\n" +
+	"\x06run_id\x18\x02 \x01(\tB\x04Н\"\x01R\x05runId\x12\x1d\n" +
+	"\atask_id\x18\x03 \x01(\tB\x04Н\"\x01R\x06taskId\x12 \n" +
+	"\tmap_index\x18\x04 \x01(\x05H\x00R\bmapIndex\x88\x01\x01\x121\n" +
+	"\tpage_size\x18\x05 \x01(\x05B\x14\u009d\"\x03100ʝ\"\t\t\x00\x00\x00\x00\x00\x00\x00\x00R\bpageSize\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\x06 \x01(\tR\tpageTokenB\f\n" +
 	"\n" +
 	"_map_index\"y\n" +
 	"\x14ListAttemptsResponse\x129\n" +
 	"\battempts\x18\x01 \x03(\v2\x1d.crosswind.control.v1.AttemptR\battempts\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xb5\x03\n" +
-	"\x19ClearTaskInstancesRequest\x12\x15\n" +
-	"\x06dag_id\x18\x01 \x01(\tR\x05dagId\x12\x15\n" +
-	"\x06run_id\x18\x02 \x01(\tR\x05runId\x12]\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xd3\x03\n" +
+	"\x19ClearTaskInstancesRequest\x12\x1b\n" +
+	"\x06dag_id\x18\x01 \x01(\tB\x04Н\"\x01R\x05dagId\x12\x1b\n" +
+	"\x06run_id\x18\x02 \x01(\tB\x04Н\"\x01R\x05runId\x12c\n" +
 	"\n" +
-	"selections\x18\x03 \x03(\v2=.crosswind.control.v1.ClearTaskInstancesRequest.TaskSelectionR\n" +
+	"selections\x18\x03 \x03(\v2=.crosswind.control.v1.ClearTaskInstancesRequest.TaskSelectionB\x04Н\"\x01R\n" +
 	"selections\x12)\n" +
 	"\x10include_upstream\x18\x04 \x01(\bR\x0fincludeUpstream\x12-\n" +
 	"\x12include_downstream\x18\x05 \x01(\bR\x11includeDownstream\x12\x1f\n" +
 	"\vonly_failed\x18\x06 \x01(\bR\n" +
 	"onlyFailed\x12\x17\n" +
-	"\adry_run\x18\a \x01(\bR\x06dryRun\x12\x1d\n" +
+	"\adry_run\x18\a \x01(\bR\x06dryRun\x12#\n" +
 	"\n" +
-	"request_id\x18\b \x01(\tR\trequestId\x1aX\n" +
-	"\rTaskSelection\x12\x17\n" +
-	"\atask_id\x18\x01 \x01(\tR\x06taskId\x12 \n" +
+	"request_id\x18\b \x01(\tB\x04Н\"\x01R\trequestId\x1a^\n" +
+	"\rTaskSelection\x12\x1d\n" +
+	"\atask_id\x18\x01 \x01(\tB\x04Н\"\x01R\x06taskId\x12 \n" +
 	"\tmap_index\x18\x02 \x01(\x05H\x00R\bmapIndex\x88\x01\x01B\f\n" +
 	"\n" +
 	"_map_index\"\\\n" +
 	"\x1aClearTaskInstancesResponse\x12#\n" +
 	"\rcleared_count\x18\x01 \x01(\x03R\fclearedCount\x12\x19\n" +
-	"\btask_ids\x18\x02 \x03(\tR\ataskIds\"\xea\x01\n" +
-	"\x1bSetTaskInstanceStateRequest\x12\x15\n" +
-	"\x06dag_id\x18\x01 \x01(\tR\x05dagId\x12\x15\n" +
-	"\x06run_id\x18\x02 \x01(\tR\x05runId\x12\x17\n" +
-	"\atask_id\x18\x03 \x01(\tR\x06taskId\x12 \n" +
-	"\tmap_index\x18\x04 \x01(\x05H\x00R\bmapIndex\x88\x01\x01\x125\n" +
-	"\x05state\x18\x05 \x01(\x0e2\x1f.crosswind.control.v1.TaskStateR\x05state\x12\x1d\n" +
+	"\btask_ids\x18\x02 \x03(\tR\ataskIds\"\x88\x02\n" +
+	"\x1bSetTaskInstanceStateRequest\x12\x1b\n" +
+	"\x06dag_id\x18\x01 \x01(\tB\x04Н\"\x01R\x05dagId\x12\x1b\n" +
+	"\x06run_id\x18\x02 \x01(\tB\x04Н\"\x01R\x05runId\x12\x1d\n" +
+	"\atask_id\x18\x03 \x01(\tB\x04Н\"\x01R\x06taskId\x12 \n" +
+	"\tmap_index\x18\x04 \x01(\x05H\x00R\bmapIndex\x88\x01\x01\x12;\n" +
+	"\x05state\x18\x05 \x01(\x0e2\x1f.crosswind.control.v1.TaskStateB\x04Н\"\x01R\x05state\x12#\n" +
 	"\n" +
-	"request_id\x18\x06 \x01(\tR\trequestIdB\f\n" +
+	"request_id\x18\x06 \x01(\tB\x04Н\"\x01R\trequestIdB\f\n" +
 	"\n" +
 	"_map_index\"g\n" +
 	"\x1cSetTaskInstanceStateResponse\x12G\n" +
-	"\rtask_instance\x18\x01 \x01(\v2\".crosswind.control.v1.TaskInstanceR\ftaskInstance\"\xb1\x01\n" +
-	"\x19CancelTaskInstanceRequest\x12\x15\n" +
-	"\x06dag_id\x18\x01 \x01(\tR\x05dagId\x12\x15\n" +
-	"\x06run_id\x18\x02 \x01(\tR\x05runId\x12\x17\n" +
-	"\atask_id\x18\x03 \x01(\tR\x06taskId\x12 \n" +
-	"\tmap_index\x18\x04 \x01(\x05H\x00R\bmapIndex\x88\x01\x01\x12\x1d\n" +
+	"\rtask_instance\x18\x01 \x01(\v2\".crosswind.control.v1.TaskInstanceR\ftaskInstance\"\xc9\x01\n" +
+	"\x19CancelTaskInstanceRequest\x12\x1b\n" +
+	"\x06dag_id\x18\x01 \x01(\tB\x04Н\"\x01R\x05dagId\x12\x1b\n" +
+	"\x06run_id\x18\x02 \x01(\tB\x04Н\"\x01R\x05runId\x12\x1d\n" +
+	"\atask_id\x18\x03 \x01(\tB\x04Н\"\x01R\x06taskId\x12 \n" +
+	"\tmap_index\x18\x04 \x01(\x05H\x00R\bmapIndex\x88\x01\x01\x12#\n" +
 	"\n" +
-	"request_id\x18\x05 \x01(\tR\trequestIdB\f\n" +
+	"request_id\x18\x05 \x01(\tB\x04Н\"\x01R\trequestIdB\f\n" +
 	"\n" +
 	"_map_index\"e\n" +
 	"\x1aCancelTaskInstanceResponse\x12G\n" +

@@ -809,41 +809,41 @@ const file_crosswind_control_v1_tokens_proto_rawDesc = "" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"expireTime\x12;\n" +
 	"\vrevoke_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"revokeTime\"\xc9\x01\n" +
-	"\x1bCreateEnrolmentTokenRequest\x12\x18\n" +
-	"\asubject\x18\x01 \x01(\tR\asubject\x12\x12\n" +
-	"\x04team\x18\x02 \x01(\tR\x04team\x12\x18\n" +
-	"\abundles\x18\x03 \x03(\tR\abundles\x12\x16\n" +
-	"\x06queues\x18\x04 \x03(\tR\x06queues\x12+\n" +
-	"\x03ttl\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x03ttl\x12\x1d\n" +
+	"revokeTime\"\x98\x02\n" +
+	"\x1bCreateEnrolmentTokenRequest\x12'\n" +
+	"\asubject\x18\x01 \x01(\tB\rʝ\"\x05\x18\x01 \xfa\x01Н\"\x01R\asubject\x12\x12\n" +
+	"\x04team\x18\x02 \x01(\tR\x04team\x12&\n" +
+	"\abundles\x18\x03 \x03(\tB\fʝ\"\x04\x18\x01 dН\"\x01R\abundles\x12\x1e\n" +
+	"\x06queues\x18\x04 \x03(\tB\x06ʝ\"\x02 dR\x06queues\x12O\n" +
+	"\x03ttl\x18\x05 \x01(\v2\x19.google.protobuf.DurationB\"\u009d\"\b2592000sʝ\"\x12\t\x00\x00\x00\x00\x00\x00\xf0?\x11\x00\x00\x00\x80\xf7ϲAR\x03ttl\x12#\n" +
 	"\n" +
-	"request_id\x18\x06 \x01(\tR\trequestId\"r\n" +
+	"request_id\x18\x06 \x01(\tB\x04Н\"\x01R\trequestId\"r\n" +
 	"\x1cCreateEnrolmentTokenResponse\x12\x1d\n" +
 	"\x05token\x18\x01 \x01(\tB\a\xb8\x9d\"\x01\x80\x01\x01R\x05token\x123\n" +
-	"\x04info\x18\x02 \x01(\v2\x1f.crosswind.control.v1.TokenInfoR\x04info\"\xb0\x01\n" +
-	"\x18CreateAccessTokenRequest\x12\x18\n" +
-	"\asubject\x18\x01 \x01(\tR\asubject\x12.\n" +
-	"\x04role\x18\x02 \x01(\x0e2\x1a.crosswind.control.v1.RoleR\x04role\x12+\n" +
-	"\x03ttl\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x03ttl\x12\x1d\n" +
+	"\x04info\x18\x02 \x01(\v2\x1f.crosswind.control.v1.TokenInfoR\x04info\"\xef\x01\n" +
+	"\x18CreateAccessTokenRequest\x12'\n" +
+	"\asubject\x18\x01 \x01(\tB\rʝ\"\x05\x18\x01 \xfa\x01Н\"\x01R\asubject\x124\n" +
+	"\x04role\x18\x02 \x01(\x0e2\x1a.crosswind.control.v1.RoleB\x04Н\"\x01R\x04role\x12O\n" +
+	"\x03ttl\x18\x03 \x01(\v2\x19.google.protobuf.DurationB\"\u009d\"\b2592000sʝ\"\x12\t\x00\x00\x00\x00\x00\x00\xf0?\x11\x00\x00\x00\x80\xf7ϲAR\x03ttl\x12#\n" +
 	"\n" +
-	"request_id\x18\x04 \x01(\tR\trequestId\"o\n" +
+	"request_id\x18\x04 \x01(\tB\x04Н\"\x01R\trequestId\"o\n" +
 	"\x19CreateAccessTokenResponse\x12\x1d\n" +
 	"\x05token\x18\x01 \x01(\tB\a\xb8\x9d\"\x01\x80\x01\x01R\x05token\x123\n" +
-	"\x04info\x18\x02 \x01(\v2\x1f.crosswind.control.v1.TokenInfoR\x04info\"\xc5\x01\n" +
+	"\x04info\x18\x02 \x01(\v2\x1f.crosswind.control.v1.TokenInfoR\x04info\"\xdb\x01\n" +
 	"\x11ListTokensRequest\x125\n" +
 	"\x05kinds\x18\x01 \x03(\x0e2\x1f.crosswind.control.v1.TokenKindR\x05kinds\x12\x18\n" +
 	"\asubject\x18\x02 \x01(\tR\asubject\x12#\n" +
-	"\rinclude_ended\x18\x03 \x01(\bR\fincludeEnded\x12\x1b\n" +
-	"\tpage_size\x18\x04 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\rinclude_ended\x18\x03 \x01(\bR\fincludeEnded\x121\n" +
+	"\tpage_size\x18\x04 \x01(\x05B\x14\u009d\"\x03100ʝ\"\t\t\x00\x00\x00\x00\x00\x00\x00\x00R\bpageSize\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\x05 \x01(\tR\tpageToken\"u\n" +
 	"\x12ListTokensResponse\x127\n" +
 	"\x06tokens\x18\x01 \x03(\v2\x1f.crosswind.control.v1.TokenInfoR\x06tokens\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"N\n" +
-	"\x12RevokeTokenRequest\x12\x19\n" +
-	"\btoken_id\x18\x01 \x01(\tR\atokenId\x12\x1d\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"Z\n" +
+	"\x12RevokeTokenRequest\x12\x1f\n" +
+	"\btoken_id\x18\x01 \x01(\tB\x04Н\"\x01R\atokenId\x12#\n" +
 	"\n" +
-	"request_id\x18\x02 \x01(\tR\trequestId\"J\n" +
+	"request_id\x18\x02 \x01(\tB\x04Н\"\x01R\trequestId\"J\n" +
 	"\x13RevokeTokenResponse\x123\n" +
 	"\x04info\x18\x01 \x01(\v2\x1f.crosswind.control.v1.TokenInfoR\x04info*o\n" +
 	"\tTokenKind\x12\x1a\n" +

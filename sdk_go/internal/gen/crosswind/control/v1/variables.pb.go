@@ -568,37 +568,37 @@ const file_crosswind_control_v1_variables_proto_rawDesc = "" +
 	"createTime\x12;\n" +
 	"\vupdate_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"updateTimeB\b\n" +
-	"\x06_value\"q\n" +
-	"\x14ListVariablesRequest\x12\x1b\n" +
-	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\x06_value\"\x87\x01\n" +
+	"\x14ListVariablesRequest\x121\n" +
+	"\tpage_size\x18\x01 \x01(\x05B\x14\u009d\"\x03100ʝ\"\t\t\x00\x00\x00\x00\x00\x00\x00\x00R\bpageSize\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\x02 \x01(\tR\tpageToken\x12\x1d\n" +
 	"\n" +
 	"key_prefix\x18\x03 \x01(\tR\tkeyPrefix\"}\n" +
 	"\x15ListVariablesResponse\x12<\n" +
 	"\tvariables\x18\x01 \x03(\v2\x1e.crosswind.control.v1.VariableR\tvariables\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"&\n" +
-	"\x12GetVariableRequest\x12\x10\n" +
-	"\x03key\x18\x01 \x01(\tR\x03key\"Q\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\",\n" +
+	"\x12GetVariableRequest\x12\x16\n" +
+	"\x03key\x18\x01 \x01(\tB\x04Н\"\x01R\x03key\"Q\n" +
 	"\x13GetVariableResponse\x12:\n" +
-	"\bvariable\x18\x01 \x01(\v2\x1e.crosswind.control.v1.VariableR\bvariable\"\xd2\x01\n" +
-	"\x12SetVariableRequest\x12\x10\n" +
-	"\x03key\x18\x01 \x01(\tR\x03key\x12\"\n" +
+	"\bvariable\x18\x01 \x01(\v2\x1e.crosswind.control.v1.VariableR\bvariable\"\xe7\x01\n" +
+	"\x12SetVariableRequest\x12\x1f\n" +
+	"\x03key\x18\x01 \x01(\tB\rʝ\"\x05\x18\x01 \xfa\x01Н\"\x01R\x03key\x12\"\n" +
 	"\x05value\x18\x02 \x01(\tB\a\xb8\x9d\"\x01\x80\x01\x01H\x00R\x05value\x88\x01\x01\x12\x1b\n" +
 	"\x06public\x18\x03 \x01(\bH\x01R\x06public\x88\x01\x01\x12%\n" +
-	"\vdescription\x18\x04 \x01(\tH\x02R\vdescription\x88\x01\x01\x12\x1d\n" +
+	"\vdescription\x18\x04 \x01(\tH\x02R\vdescription\x88\x01\x01\x12#\n" +
 	"\n" +
-	"request_id\x18\x05 \x01(\tR\trequestIdB\b\n" +
+	"request_id\x18\x05 \x01(\tB\x04Н\"\x01R\trequestIdB\b\n" +
 	"\x06_valueB\t\n" +
 	"\a_publicB\x0e\n" +
 	"\f_description\"k\n" +
 	"\x13SetVariableResponse\x12:\n" +
 	"\bvariable\x18\x01 \x01(\v2\x1e.crosswind.control.v1.VariableR\bvariable\x12\x18\n" +
-	"\acreated\x18\x02 \x01(\bR\acreated\"H\n" +
-	"\x15DeleteVariableRequest\x12\x10\n" +
-	"\x03key\x18\x01 \x01(\tR\x03key\x12\x1d\n" +
+	"\acreated\x18\x02 \x01(\bR\acreated\"T\n" +
+	"\x15DeleteVariableRequest\x12\x16\n" +
+	"\x03key\x18\x01 \x01(\tB\x04Н\"\x01R\x03key\x12#\n" +
 	"\n" +
-	"request_id\x18\x02 \x01(\tR\trequestId\"\x18\n" +
+	"request_id\x18\x02 \x01(\tB\x04Н\"\x01R\trequestId\"\x18\n" +
 	"\x16DeleteVariableResponse2\x9f\x04\n" +
 	"\x0fVariableService\x12n\n" +
 	"\rListVariables\x12*.crosswind.control.v1.ListVariablesRequest\x1a+.crosswind.control.v1.ListVariablesResponse\"\x04\xf0\xa9\"\x01\x12~\n" +

@@ -824,32 +824,32 @@ const file_crosswind_control_v1_workers_proto_rawDesc = "" +
 	"\x0ebundle_version\x18\x02 \x01(\tR\rbundleVersion\x12\x18\n" +
 	"\acurrent\x18\x03 \x01(\bR\acurrent\x12\x1f\n" +
 	"\vapi_version\x18\x04 \x01(\tR\n" +
-	"apiVersion\"\xb9\x01\n" +
+	"apiVersion\"\xcf\x01\n" +
 	"\x12ListWorkersRequest\x129\n" +
 	"\x06states\x18\x01 \x03(\x0e2!.crosswind.control.v1.WorkerStateR\x06states\x12\x16\n" +
 	"\x06bundle\x18\x02 \x01(\tR\x06bundle\x12\x14\n" +
-	"\x05queue\x18\x03 \x01(\tR\x05queue\x12\x1b\n" +
-	"\tpage_size\x18\x04 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\x05queue\x18\x03 \x01(\tR\x05queue\x121\n" +
+	"\tpage_size\x18\x04 \x01(\x05B\x14\u009d\"\x03100ʝ\"\t\t\x00\x00\x00\x00\x00\x00\x00\x00R\bpageSize\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\x05 \x01(\tR\tpageToken\"u\n" +
 	"\x13ListWorkersResponse\x126\n" +
 	"\aworkers\x18\x01 \x03(\v2\x1c.crosswind.control.v1.WorkerR\aworkers\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"&\n" +
-	"\x10GetWorkerRequest\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\"I\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\",\n" +
+	"\x10GetWorkerRequest\x12\x18\n" +
+	"\x04name\x18\x01 \x01(\tB\x04Н\"\x01R\x04name\"I\n" +
 	"\x11GetWorkerResponse\x124\n" +
-	"\x06worker\x18\x01 \x01(\v2\x1c.crosswind.control.v1.WorkerR\x06worker\"G\n" +
-	"\x12DrainWorkerRequest\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1d\n" +
+	"\x06worker\x18\x01 \x01(\v2\x1c.crosswind.control.v1.WorkerR\x06worker\"S\n" +
+	"\x12DrainWorkerRequest\x12\x18\n" +
+	"\x04name\x18\x01 \x01(\tB\x04Н\"\x01R\x04name\x12#\n" +
 	"\n" +
-	"request_id\x18\x02 \x01(\tR\trequestId\"K\n" +
+	"request_id\x18\x02 \x01(\tB\x04Н\"\x01R\trequestId\"K\n" +
 	"\x13DrainWorkerResponse\x124\n" +
-	"\x06worker\x18\x01 \x01(\v2\x1c.crosswind.control.v1.WorkerR\x06worker\"o\n" +
-	"\x12PauseWorkerRequest\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1b\n" +
-	"\x06paused\x18\x02 \x01(\bH\x00R\x06paused\x88\x01\x01\x12\x1d\n" +
+	"\x06worker\x18\x01 \x01(\v2\x1c.crosswind.control.v1.WorkerR\x06worker\"\x81\x01\n" +
+	"\x12PauseWorkerRequest\x12\x18\n" +
+	"\x04name\x18\x01 \x01(\tB\x04Н\"\x01R\x04name\x12!\n" +
+	"\x06paused\x18\x02 \x01(\bB\x04Н\"\x01H\x00R\x06paused\x88\x01\x01\x12#\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tR\trequestIdB\t\n" +
+	"request_id\x18\x03 \x01(\tB\x04Н\"\x01R\trequestIdB\t\n" +
 	"\a_paused\"K\n" +
 	"\x13PauseWorkerResponse\x124\n" +
 	"\x06worker\x18\x01 \x01(\v2\x1c.crosswind.control.v1.WorkerR\x06worker2\xf2\x03\n" +

@@ -7,6 +7,7 @@
 package executionv1
 
 import (
+	_ "crosswind.dev/go/internal/gen/crosswind/options/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	durationpb "google.golang.org/protobuf/types/known/durationpb"
@@ -273,15 +274,15 @@ var File_crosswind_execution_v1_failure_proto protoreflect.FileDescriptor
 
 const file_crosswind_execution_v1_failure_proto_rawDesc = "" +
 	"\n" +
-	"$crosswind/execution/v1/failure.proto\x12\x16crosswind.execution.v1\x1a\x1egoogle/protobuf/duration.proto\"\xc5\x04\n" +
-	"\aFailure\x12\x12\n" +
-	"\x04type\x18\x01 \x01(\tR\x04type\x12\x1d\n" +
+	"$crosswind/execution/v1/failure.proto\x12\x16crosswind.execution.v1\x1a\"crosswind/options/v1/options.proto\x1a\x1egoogle/protobuf/duration.proto\"\xd5\x04\n" +
+	"\aFailure\x12\x18\n" +
+	"\x04type\x18\x01 \x01(\tB\x04Н\"\x01R\x04type\x12\x1d\n" +
 	"\n" +
 	"base_types\x18\x02 \x03(\tR\tbaseTypes\x12\x18\n" +
 	"\amessage\x18\x03 \x01(\tR\amessage\x12=\n" +
 	"\x06frames\x18\x04 \x03(\v2%.crosswind.execution.v1.Failure.FrameR\x06frames\x125\n" +
-	"\x05cause\x18\x05 \x01(\v2\x1f.crosswind.execution.v1.FailureR\x05cause\x12!\n" +
-	"\tretryable\x18\x06 \x01(\bH\x00R\tretryable\x88\x01\x01\x12:\n" +
+	"\x05cause\x18\x05 \x01(\v2\x1f.crosswind.execution.v1.FailureR\x05cause\x12+\n" +
+	"\tretryable\x18\x06 \x01(\bB\b\u009d\"\x04trueH\x00R\tretryable\x88\x01\x01\x12:\n" +
 	"\vretry_after\x18\a \x01(\v2\x19.google.protobuf.DurationR\n" +
 	"retryAfter\x12?\n" +
 	"\x04exit\x18\b \x01(\v2+.crosswind.execution.v1.Failure.ProcessExitR\x04exit\x1a_\n" +

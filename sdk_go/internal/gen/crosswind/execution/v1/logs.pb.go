@@ -7,6 +7,7 @@
 package executionv1
 
 import (
+	_ "crosswind.dev/go/internal/gen/crosswind/options/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
@@ -437,12 +438,12 @@ var File_crosswind_execution_v1_logs_proto protoreflect.FileDescriptor
 
 const file_crosswind_execution_v1_logs_proto_rawDesc = "" +
 	"\n" +
-	"!crosswind/execution/v1/logs.proto\x12\x16crosswind.execution.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc2\x02\n" +
+	"!crosswind/execution/v1/logs.proto\x12\x16crosswind.execution.v1\x1a\"crosswind/options/v1/options.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcc\x02\n" +
 	"\bLogChunk\x12%\n" +
 	"\x0efirst_sequence\x18\x01 \x01(\x03R\rfirstSequence\x12!\n" +
 	"\frecord_count\x18\x02 \x01(\x05R\vrecordCount\x12N\n" +
-	"\vcompression\x18\x03 \x01(\x0e2,.crosswind.execution.v1.LogChunk.CompressionR\vcompression\x12\x12\n" +
-	"\x04data\x18\x04 \x01(\fR\x04data\x12\x18\n" +
+	"\vcompression\x18\x03 \x01(\x0e2,.crosswind.execution.v1.LogChunk.CompressionR\vcompression\x12\x1c\n" +
+	"\x04data\x18\x04 \x01(\fB\bʝ\"\x04 \x80\x80\x10R\x04data\x12\x18\n" +
 	"\adropped\x18\x05 \x01(\x03R\adropped\x12\x12\n" +
 	"\x04last\x18\x06 \x01(\bR\x04last\"Z\n" +
 	"\vCompression\x12\x1b\n" +

@@ -8,6 +8,7 @@ package executionv1
 
 import (
 	v11 "crosswind.dev/go/internal/gen/crosswind/manifest/v1"
+	_ "crosswind.dev/go/internal/gen/crosswind/options/v1"
 	v1 "crosswind.dev/go/internal/gen/crosswind/value/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
@@ -1067,7 +1068,7 @@ var File_crosswind_execution_v1_outcome_proto protoreflect.FileDescriptor
 
 const file_crosswind_execution_v1_outcome_proto_rawDesc = "" +
 	"\n" +
-	"$crosswind/execution/v1/outcome.proto\x12\x16crosswind.execution.v1\x1a$crosswind/execution/v1/failure.proto\x1a!crosswind/execution/v1/xcom.proto\x1a$crosswind/manifest/v1/schedule.proto\x1a\x1ecrosswind/value/v1/value.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xad\x05\n" +
+	"$crosswind/execution/v1/outcome.proto\x12\x16crosswind.execution.v1\x1a$crosswind/execution/v1/failure.proto\x1a!crosswind/execution/v1/xcom.proto\x1a$crosswind/manifest/v1/schedule.proto\x1a\"crosswind/options/v1/options.proto\x1a\x1ecrosswind/value/v1/value.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb6\x05\n" +
 	"\aOutcome\x12A\n" +
 	"\tsucceeded\x18\x01 \x01(\v2!.crosswind.execution.v1.SucceededH\x00R\tsucceeded\x128\n" +
 	"\x06failed\x18\x02 \x01(\v2\x1e.crosswind.execution.v1.FailedH\x00R\x06failed\x12;\n" +
@@ -1075,8 +1076,8 @@ const file_crosswind_execution_v1_outcome_proto_rawDesc = "" +
 	"\bdeferred\x18\x04 \x01(\v2 .crosswind.execution.v1.DeferredH\x00R\bdeferred\x12G\n" +
 	"\vrescheduled\x18\x05 \x01(\v2#.crosswind.execution.v1.RescheduledH\x00R\vrescheduled\x12N\n" +
 	"\x0eawaiting_input\x18\x06 \x01(\v2%.crosswind.execution.v1.AwaitingInputH\x00R\rawaitingInput\x12A\n" +
-	"\tcancelled\x18\a \x01(\v2!.crosswind.execution.v1.CancelledH\x00R\tcancelled\x127\n" +
-	"\x05xcoms\x18\b \x03(\v2!.crosswind.execution.v1.XComWriteR\x05xcoms\x12E\n" +
+	"\tcancelled\x18\a \x01(\v2!.crosswind.execution.v1.CancelledH\x00R\tcancelled\x12@\n" +
+	"\x05xcoms\x18\b \x03(\v2!.crosswind.execution.v1.XComWriteB\aʝ\"\x03 \xe8\aR\x05xcoms\x12E\n" +
 	"\fasset_events\x18\t \x03(\v2\".crosswind.execution.v1.AssetEventR\vassetEvents\x12D\n" +
 	"\vcheckpoints\x18\n" +
 	" \x03(\v2\".crosswind.execution.v1.StateWriteR\vcheckpointsB\x06\n" +
@@ -1088,9 +1089,9 @@ const file_crosswind_execution_v1_outcome_proto_rawDesc = "" +
 	"\x14_skip_all_downstream\"-\n" +
 	"\fBranchChoice\x12\x1d\n" +
 	"\n" +
-	"follow_ids\x18\x01 \x03(\tR\tfollowIds\"C\n" +
-	"\x06Failed\x129\n" +
-	"\afailure\x18\x01 \x01(\v2\x1f.crosswind.execution.v1.FailureR\afailure\"!\n" +
+	"follow_ids\x18\x01 \x03(\tR\tfollowIds\"I\n" +
+	"\x06Failed\x12?\n" +
+	"\afailure\x18\x01 \x01(\v2\x1f.crosswind.execution.v1.FailureB\x04Н\"\x01R\afailure\"!\n" +
 	"\aSkipped\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\"\xf0\x02\n" +
 	"\bDeferred\x120\n" +
@@ -1101,20 +1102,20 @@ const file_crosswind_execution_v1_outcome_proto_rawDesc = "" +
 	"\atimeout\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\atimeout\x12\x16\n" +
 	"\x06method\x18\x06 \x01(\tR\x06method\x121\n" +
 	"\x05state\x18\a \x01(\v2\x1b.crosswind.value.v1.PayloadR\x05stateB\x06\n" +
-	"\x04wake\" \n" +
+	"\x04wake\"&\n" +
 	"\n" +
-	"NamedEvent\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\"e\n" +
-	"\aTrigger\x12\x1f\n" +
-	"\ventry_point\x18\x01 \x01(\tR\n" +
+	"NamedEvent\x12\x18\n" +
+	"\x04name\x18\x01 \x01(\tB\x04Н\"\x01R\x04name\"k\n" +
+	"\aTrigger\x12%\n" +
+	"\ventry_point\x18\x01 \x01(\tB\x04Н\"\x01R\n" +
 	"entryPoint\x129\n" +
 	"\targuments\x18\x02 \x01(\v2\x1b.crosswind.value.v1.PayloadR\targuments\"z\n" +
 	"\vRescheduled\x120\n" +
 	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampH\x00R\x04time\x121\n" +
 	"\x05delay\x18\x02 \x01(\v2\x19.google.protobuf.DurationH\x00R\x05delayB\x06\n" +
-	"\x04wake\"\xec\x02\n" +
-	"\rAwaitingInput\x12\x18\n" +
-	"\asubject\x18\x01 \x01(\tR\asubject\x12\x12\n" +
+	"\x04wake\"\xf2\x02\n" +
+	"\rAwaitingInput\x12\x1e\n" +
+	"\asubject\x18\x01 \x01(\tB\x04Н\"\x01R\asubject\x12\x12\n" +
 	"\x04body\x18\x02 \x01(\tR\x04body\x12\x18\n" +
 	"\aoptions\x18\x03 \x03(\tR\aoptions\x12'\n" +
 	"\x0fdefault_options\x18\x04 \x03(\tR\x0edefaultOptions\x12\x1a\n" +
@@ -1126,15 +1127,15 @@ const file_crosswind_execution_v1_outcome_proto_rawDesc = "" +
 	"\x05state\x18\n" +
 	" \x01(\v2\x1b.crosswind.value.v1.PayloadR\x05state\"\x1d\n" +
 	"\tCancelled\x12\x10\n" +
-	"\x03how\x18\x01 \x01(\tR\x03how\"\xa1\x01\n" +
+	"\x03how\x18\x01 \x01(\tR\x03how\"\xa7\x01\n" +
 	"\n" +
-	"AssetEvent\x12;\n" +
-	"\x05asset\x18\x01 \x01(\v2%.crosswind.manifest.v1.AssetReferenceR\x05asset\x121\n" +
+	"AssetEvent\x12A\n" +
+	"\x05asset\x18\x01 \x01(\v2%.crosswind.manifest.v1.AssetReferenceB\x04Н\"\x01R\x05asset\x121\n" +
 	"\x05extra\x18\x02 \x01(\v2\x1b.crosswind.value.v1.PayloadR\x05extra\x12#\n" +
-	"\rpartition_key\x18\x03 \x01(\tR\fpartitionKey\"\x8e\x01\n" +
+	"\rpartition_key\x18\x03 \x01(\tR\fpartitionKey\"\x94\x01\n" +
 	"\n" +
-	"StateWrite\x12\x10\n" +
-	"\x03key\x18\x01 \x01(\tR\x03key\x121\n" +
+	"StateWrite\x12\x16\n" +
+	"\x03key\x18\x01 \x01(\tB\x04Н\"\x01R\x03key\x121\n" +
 	"\x05value\x18\x02 \x01(\v2\x1b.crosswind.value.v1.PayloadR\x05value\x12;\n" +
 	"\ftime_to_live\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\n" +
 	"timeToLiveB\xe6\x01\n" +

@@ -2657,29 +2657,29 @@ var File_crosswind_execution_v1_task_service_proto protoreflect.FileDescriptor
 
 const file_crosswind_execution_v1_task_service_proto_rawDesc = "" +
 	"\n" +
-	")crosswind/execution/v1/task_service.proto\x12\x16crosswind.execution.v1\x1a\"crosswind/execution/v1/lease.proto\x1a$crosswind/execution/v1/outcome.proto\x1a!crosswind/execution/v1/xcom.proto\x1a$crosswind/manifest/v1/schedule.proto\x1a\"crosswind/options/v1/options.proto\x1a\x1ecrosswind/value/v1/value.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"&\n" +
-	"\x12GetVariableRequest\x12\x10\n" +
-	"\x03key\x18\x01 \x01(\tR\x03key\"S\n" +
+	")crosswind/execution/v1/task_service.proto\x12\x16crosswind.execution.v1\x1a\"crosswind/execution/v1/lease.proto\x1a$crosswind/execution/v1/outcome.proto\x1a!crosswind/execution/v1/xcom.proto\x1a$crosswind/manifest/v1/schedule.proto\x1a\"crosswind/options/v1/options.proto\x1a\x1ecrosswind/value/v1/value.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\",\n" +
+	"\x12GetVariableRequest\x12\x16\n" +
+	"\x03key\x18\x01 \x01(\tB\x04Н\"\x01R\x03key\"S\n" +
 	"\x13GetVariableResponse\x12<\n" +
-	"\bvariable\x18\x01 \x01(\v2 .crosswind.execution.v1.VariableR\bvariable\"\xc0\x01\n" +
-	"\x12SetVariableRequest\x12\x10\n" +
-	"\x03key\x18\x01 \x01(\tR\x03key\x12\x1a\n" +
+	"\bvariable\x18\x01 \x01(\v2 .crosswind.execution.v1.VariableR\bvariable\"\xd5\x01\n" +
+	"\x12SetVariableRequest\x12\x1f\n" +
+	"\x03key\x18\x01 \x01(\tB\rʝ\"\x05\x18\x01 \xfa\x01Н\"\x01R\x03key\x12\x1a\n" +
 	"\x05value\x18\x02 \x01(\tB\x04\xb8\x9d\"\x01R\x05value\x12%\n" +
-	"\vdescription\x18\x03 \x01(\tH\x00R\vdescription\x88\x01\x01\x12\x1d\n" +
+	"\vdescription\x18\x03 \x01(\tH\x00R\vdescription\x88\x01\x01\x12#\n" +
 	"\n" +
-	"request_id\x18\x04 \x01(\tR\trequestId\x12\x1b\n" +
+	"request_id\x18\x04 \x01(\tB\x04Н\"\x01R\trequestId\x12\x1b\n" +
 	"\x06public\x18\x05 \x01(\bH\x01R\x06public\x88\x01\x01B\x0e\n" +
 	"\f_descriptionB\t\n" +
 	"\a_public\"\x15\n" +
-	"\x13SetVariableResponse\"H\n" +
-	"\x15DeleteVariableRequest\x12\x10\n" +
-	"\x03key\x18\x01 \x01(\tR\x03key\x12\x1d\n" +
+	"\x13SetVariableResponse\"T\n" +
+	"\x15DeleteVariableRequest\x12\x16\n" +
+	"\x03key\x18\x01 \x01(\tB\x04Н\"\x01R\x03key\x12#\n" +
 	"\n" +
-	"request_id\x18\x02 \x01(\tR\trequestId\"2\n" +
+	"request_id\x18\x02 \x01(\tB\x04Н\"\x01R\trequestId\"2\n" +
 	"\x16DeleteVariableResponse\x12\x18\n" +
-	"\aexisted\x18\x01 \x01(\bR\aexisted\";\n" +
-	"\x14GetConnectionRequest\x12#\n" +
-	"\rconnection_id\x18\x01 \x01(\tR\fconnectionId\"[\n" +
+	"\aexisted\x18\x01 \x01(\bR\aexisted\"A\n" +
+	"\x14GetConnectionRequest\x12)\n" +
+	"\rconnection_id\x18\x01 \x01(\tB\x04Н\"\x01R\fconnectionId\"[\n" +
 	"\x15GetConnectionResponse\x12B\n" +
 	"\n" +
 	"connection\x18\x01 \x01(\v2\".crosswind.execution.v1.ConnectionR\n" +
@@ -2693,64 +2693,64 @@ const file_crosswind_execution_v1_task_service_proto_rawDesc = "" +
 	"\x03key\x18\x01 \x01(\v2\x1f.crosswind.execution.v1.XComKeyR\x03key\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\x03R\x05index\"H\n" +
 	"\x13GetXComItemResponse\x121\n" +
-	"\x05value\x18\x01 \x01(\v2\x1b.crosswind.value.v1.PayloadR\x05value\"\x80\x01\n" +
+	"\x05value\x18\x01 \x01(\v2\x1b.crosswind.value.v1.PayloadR\x05value\"\xa6\x01\n" +
 	"\x10SliceXComRequest\x121\n" +
-	"\x03key\x18\x01 \x01(\v2\x1f.crosswind.execution.v1.XComKeyR\x03key\x12\x14\n" +
-	"\x05start\x18\x02 \x01(\x03R\x05start\x12\x19\n" +
-	"\x05limit\x18\x03 \x01(\x05H\x00R\x05limit\x88\x01\x01B\b\n" +
+	"\x03key\x18\x01 \x01(\v2\x1f.crosswind.execution.v1.XComKeyR\x03key\x12#\n" +
+	"\x05start\x18\x02 \x01(\x03B\rʝ\"\t\t\x00\x00\x00\x00\x00\x00\x00\x00R\x05start\x120\n" +
+	"\x05limit\x18\x03 \x01(\x05B\x15\u009d\"\x041000ʝ\"\t\t\x00\x00\x00\x00\x00\x00\xf0?H\x00R\x05limit\x88\x01\x01B\b\n" +
 	"\x06_limit\"g\n" +
 	"\x11SliceXComResponse\x123\n" +
 	"\x06values\x18\x01 \x03(\v2\x1b.crosswind.value.v1.PayloadR\x06values\x12\x1d\n" +
 	"\n" +
-	"total_size\x18\x02 \x01(\x03R\ttotalSize\"t\n" +
-	"\x0eSetXComRequest\x12\x10\n" +
-	"\x03key\x18\x01 \x01(\tR\x03key\x121\n" +
-	"\x05value\x18\x02 \x01(\v2\x1b.crosswind.value.v1.PayloadR\x05value\x12\x1d\n" +
+	"total_size\x18\x02 \x01(\x03R\ttotalSize\"\x8f\x01\n" +
+	"\x0eSetXComRequest\x12\x1f\n" +
+	"\x03key\x18\x01 \x01(\tB\rʝ\"\x05\x18\x01 \xfa\x01Н\"\x01R\x03key\x127\n" +
+	"\x05value\x18\x02 \x01(\v2\x1b.crosswind.value.v1.PayloadB\x04Н\"\x01R\x05value\x12#\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tR\trequestId\"\x11\n" +
-	"\x0fSetXComResponse\"D\n" +
-	"\x11DeleteXComRequest\x12\x10\n" +
-	"\x03key\x18\x01 \x01(\tR\x03key\x12\x1d\n" +
+	"request_id\x18\x03 \x01(\tB\x04Н\"\x01R\trequestId\"\x11\n" +
+	"\x0fSetXComResponse\"P\n" +
+	"\x11DeleteXComRequest\x12\x16\n" +
+	"\x03key\x18\x01 \x01(\tB\x04Н\"\x01R\x03key\x12#\n" +
 	"\n" +
-	"request_id\x18\x02 \x01(\tR\trequestId\".\n" +
+	"request_id\x18\x02 \x01(\tB\x04Н\"\x01R\trequestId\".\n" +
 	"\x12DeleteXComResponse\x12\x18\n" +
-	"\aexisted\x18\x01 \x01(\bR\aexisted\"\x87\x01\n" +
+	"\aexisted\x18\x01 \x01(\bR\aexisted\"\x9d\x01\n" +
 	"\x10ListXComsRequest\x127\n" +
-	"\x06filter\x18\x01 \x01(\v2\x1f.crosswind.execution.v1.XComKeyR\x06filter\x12\x1b\n" +
-	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\x06filter\x18\x01 \x01(\v2\x1f.crosswind.execution.v1.XComKeyR\x06filter\x121\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\x14\u009d\"\x03100ʝ\"\t\t\x00\x00\x00\x00\x00\x00\x00\x00R\bpageSize\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\x03 \x01(\tR\tpageToken\"s\n" +
 	"\x11ListXComsResponse\x126\n" +
 	"\x05xcoms\x18\x01 \x03(\v2 .crosswind.execution.v1.XComInfoR\x05xcoms\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"Q\n" +
-	"\x11CreateBlobRequest\x12\x1d\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"]\n" +
+	"\x11CreateBlobRequest\x12#\n" +
 	"\n" +
-	"size_bytes\x18\x01 \x01(\x03R\tsizeBytes\x12\x1d\n" +
+	"size_bytes\x18\x01 \x01(\x03B\x04Н\"\x01R\tsizeBytes\x12#\n" +
 	"\n" +
-	"request_id\x18\x02 \x01(\tR\trequestId\"U\n" +
+	"request_id\x18\x02 \x01(\tB\x04Н\"\x01R\trequestId\"U\n" +
 	"\x12CreateBlobResponse\x12\x17\n" +
 	"\ablob_id\x18\x01 \x01(\tR\x06blobId\x12&\n" +
-	"\x0fmax_chunk_bytes\x18\x02 \x01(\x05R\rmaxChunkBytes\"X\n" +
-	"\x11AppendBlobRequest\x12\x17\n" +
-	"\ablob_id\x18\x01 \x01(\tR\x06blobId\x12\x16\n" +
-	"\x06offset\x18\x02 \x01(\x03R\x06offset\x12\x12\n" +
-	"\x04data\x18\x03 \x01(\fR\x04data\"5\n" +
+	"\x0fmax_chunk_bytes\x18\x02 \x01(\x05R\rmaxChunkBytes\"d\n" +
+	"\x11AppendBlobRequest\x12\x1d\n" +
+	"\ablob_id\x18\x01 \x01(\tB\x04Н\"\x01R\x06blobId\x12\x16\n" +
+	"\x06offset\x18\x02 \x01(\x03R\x06offset\x12\x18\n" +
+	"\x04data\x18\x03 \x01(\fB\x04Н\"\x01R\x04data\"5\n" +
 	"\x12AppendBlobResponse\x12\x1f\n" +
 	"\vnext_offset\x18\x01 \x01(\x03R\n" +
-	"nextOffset\"u\n" +
-	"\x0fReadBlobRequest\x121\n" +
-	"\x03key\x18\x01 \x01(\v2\x1f.crosswind.execution.v1.XComKeyR\x03key\x12\x17\n" +
-	"\ablob_id\x18\x02 \x01(\tR\x06blobId\x12\x16\n" +
+	"nextOffset\"\x81\x01\n" +
+	"\x0fReadBlobRequest\x127\n" +
+	"\x03key\x18\x01 \x01(\v2\x1f.crosswind.execution.v1.XComKeyB\x04Н\"\x01R\x03key\x12\x1d\n" +
+	"\ablob_id\x18\x02 \x01(\tB\x04Н\"\x01R\x06blobId\x12\x16\n" +
 	"\x06offset\x18\x03 \x01(\x03R\x06offset\"&\n" +
 	"\x10ReadBlobResponse\x12\x12\n" +
-	"\x04data\x18\x01 \x01(\fR\x04data\"\xd3\x01\n" +
-	"\x14TriggerDagRunRequest\x12\x15\n" +
-	"\x06dag_id\x18\x01 \x01(\tR\x05dagId\x12\x15\n" +
+	"\x04data\x18\x01 \x01(\fR\x04data\"\xdf\x01\n" +
+	"\x14TriggerDagRunRequest\x12\x1b\n" +
+	"\x06dag_id\x18\x01 \x01(\tB\x04Н\"\x01R\x05dagId\x12\x15\n" +
 	"\x06run_id\x18\x02 \x01(\tR\x05runId\x12/\n" +
 	"\x04conf\x18\x03 \x01(\v2\x1b.crosswind.value.v1.PayloadR\x04conf\x12=\n" +
-	"\flogical_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\vlogicalTime\x12\x1d\n" +
+	"\flogical_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\vlogicalTime\x12#\n" +
 	"\n" +
-	"request_id\x18\x05 \x01(\tR\trequestId\".\n" +
+	"request_id\x18\x05 \x01(\tB\x04Н\"\x01R\trequestId\".\n" +
 	"\x15TriggerDagRunResponse\x12\x15\n" +
 	"\x06run_id\x18\x01 \x01(\tR\x05runId\"`\n" +
 	"\x10GetDagRunRequest\x12\x1a\n" +
@@ -2766,12 +2766,12 @@ const file_crosswind_execution_v1_task_service_proto_rawDesc = "" +
 	"\x06_state\"g\n" +
 	"\x19GetPreviousDagRunResponse\x124\n" +
 	"\x03run\x18\x01 \x01(\v2\".crosswind.execution.v1.RunContextR\x03run\x12\x14\n" +
-	"\x05state\x18\x02 \x01(\tR\x05state\"\xbb\x01\n" +
+	"\x05state\x18\x02 \x01(\tR\x05state\"\xd2\x01\n" +
 	"\x14GetTaskStatesRequest\x12\x1a\n" +
 	"\x06dag_id\x18\x01 \x01(\tH\x00R\x05dagId\x88\x01\x01\x12\x1a\n" +
 	"\x06run_id\x18\x02 \x01(\tH\x01R\x05runId\x88\x01\x01\x12\x19\n" +
-	"\btask_ids\x18\x03 \x03(\tR\ataskIds\x12\x1b\n" +
-	"\tpage_size\x18\x04 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\btask_ids\x18\x03 \x03(\tR\ataskIds\x122\n" +
+	"\tpage_size\x18\x04 \x01(\x05B\x15\u009d\"\x041000ʝ\"\t\t\x00\x00\x00\x00\x00\x00\x00\x00R\bpageSize\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\x05 \x01(\tR\tpageTokenB\t\n" +
 	"\a_dag_idB\t\n" +
@@ -2785,24 +2785,24 @@ const file_crosswind_execution_v1_task_service_proto_rawDesc = "" +
 	"\n" +
 	"StateOwner\x12=\n" +
 	"\x05asset\x18\x01 \x01(\v2%.crosswind.manifest.v1.AssetReferenceH\x00R\x05assetB\a\n" +
-	"\x05owner\"]\n" +
+	"\x05owner\"c\n" +
 	"\x0fGetStateRequest\x128\n" +
-	"\x05owner\x18\x01 \x01(\v2\".crosswind.execution.v1.StateOwnerR\x05owner\x12\x10\n" +
-	"\x03key\x18\x02 \x01(\tR\x03key\"a\n" +
+	"\x05owner\x18\x01 \x01(\v2\".crosswind.execution.v1.StateOwnerR\x05owner\x12\x16\n" +
+	"\x03key\x18\x02 \x01(\tB\x04Н\"\x01R\x03key\"a\n" +
 	"\x10GetStateResponse\x121\n" +
 	"\x05value\x18\x01 \x01(\v2\x1b.crosswind.value.v1.PayloadR\x05value\x12\x1a\n" +
-	"\brevision\x18\x02 \x01(\x03R\brevision\"\xec\x01\n" +
+	"\brevision\x18\x02 \x01(\x03R\brevision\"\xf8\x01\n" +
 	"\x0fSetStateRequest\x128\n" +
-	"\x05owner\x18\x01 \x01(\v2\".crosswind.execution.v1.StateOwnerR\x05owner\x128\n" +
-	"\x05write\x18\x02 \x01(\v2\".crosswind.execution.v1.StateWriteR\x05write\x120\n" +
-	"\x11expected_revision\x18\x03 \x01(\x03H\x00R\x10expectedRevision\x88\x01\x01\x12\x1d\n" +
+	"\x05owner\x18\x01 \x01(\v2\".crosswind.execution.v1.StateOwnerR\x05owner\x12>\n" +
+	"\x05write\x18\x02 \x01(\v2\".crosswind.execution.v1.StateWriteB\x04Н\"\x01R\x05write\x120\n" +
+	"\x11expected_revision\x18\x03 \x01(\x03H\x00R\x10expectedRevision\x88\x01\x01\x12#\n" +
 	"\n" +
-	"request_id\x18\x04 \x01(\tR\trequestIdB\x14\n" +
+	"request_id\x18\x04 \x01(\tB\x04Н\"\x01R\trequestIdB\x14\n" +
 	"\x12_expected_revision\".\n" +
 	"\x10SetStateResponse\x12\x1a\n" +
-	"\brevision\x18\x01 \x01(\x03R\brevision\"\x88\x02\n" +
-	"\x16ListAssetEventsRequest\x12;\n" +
-	"\x05asset\x18\x01 \x01(\v2%.crosswind.manifest.v1.AssetReferenceR\x05asset\x129\n" +
+	"\brevision\x18\x01 \x01(\x03R\brevision\"\x8e\x02\n" +
+	"\x16ListAssetEventsRequest\x12A\n" +
+	"\x05asset\x18\x01 \x01(\v2%.crosswind.manifest.v1.AssetReferenceB\x04Н\"\x01R\x05asset\x129\n" +
 	"\n" +
 	"after_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\tafterTime\x12(\n" +
 	"\rpartition_key\x18\x03 \x01(\tH\x00R\fpartitionKey\x88\x01\x01\x12\x1b\n" +
@@ -2817,11 +2817,11 @@ const file_crosswind_execution_v1_task_service_proto_rawDesc = "" +
 	"\x05event\x18\x01 \x01(\v2\".crosswind.execution.v1.AssetEventR\x05event\x129\n" +
 	"\n" +
 	"event_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\teventTime\x12?\n" +
-	"\x06source\x18\x03 \x01(\v2'.crosswind.execution.v1.TaskInstanceKeyR\x06source\"p\n" +
-	"\x15EmitAssetEventRequest\x128\n" +
-	"\x05event\x18\x01 \x01(\v2\".crosswind.execution.v1.AssetEventR\x05event\x12\x1d\n" +
+	"\x06source\x18\x03 \x01(\v2'.crosswind.execution.v1.TaskInstanceKeyR\x06source\"|\n" +
+	"\x15EmitAssetEventRequest\x12>\n" +
+	"\x05event\x18\x01 \x01(\v2\".crosswind.execution.v1.AssetEventB\x04Н\"\x01R\x05event\x12#\n" +
 	"\n" +
-	"request_id\x18\x02 \x01(\tR\trequestId\"\x18\n" +
+	"request_id\x18\x02 \x01(\tB\x04Н\"\x01R\trequestId\"\x18\n" +
 	"\x16EmitAssetEventResponse\"H\n" +
 	"\x17GetInputResponseRequest\x12-\n" +
 	"\x04wait\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x04wait\"\xef\x01\n" +

@@ -2474,18 +2474,18 @@ const file_crosswind_execution_v1_worker_service_proto_rawDesc = "" +
 	"\x0fbackoff_initial\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\x0ebackoffInitial\x12:\n" +
 	"\vbackoff_max\x18\a \x01(\v2\x19.google.protobuf.DurationR\n" +
 	"backoffMax\x12G\n" +
-	"\x12log_flush_interval\x18\b \x01(\v2\x19.google.protobuf.DurationR\x10logFlushInterval\"\x8a\x05\n" +
-	"\x15RegisterWorkerRequest\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1f\n" +
-	"\vinstance_id\x18\x02 \x01(\tR\n" +
+	"\x12log_flush_interval\x18\b \x01(\v2\x19.google.protobuf.DurationR\x10logFlushInterval\"\xc2\x05\n" +
+	"\x15RegisterWorkerRequest\x12 \n" +
+	"\x04name\x18\x01 \x01(\tB\fʝ\"\x04\x18\x01 dН\"\x01R\x04name\x12%\n" +
+	"\vinstance_id\x18\x02 \x01(\tB\x04Н\"\x01R\n" +
 	"instanceId\x120\n" +
 	"\x14previous_instance_id\x18\x03 \x01(\tR\x12previousInstanceId\x12.\n" +
 	"\x0eprevious_token\x18\x04 \x01(\tB\a\xb8\x9d\"\x01\x80\x01\x01R\rpreviousToken\x12,\n" +
 	"\x03sdk\x18\x05 \x01(\v2\x1a.crosswind.manifest.v1.SdkR\x03sdk\x12\x1a\n" +
 	"\bruntimes\x18\x06 \x03(\tR\bruntimes\x12\x16\n" +
-	"\x06queues\x18\a \x03(\tR\x06queues\x12\x14\n" +
-	"\x05slots\x18\b \x01(\x05R\x05slots\x12Q\n" +
-	"\x06labels\x18\t \x03(\v29.crosswind.execution.v1.RegisterWorkerRequest.LabelsEntryR\x06labels\x12=\n" +
+	"\x06queues\x18\a \x03(\tR\x06queues\x120\n" +
+	"\x05slots\x18\b \x01(\x05B\x1aʝ\"\x12\t\x00\x00\x00\x00\x00\x00\xf0?\x11\x00\x00\x00\x00\x00\x88\xc3@Н\"\x01R\x05slots\x12Y\n" +
+	"\x06labels\x18\t \x03(\v29.crosswind.execution.v1.RegisterWorkerRequest.LabelsEntryB\x06ʝ\"\x02 2R\x06labels\x12=\n" +
 	"\abundles\x18\n" +
 	" \x03(\v2#.crosswind.execution.v1.BundleOfferR\abundles\x128\n" +
 	"\x05roles\x18\v \x03(\x0e2\".crosswind.execution.v1.WorkerRoleR\x05roles\x12\x12\n" +
@@ -2495,10 +2495,10 @@ const file_crosswind_execution_v1_worker_service_proto_rawDesc = "" +
 	"\x10held_attempt_ids\x18\x0e \x03(\tR\x0eheldAttemptIds\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x9d\x01\n" +
-	"\vBundleOffer\x12\x16\n" +
-	"\x06bundle\x18\x01 \x01(\tR\x06bundle\x12%\n" +
-	"\x0ebundle_version\x18\x02 \x01(\tR\rbundleVersion\x12;\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa9\x01\n" +
+	"\vBundleOffer\x12\x1c\n" +
+	"\x06bundle\x18\x01 \x01(\tB\x04Н\"\x01R\x06bundle\x12+\n" +
+	"\x0ebundle_version\x18\x02 \x01(\tB\x04Н\"\x01R\rbundleVersion\x12;\n" +
 	"\bmanifest\x18\x03 \x01(\v2\x1f.crosswind.manifest.v1.ManifestR\bmanifest\x12\x12\n" +
 	"\x04more\x18\x04 \x01(\bR\x04more\"\xb9\x02\n" +
 	"\x16RegisterWorkerResponse\x12*\n" +
@@ -2517,17 +2517,17 @@ const file_crosswind_execution_v1_worker_service_proto_rawDesc = "" +
 	"RefusedDag\x12\x15\n" +
 	"\x06dag_id\x18\x01 \x01(\tR\x05dagId\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x18\n" +
-	"\amessage\x18\x03 \x01(\tR\amessage\"\xde\x01\n" +
-	"\x14PublishBundleRequest\x12\x1f\n" +
-	"\vinstance_id\x18\x01 \x01(\tR\n" +
-	"instanceId\x129\n" +
-	"\x05offer\x18\x02 \x01(\v2#.crosswind.execution.v1.BundleOfferR\x05offer\x12A\n" +
+	"\amessage\x18\x03 \x01(\tR\amessage\"\xea\x01\n" +
+	"\x14PublishBundleRequest\x12%\n" +
+	"\vinstance_id\x18\x01 \x01(\tB\x04Н\"\x01R\n" +
+	"instanceId\x12?\n" +
+	"\x05offer\x18\x02 \x01(\v2#.crosswind.execution.v1.BundleOfferB\x04Н\"\x01R\x05offer\x12A\n" +
 	"\twithdrawn\x18\x03 \x03(\v2#.crosswind.execution.v1.BundleOfferR\twithdrawn\x12'\n" +
 	"\x0fobserved_change\x18\x04 \x01(\bR\x0eobservedChange\"T\n" +
 	"\x15PublishBundleResponse\x12;\n" +
-	"\x06result\x18\x01 \x01(\v2#.crosswind.execution.v1.OfferResultR\x06result\"\x8a\x02\n" +
-	"\x0fPollWorkRequest\x12\x1f\n" +
-	"\vinstance_id\x18\x01 \x01(\tR\n" +
+	"\x06result\x18\x01 \x01(\v2#.crosswind.execution.v1.OfferResultR\x06result\"\x90\x02\n" +
+	"\x0fPollWorkRequest\x12%\n" +
+	"\vinstance_id\x18\x01 \x01(\tB\x04Н\"\x01R\n" +
 	"instanceId\x12\x1f\n" +
 	"\vpoll_number\x18\x02 \x01(\x03R\n" +
 	"pollNumber\x12(\n" +
@@ -2564,11 +2564,11 @@ const file_crosswind_execution_v1_worker_service_proto_rawDesc = "" +
 	"\rLostDirective\x12\x1d\n" +
 	"\n" +
 	"attempt_id\x18\x01 \x01(\tR\tattemptId\"\x10\n" +
-	"\x0ePauseDirective\"\xae\x01\n" +
-	"\x10HeartbeatRequest\x12\x1f\n" +
-	"\vinstance_id\x18\x01 \x01(\tR\n" +
-	"instanceId\x12>\n" +
-	"\battempts\x18\x02 \x03(\v2\".crosswind.execution.v1.AttemptRefR\battempts\x129\n" +
+	"\x0ePauseDirective\"\xbd\x01\n" +
+	"\x10HeartbeatRequest\x12%\n" +
+	"\vinstance_id\x18\x01 \x01(\tB\x04Н\"\x01R\n" +
+	"instanceId\x12G\n" +
+	"\battempts\x18\x02 \x03(\v2\".crosswind.execution.v1.AttemptRefB\aʝ\"\x03 \x90NR\battempts\x129\n" +
 	"\x05usage\x18\x03 \x01(\v2#.crosswind.execution.v1.WorkerUsageR\x05usage\"\x8e\x01\n" +
 	"\vWorkerUsage\x12\x1d\n" +
 	"\n" +
@@ -2587,19 +2587,19 @@ const file_crosswind_execution_v1_worker_service_proto_rawDesc = "" +
 	"\x10VERDICT_CONTINUE\x10\x01\x12\x12\n" +
 	"\x0eVERDICT_CANCEL\x10\x02\x12\x10\n" +
 	"\fVERDICT_LOST\x10\x03B\x0f\n" +
-	"\r_worker_token\"t\n" +
-	"\x13StartAttemptRequest\x12<\n" +
-	"\aattempt\x18\x01 \x01(\v2\".crosswind.execution.v1.AttemptRefR\aattempt\x12\x1f\n" +
-	"\vinstance_id\x18\x02 \x01(\tR\n" +
+	"\r_worker_token\"\x80\x01\n" +
+	"\x13StartAttemptRequest\x12B\n" +
+	"\aattempt\x18\x01 \x01(\v2\".crosswind.execution.v1.AttemptRefB\x04Н\"\x01R\aattempt\x12%\n" +
+	"\vinstance_id\x18\x02 \x01(\tB\x04Н\"\x01R\n" +
 	"instanceId\"\x97\x01\n" +
 	"\x14StartAttemptResponse\x12=\n" +
 	"\acontext\x18\x01 \x01(\v2#.crosswind.execution.v1.TaskContextR\acontext\x12@\n" +
-	"\x0elease_duration\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\rleaseDuration\"\xe3\x02\n" +
-	"\x14FinishAttemptRequest\x12<\n" +
-	"\aattempt\x18\x01 \x01(\v2\".crosswind.execution.v1.AttemptRefR\aattempt\x12\x1d\n" +
+	"\x0elease_duration\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\rleaseDuration\"\xf5\x02\n" +
+	"\x14FinishAttemptRequest\x12B\n" +
+	"\aattempt\x18\x01 \x01(\v2\".crosswind.execution.v1.AttemptRefB\x04Н\"\x01R\aattempt\x12#\n" +
 	"\n" +
-	"outcome_id\x18\x02 \x01(\tR\toutcomeId\x129\n" +
-	"\aoutcome\x18\x03 \x01(\v2\x1f.crosswind.execution.v1.OutcomeR\aoutcome\x12?\n" +
+	"outcome_id\x18\x02 \x01(\tB\x04Н\"\x01R\toutcomeId\x12?\n" +
+	"\aoutcome\x18\x03 \x01(\v2\x1f.crosswind.execution.v1.OutcomeB\x04Н\"\x01R\aoutcome\x12?\n" +
 	"\n" +
 	"log_chunks\x18\x04 \x03(\v2 .crosswind.execution.v1.LogChunkR\tlogChunks\x125\n" +
 	"\bend_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x12;\n" +
@@ -2619,9 +2619,9 @@ const file_crosswind_execution_v1_worker_service_proto_rawDesc = "" +
 	"\aresults\x18\x01 \x03(\v2!.crosswind.execution.v1.LogResultR\aresults\"H\n" +
 	"\tLogResult\x12#\n" +
 	"\rnext_sequence\x18\x01 \x01(\x03R\fnextSequence\x12\x16\n" +
-	"\x06closed\x18\x02 \x01(\bR\x06closed\":\n" +
-	"\x17DeregisterWorkerRequest\x12\x1f\n" +
-	"\vinstance_id\x18\x01 \x01(\tR\n" +
+	"\x06closed\x18\x02 \x01(\bR\x06closed\"@\n" +
+	"\x17DeregisterWorkerRequest\x12%\n" +
+	"\vinstance_id\x18\x01 \x01(\tB\x04Н\"\x01R\n" +
 	"instanceId\"\x1a\n" +
 	"\x18DeregisterWorkerResponse*Z\n" +
 	"\n" +

@@ -7,6 +7,7 @@
 package executionv1
 
 import (
+	_ "crosswind.dev/go/internal/gen/crosswind/options/v1"
 	v1 "crosswind.dev/go/internal/gen/crosswind/value/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
@@ -247,13 +248,13 @@ var File_crosswind_execution_v1_xcom_proto protoreflect.FileDescriptor
 
 const file_crosswind_execution_v1_xcom_proto_rawDesc = "" +
 	"\n" +
-	"!crosswind/execution/v1/xcom.proto\x12\x16crosswind.execution.v1\x1a\x1ecrosswind/value/v1/value.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd0\x01\n" +
+	"!crosswind/execution/v1/xcom.proto\x12\x16crosswind.execution.v1\x1a\"crosswind/options/v1/options.proto\x1a\x1ecrosswind/value/v1/value.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe2\x01\n" +
 	"\aXComKey\x12\x1a\n" +
 	"\x06dag_id\x18\x01 \x01(\tH\x00R\x05dagId\x88\x01\x01\x12\x1a\n" +
 	"\x06run_id\x18\x02 \x01(\tH\x01R\x05runId\x88\x01\x01\x12\x1c\n" +
 	"\atask_id\x18\x03 \x01(\tH\x02R\x06taskId\x88\x01\x01\x12 \n" +
-	"\tmap_index\x18\x04 \x01(\x05H\x03R\bmapIndex\x88\x01\x01\x12\x15\n" +
-	"\x03key\x18\x05 \x01(\tH\x04R\x03key\x88\x01\x01B\t\n" +
+	"\tmap_index\x18\x04 \x01(\x05H\x03R\bmapIndex\x88\x01\x01\x12'\n" +
+	"\x03key\x18\x05 \x01(\tB\x10\u009d\"\freturn_valueH\x04R\x03key\x88\x01\x01B\t\n" +
 	"\a_dag_idB\t\n" +
 	"\a_run_idB\n" +
 	"\n" +
@@ -270,10 +271,10 @@ const file_crosswind_execution_v1_xcom_proto_rawDesc = "" +
 	"item_count\x18\x04 \x01(\x03H\x00R\titemCount\x88\x01\x01\x129\n" +
 	"\n" +
 	"write_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\twriteTimeB\r\n" +
-	"\v_item_count\"P\n" +
-	"\tXComWrite\x12\x10\n" +
-	"\x03key\x18\x01 \x01(\tR\x03key\x121\n" +
-	"\x05value\x18\x02 \x01(\v2\x1b.crosswind.value.v1.PayloadR\x05valueB\xe3\x01\n" +
+	"\v_item_count\"e\n" +
+	"\tXComWrite\x12\x1f\n" +
+	"\x03key\x18\x01 \x01(\tB\rʝ\"\x05\x18\x01 \xfa\x01Н\"\x01R\x03key\x127\n" +
+	"\x05value\x18\x02 \x01(\v2\x1b.crosswind.value.v1.PayloadB\x04Н\"\x01R\x05valueB\xe3\x01\n" +
 	"\x1acom.crosswind.execution.v1B\tXcomProtoP\x01Z@crosswind.dev/go/internal/gen/crosswind/execution/v1;executionv1\xa2\x02\x03CEX\xaa\x02\x16Crosswind.Execution.V1\xca\x02\x16Crosswind\\Execution\\V1\xe2\x02\"Crosswind\\Execution\\V1\\GPBMetadata\xea\x02\x18Crosswind::Execution::V1b\x06proto3"
 
 var (

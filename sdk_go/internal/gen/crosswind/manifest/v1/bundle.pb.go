@@ -7,6 +7,7 @@
 package manifestv1
 
 import (
+	_ "crosswind.dev/go/internal/gen/crosswind/options/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	reflect "reflect"
@@ -384,11 +385,11 @@ var File_crosswind_manifest_v1_bundle_proto protoreflect.FileDescriptor
 
 const file_crosswind_manifest_v1_bundle_proto_rawDesc = "" +
 	"\n" +
-	"\"crosswind/manifest/v1/bundle.proto\x12\x15crosswind.manifest.v1\"\x96\x03\n" +
+	"\"crosswind/manifest/v1/bundle.proto\x12\x15crosswind.manifest.v1\x1a\"crosswind/options/v1/options.proto\"\x9c\x03\n" +
 	"\bManifest\x12\x16\n" +
 	"\x06bundle\x18\x01 \x01(\tR\x06bundle\x12%\n" +
-	"\x0ebundle_version\x18\x02 \x01(\tR\rbundleVersion\x12\x1f\n" +
-	"\vapi_version\x18\x03 \x01(\tR\n" +
+	"\x0ebundle_version\x18\x02 \x01(\tR\rbundleVersion\x12%\n" +
+	"\vapi_version\x18\x03 \x01(\tB\x04Н\"\x01R\n" +
 	"apiVersion\x12,\n" +
 	"\x03sdk\x18\x04 \x01(\v2\x1a.crosswind.manifest.v1.SdkR\x03sdk\x128\n" +
 	"\x04dags\x18\x05 \x03(\v2$.crosswind.manifest.v1.SerializedDagR\x04dags\x12G\n" +
@@ -398,10 +399,10 @@ const file_crosswind_manifest_v1_bundle_proto_rawDesc = "" +
 	"\x03Sdk\x12\x1a\n" +
 	"\blanguage\x18\x01 \x01(\tR\blanguage\x12)\n" +
 	"\x10language_version\x18\x02 \x01(\tR\x0flanguageVersion\x12\x18\n" +
-	"\aversion\x18\x03 \x01(\tR\aversion\"8\n" +
-	"\rSerializedDag\x12\x15\n" +
-	"\x06dag_id\x18\x01 \x01(\tR\x05dagId\x12\x10\n" +
-	"\x03dag\x18\x02 \x01(\fR\x03dag\"i\n" +
+	"\aversion\x18\x03 \x01(\tR\aversion\"D\n" +
+	"\rSerializedDag\x12\x1b\n" +
+	"\x06dag_id\x18\x01 \x01(\tB\x04Н\"\x01R\x05dagId\x12\x16\n" +
+	"\x03dag\x18\x02 \x01(\fB\x04Н\"\x01R\x03dag\"i\n" +
 	"\vOfferedTask\x12\x1f\n" +
 	"\ventry_point\x18\x01 \x01(\tR\n" +
 	"entryPoint\x12'\n" +

@@ -9,6 +9,7 @@
 package manifestv1
 
 import (
+	_ "crosswind.dev/go/internal/gen/crosswind/options/v1"
 	v1 "crosswind.dev/go/internal/gen/crosswind/value/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
@@ -834,13 +835,13 @@ var File_crosswind_manifest_v1_dag_proto protoreflect.FileDescriptor
 
 const file_crosswind_manifest_v1_dag_proto_rawDesc = "" +
 	"\n" +
-	"\x1fcrosswind/manifest/v1/dag.proto\x12\x15crosswind.manifest.v1\x1a!crosswind/manifest/v1/retry.proto\x1a$crosswind/manifest/v1/schedule.proto\x1a crosswind/manifest/v1/task.proto\x1a\x1ecrosswind/value/v1/value.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc8\b\n" +
-	"\x03Dag\x12\x15\n" +
-	"\x06dag_id\x18\x01 \x01(\tR\x05dagId\x12!\n" +
+	"\x1fcrosswind/manifest/v1/dag.proto\x12\x15crosswind.manifest.v1\x1a!crosswind/manifest/v1/retry.proto\x1a$crosswind/manifest/v1/schedule.proto\x1a crosswind/manifest/v1/task.proto\x1a\"crosswind/options/v1/options.proto\x1a\x1ecrosswind/value/v1/value.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x94\t\n" +
+	"\x03Dag\x12$\n" +
+	"\x06dag_id\x18\x01 \x01(\tB\rʝ\"\x05\x18\x01 \xfa\x01Н\"\x01R\x05dagId\x12!\n" +
 	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\x12 \n" +
 	"\vdescription\x18\x03 \x01(\tR\vdescription\x12\x15\n" +
-	"\x06doc_md\x18\x04 \x01(\tR\x05docMd\x12\x12\n" +
-	"\x04tags\x18\x05 \x03(\tR\x04tags\x12\x14\n" +
+	"\x06doc_md\x18\x04 \x01(\tR\x05docMd\x12\x1a\n" +
+	"\x04tags\x18\x05 \x03(\tB\x06ʝ\"\x02 2R\x04tags\x12\x14\n" +
 	"\x05owner\x18\x06 \x01(\tR\x05owner\x12;\n" +
 	"\bschedule\x18\a \x01(\v2\x1f.crosswind.manifest.v1.ScheduleR\bschedule\x129\n" +
 	"\n" +
@@ -853,19 +854,19 @@ const file_crosswind_manifest_v1_dag_proto_rawDesc = "" +
 	"\x10max_active_tasks\x18\r \x01(\x05H\x01R\x0emaxActiveTasks\x88\x01\x01\x12:\n" +
 	"\vrun_timeout\x18\x0e \x01(\v2\x19.google.protobuf.DurationR\n" +
 	"runTimeout\x12;\n" +
-	"\bdeadline\x18\x0f \x01(\v2\x1f.crosswind.manifest.v1.DeadlineR\bdeadline\x121\n" +
-	"\x05tasks\x18\x10 \x03(\v2\x1b.crosswind.manifest.v1.TaskR\x05tasks\x128\n" +
+	"\bdeadline\x18\x0f \x01(\v2\x1f.crosswind.manifest.v1.DeadlineR\bdeadline\x12@\n" +
+	"\x05tasks\x18\x10 \x03(\v2\x1b.crosswind.manifest.v1.TaskB\rʝ\"\x05\x18\x01 \x90NН\"\x01R\x05tasks\x128\n" +
 	"\x06groups\x18\x11 \x03(\v2 .crosswind.manifest.v1.TaskGroupR\x06groups\x125\n" +
-	"\x06access\x18\x12 \x01(\v2\x1d.crosswind.manifest.v1.AccessR\x06access\x12K\n" +
-	"\x0eversion_policy\x18\x13 \x01(\x0e2$.crosswind.manifest.v1.VersionPolicyR\rversionPolicy\x12=\n" +
-	"\tcallbacks\x18\x14 \x03(\v2\x1f.crosswind.manifest.v1.CallbackR\tcallbacks\x125\n" +
-	"\x14paused_upon_creation\x18\x15 \x01(\bH\x02R\x12pausedUponCreation\x88\x01\x01\x12'\n" +
+	"\x06access\x18\x12 \x01(\v2\x1d.crosswind.manifest.v1.AccessR\x06access\x12f\n" +
+	"\x0eversion_policy\x18\x13 \x01(\x0e2$.crosswind.manifest.v1.VersionPolicyB\x19\u009d\"\x15VERSION_POLICY_NEWESTR\rversionPolicy\x12=\n" +
+	"\tcallbacks\x18\x14 \x03(\v2\x1f.crosswind.manifest.v1.CallbackR\tcallbacks\x12@\n" +
+	"\x14paused_upon_creation\x18\x15 \x01(\bB\t\u009d\"\x05falseH\x02R\x12pausedUponCreation\x88\x01\x01\x12'\n" +
 	"\x0fsource_location\x18\x16 \x01(\tR\x0esourceLocationB\x12\n" +
 	"\x10_max_active_runsB\x13\n" +
 	"\x11_max_active_tasksB\x17\n" +
-	"\x15_paused_upon_creation\"\xa0\x01\n" +
-	"\x05Param\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\x12@\n" +
+	"\x15_paused_upon_creation\"\xa6\x01\n" +
+	"\x05Param\x12\x18\n" +
+	"\x04name\x18\x01 \x01(\tB\x04Н\"\x01R\x04name\x12@\n" +
 	"\rdefault_value\x18\x02 \x01(\v2\x1b.crosswind.value.v1.PayloadR\fdefaultValue\x12\x1f\n" +
 	"\vjson_schema\x18\x03 \x01(\tR\n" +
 	"jsonSchema\x12 \n" +
@@ -874,15 +875,15 @@ const file_crosswind_manifest_v1_dag_proto_rawDesc = "" +
 	"\bgroup_id\x18\x01 \x01(\tR\agroupId\x12&\n" +
 	"\x0fparent_group_id\x18\x02 \x01(\tR\rparentGroupId\x12 \n" +
 	"\vdescription\x18\x03 \x01(\tR\vdescription\x128\n" +
-	"\amapping\x18\x04 \x01(\v2\x1e.crosswind.manifest.v1.MappingR\amapping\"\x93\x01\n" +
-	"\x06Access\x125\n" +
-	"\x04mode\x18\x01 \x01(\x0e2!.crosswind.manifest.v1.AccessModeR\x04mode\x12\x1c\n" +
+	"\amapping\x18\x04 \x01(\v2\x1e.crosswind.manifest.v1.MappingR\amapping\"\xa9\x01\n" +
+	"\x06Access\x12K\n" +
+	"\x04mode\x18\x01 \x01(\x0e2!.crosswind.manifest.v1.AccessModeB\x14\u009d\"\x10ACCESS_MODE_OPENR\x04mode\x12\x1c\n" +
 	"\tvariables\x18\x02 \x03(\tR\tvariables\x12 \n" +
 	"\vconnections\x18\x03 \x03(\tR\vconnections\x12\x12\n" +
-	"\x04dags\x18\x04 \x03(\tR\x04dags\"\xa0\x02\n" +
+	"\x04dags\x18\x04 \x03(\tR\x04dags\"\xa6\x02\n" +
 	"\bCallback\x12;\n" +
-	"\x05event\x18\x01 \x01(\x0e2%.crosswind.manifest.v1.Callback.EventR\x05event\x12\x1f\n" +
-	"\ventry_point\x18\x02 \x01(\tR\n" +
+	"\x05event\x18\x01 \x01(\x0e2%.crosswind.manifest.v1.Callback.EventR\x05event\x12%\n" +
+	"\ventry_point\x18\x02 \x01(\tB\x04Н\"\x01R\n" +
 	"entryPoint\x128\n" +
 	"\x05retry\x18\x03 \x01(\v2\".crosswind.manifest.v1.RetryPolicyR\x05retry\"|\n" +
 	"\x05Event\x12\x15\n" +
@@ -891,10 +892,10 @@ const file_crosswind_manifest_v1_dag_proto_rawDesc = "" +
 	"\rEVENT_FAILURE\x10\x02\x12\x0f\n" +
 	"\vEVENT_RETRY\x10\x03\x12\x12\n" +
 	"\x0eEVENT_DEADLINE\x10\x04\x12\x11\n" +
-	"\rEVENT_SKIPPED\x10\x05\"\xfb\x01\n" +
+	"\rEVENT_SKIPPED\x10\x05\"\x81\x02\n" +
 	"\bDeadline\x12G\n" +
-	"\treference\x18\x01 \x01(\x0e2).crosswind.manifest.v1.Deadline.ReferenceR\treference\x125\n" +
-	"\binterval\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\binterval\"o\n" +
+	"\treference\x18\x01 \x01(\x0e2).crosswind.manifest.v1.Deadline.ReferenceR\treference\x12;\n" +
+	"\binterval\x18\x02 \x01(\v2\x19.google.protobuf.DurationB\x04Н\"\x01R\binterval\"o\n" +
 	"\tReference\x12\x19\n" +
 	"\x15REFERENCE_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10REFERENCE_QUEUED\x10\x01\x12\x1a\n" +

@@ -7,6 +7,7 @@
 package manifestv1
 
 import (
+	_ "crosswind.dev/go/internal/gen/crosswind/options/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	durationpb "google.golang.org/protobuf/types/known/durationpb"
@@ -193,25 +194,26 @@ var File_crosswind_manifest_v1_retry_proto protoreflect.FileDescriptor
 
 const file_crosswind_manifest_v1_retry_proto_rawDesc = "" +
 	"\n" +
-	"!crosswind/manifest/v1/retry.proto\x12\x15crosswind.manifest.v1\x1a\x1egoogle/protobuf/duration.proto\"\xe2\x02\n" +
-	"\vRetryPolicy\x12\x1d\n" +
-	"\aretries\x18\x01 \x01(\x05H\x00R\aretries\x88\x01\x01\x12/\n" +
-	"\x05delay\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x05delay\x12#\n" +
+	"!crosswind/manifest/v1/retry.proto\x12\x15crosswind.manifest.v1\x1a\"crosswind/options/v1/options.proto\x1a\x1egoogle/protobuf/duration.proto\"\xcd\x03\n" +
+	"\vRetryPolicy\x12:\n" +
+	"\aretries\x18\x01 \x01(\x05B\x1b\u009d\"\x010ʝ\"\x12\t\x00\x00\x00\x00\x00\x00\x00\x00\x11\x00\x00\x00\x00\x00@\x8f@H\x00R\aretries\x88\x01\x01\x129\n" +
+	"\x05delay\x18\x02 \x01(\v2\x19.google.protobuf.DurationB\b\u009d\"\x04300sR\x05delay\x127\n" +
 	"\n" +
-	"multiplier\x18\x03 \x01(\x01H\x01R\n" +
-	"multiplier\x88\x01\x01\x126\n" +
-	"\tmax_delay\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\bmaxDelay\x12\x1b\n" +
-	"\x06jitter\x18\x05 \x01(\x01H\x02R\x06jitter\x88\x01\x01\x126\n" +
-	"\x05rules\x18\x06 \x03(\v2 .crosswind.manifest.v1.RetryRuleR\x05rules\x12\x1e\n" +
-	"\bmax_lost\x18\a \x01(\x05H\x03R\amaxLost\x88\x01\x01B\n" +
+	"multiplier\x18\x03 \x01(\x01B\x12\u009d\"\x011ʝ\"\t\t\x00\x00\x00\x00\x00\x00\xf0?H\x01R\n" +
+	"multiplier\x88\x01\x01\x12B\n" +
+	"\tmax_delay\x18\x04 \x01(\v2\x19.google.protobuf.DurationB\n" +
+	"\u009d\"\x0686400sR\bmaxDelay\x128\n" +
+	"\x06jitter\x18\x05 \x01(\x01B\x1b\u009d\"\x010ʝ\"\x12\t\x00\x00\x00\x00\x00\x00\x00\x00\x11\x00\x00\x00\x00\x00\x00\xf0?H\x02R\x06jitter\x88\x01\x01\x126\n" +
+	"\x05rules\x18\x06 \x03(\v2 .crosswind.manifest.v1.RetryRuleR\x05rules\x12%\n" +
+	"\bmax_lost\x18\a \x01(\x05B\x05\u009d\"\x013H\x03R\amaxLost\x88\x01\x01B\n" +
 	"\n" +
 	"\b_retriesB\r\n" +
 	"\v_multiplierB\t\n" +
 	"\a_jitterB\v\n" +
-	"\t_max_lost\"\x86\x01\n" +
-	"\tRetryRule\x12#\n" +
-	"\rfailure_types\x18\x01 \x03(\tR\ffailureTypes\x12\x19\n" +
-	"\x05retry\x18\x02 \x01(\bH\x00R\x05retry\x88\x01\x01\x12/\n" +
+	"\t_max_lost\"\x96\x01\n" +
+	"\tRetryRule\x12)\n" +
+	"\rfailure_types\x18\x01 \x03(\tB\x04Н\"\x01R\ffailureTypes\x12#\n" +
+	"\x05retry\x18\x02 \x01(\bB\b\u009d\"\x04trueH\x00R\x05retry\x88\x01\x01\x12/\n" +
 	"\x05delay\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x05delayB\b\n" +
 	"\x06_retryB\xdd\x01\n" +
 	"\x19com.crosswind.manifest.v1B\n" +

@@ -7,6 +7,7 @@
 package manifestv1
 
 import (
+	_ "crosswind.dev/go/internal/gen/crosswind/options/v1"
 	v1 "crosswind.dev/go/internal/gen/crosswind/value/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
@@ -495,9 +496,9 @@ type Task struct {
 	ExecutionTimeout *durationpb.Duration `protobuf:"bytes,12,opt,name=execution_timeout,json=executionTimeout,proto3" json:"execution_timeout,omitempty"`
 	// Between TERM and KILL when an attempt is cancelled. Absent: 10 seconds.
 	CancelGrace *durationpb.Duration `protobuf:"bytes,13,opt,name=cancel_grace,json=cancelGrace,proto3" json:"cancel_grace,omitempty"`
-	// Queue whose workers may run it. Empty: `default`.
+	// Queue whose workers may run it, at most 100 characters. Empty: `default`.
 	Queue string `protobuf:"bytes,14,opt,name=queue,proto3" json:"queue,omitempty"`
-	// Slots that it takes of its worker. Absent: 1.
+	// Slots that it takes of its worker, 1 to 10,000. Absent: 1.
 	Slots *int32 `protobuf:"varint,15,opt,name=slots,proto3,oneof" json:"slots,omitempty"`
 	// Pool that bounds it beside others. Empty: none.
 	Pool string `protobuf:"bytes,16,opt,name=pool,proto3" json:"pool,omitempty"`
@@ -825,7 +826,7 @@ type isTask_Target interface {
 }
 
 type Task_EntryPoint struct {
-	// A name that the bundle understands, such as a function's. Opaque to the server.
+	// A name that the bundle understands, such as a function's, 1 to 500 characters. Opaque to the server.
 	EntryPoint string `protobuf:"bytes,4,opt,name=entry_point,json=entryPoint,proto3,oneof"`
 }
 
@@ -1578,32 +1579,32 @@ var File_crosswind_manifest_v1_task_proto protoreflect.FileDescriptor
 
 const file_crosswind_manifest_v1_task_proto_rawDesc = "" +
 	"\n" +
-	" crosswind/manifest/v1/task.proto\x12\x15crosswind.manifest.v1\x1a!crosswind/manifest/v1/retry.proto\x1a$crosswind/manifest/v1/schedule.proto\x1a\x1ecrosswind/value/v1/value.proto\x1a\x1egoogle/protobuf/duration.proto\"\xec\r\n" +
-	"\x04Task\x12\x17\n" +
-	"\atask_id\x18\x01 \x01(\tR\x06taskId\x12!\n" +
+	" crosswind/manifest/v1/task.proto\x12\x15crosswind.manifest.v1\x1a!crosswind/manifest/v1/retry.proto\x1a$crosswind/manifest/v1/schedule.proto\x1a\"crosswind/options/v1/options.proto\x1a\x1ecrosswind/value/v1/value.proto\x1a\x1egoogle/protobuf/duration.proto\"\x83\x0f\n" +
+	"\x04Task\x12&\n" +
+	"\atask_id\x18\x01 \x01(\tB\rʝ\"\x05\x18\x01 \xfa\x01Н\"\x01R\x06taskId\x12!\n" +
 	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\x12\x15\n" +
-	"\x06doc_md\x18\x03 \x01(\tR\x05docMd\x12!\n" +
-	"\ventry_point\x18\x04 \x01(\tH\x00R\n" +
+	"\x06doc_md\x18\x03 \x01(\tR\x05docMd\x12,\n" +
+	"\ventry_point\x18\x04 \x01(\tB\tʝ\"\x05\x18\x01 \xf4\x03H\x00R\n" +
 	"entryPoint\x12D\n" +
 	"\treference\x18\x05 \x01(\v2$.crosswind.manifest.v1.TaskReferenceH\x00R\treference\x123\n" +
 	"\x04kind\x18\x06 \x01(\x0e2\x1f.crosswind.manifest.v1.TaskKindR\x04kind\x127\n" +
-	"\bupstream\x18\a \x03(\v2\x1b.crosswind.manifest.v1.EdgeR\bupstream\x12E\n" +
-	"\ftrigger_rule\x18\b \x01(\x0e2\".crosswind.manifest.v1.TriggerRuleR\vtriggerRule\x124\n" +
+	"\bupstream\x18\a \x03(\v2\x1b.crosswind.manifest.v1.EdgeR\bupstream\x12c\n" +
+	"\ftrigger_rule\x18\b \x01(\x0e2\".crosswind.manifest.v1.TriggerRuleB\x1c\u009d\"\x18TRIGGER_RULE_ALL_SUCCESSR\vtriggerRule\x124\n" +
 	"\x06inputs\x18\t \x03(\v2\x1c.crosswind.manifest.v1.InputR\x06inputs\x128\n" +
 	"\amapping\x18\n" +
 	" \x01(\v2\x1e.crosswind.manifest.v1.MappingR\amapping\x128\n" +
 	"\x05retry\x18\v \x01(\v2\".crosswind.manifest.v1.RetryPolicyR\x05retry\x12F\n" +
-	"\x11execution_timeout\x18\f \x01(\v2\x19.google.protobuf.DurationR\x10executionTimeout\x12<\n" +
-	"\fcancel_grace\x18\r \x01(\v2\x19.google.protobuf.DurationR\vcancelGrace\x12\x14\n" +
-	"\x05queue\x18\x0e \x01(\tR\x05queue\x12\x19\n" +
-	"\x05slots\x18\x0f \x01(\x05H\x01R\x05slots\x88\x01\x01\x12\x12\n" +
+	"\x11execution_timeout\x18\f \x01(\v2\x19.google.protobuf.DurationR\x10executionTimeout\x12E\n" +
+	"\fcancel_grace\x18\r \x01(\v2\x19.google.protobuf.DurationB\a\u009d\"\x0310sR\vcancelGrace\x12'\n" +
+	"\x05queue\x18\x0e \x01(\tB\x11\u009d\"\adefaultʝ\"\x02 dR\x05queue\x126\n" +
+	"\x05slots\x18\x0f \x01(\x05B\x1b\u009d\"\x011ʝ\"\x12\t\x00\x00\x00\x00\x00\x00\xf0?\x11\x00\x00\x00\x00\x00\x88\xc3@H\x01R\x05slots\x88\x01\x01\x12\x12\n" +
 	"\x04pool\x18\x10 \x01(\tR\x04pool\x12\"\n" +
 	"\n" +
-	"pool_slots\x18\x11 \x01(\x05H\x02R\tpoolSlots\x88\x01\x01\x12\x1f\n" +
-	"\bpriority\x18\x12 \x01(\x05H\x03R\bpriority\x88\x01\x01\x12I\n" +
+	"pool_slots\x18\x11 \x01(\x05H\x02R\tpoolSlots\x88\x01\x01\x12&\n" +
+	"\bpriority\x18\x12 \x01(\x05B\x05\u009d\"\x010H\x03R\bpriority\x88\x01\x01\x12I\n" +
 	"\rworker_labels\x18\x13 \x03(\v2$.crosswind.manifest.v1.LabelSelectorR\fworkerLabels\x12\x19\n" +
-	"\bgroup_id\x18\x14 \x01(\tR\agroupId\x12I\n" +
-	"\fon_partition\x18\x15 \x01(\x0e2&.crosswind.manifest.v1.PartitionPolicyR\vonPartition\x12>\n" +
+	"\bgroup_id\x18\x14 \x01(\tR\agroupId\x12h\n" +
+	"\fon_partition\x18\x15 \x01(\x0e2&.crosswind.manifest.v1.PartitionPolicyB\x1d\u009d\"\x19PARTITION_POLICY_CONTINUER\vonPartition\x12>\n" +
 	"\tisolation\x18\x16 \x01(\x0e2 .crosswind.manifest.v1.IsolationR\tisolation\x12\x1c\n" +
 	"\tvariables\x18\x17 \x03(\tR\tvariables\x12 \n" +
 	"\vconnections\x18\x18 \x03(\tR\vconnections\x12=\n" +
@@ -1622,13 +1623,13 @@ const file_crosswind_manifest_v1_task_proto_rawDesc = "" +
 	"\v_pool_slotsB\v\n" +
 	"\t_priorityB\x17\n" +
 	"\x15_max_active_instancesB\x1f\n" +
-	"\x1d_max_active_instances_per_run\"H\n" +
-	"\rTaskReference\x12\x16\n" +
-	"\x06bundle\x18\x01 \x01(\tR\x06bundle\x12\x1f\n" +
-	"\ventry_point\x18\x02 \x01(\tR\n" +
-	"entryPoint\"5\n" +
-	"\x04Edge\x12\x17\n" +
-	"\atask_id\x18\x01 \x01(\tR\x06taskId\x12\x14\n" +
+	"\x1d_max_active_instances_per_run\"T\n" +
+	"\rTaskReference\x12\x1c\n" +
+	"\x06bundle\x18\x01 \x01(\tB\x04Н\"\x01R\x06bundle\x12%\n" +
+	"\ventry_point\x18\x02 \x01(\tB\x04Н\"\x01R\n" +
+	"entryPoint\";\n" +
+	"\x04Edge\x12\x1d\n" +
+	"\atask_id\x18\x01 \x01(\tB\x04Н\"\x01R\x06taskId\x12\x14\n" +
 	"\x05label\x18\x02 \x01(\tR\x05label\"\x9f\x02\n" +
 	"\x05Input\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1f\n" +
@@ -1638,21 +1639,21 @@ const file_crosswind_manifest_v1_task_proto_rawDesc = "" +
 	"\x05param\x18\x05 \x01(\tH\x00R\x05param\x12@\n" +
 	"\tcomposite\x18\x06 \x01(\v2 .crosswind.manifest.v1.CompositeH\x00R\tcompositeB\b\n" +
 	"\x06sourceB\v\n" +
-	"\t_position\"\xb1\x01\n" +
-	"\x06Output\x12\x17\n" +
-	"\atask_id\x18\x01 \x01(\tR\x06taskId\x12\x10\n" +
-	"\x03key\x18\x02 \x01(\tR\x03key\x12:\n" +
+	"\t_position\"\xc9\x01\n" +
+	"\x06Output\x12\x1d\n" +
+	"\atask_id\x18\x01 \x01(\tB\x04Н\"\x01R\x06taskId\x12\"\n" +
+	"\x03key\x18\x02 \x01(\tB\x10\u009d\"\freturn_valueR\x03key\x12:\n" +
 	"\x04path\x18\x03 \x03(\v2&.crosswind.manifest.v1.Output.PathStepR\x04path\x1a@\n" +
 	"\bPathStep\x12\x16\n" +
 	"\x05index\x18\x01 \x01(\x03H\x00R\x05index\x12\x14\n" +
 	"\x04name\x18\x02 \x01(\tH\x00R\x04nameB\x06\n" +
-	"\x04step\"e\n" +
-	"\tComposite\x12#\n" +
-	"\rtemplate_json\x18\x01 \x01(\tR\ftemplateJson\x123\n" +
-	"\x05parts\x18\x02 \x03(\v2\x1d.crosswind.manifest.v1.OutputR\x05parts\"\x85\x02\n" +
-	"\aMapping\x12L\n" +
-	"\vcombination\x18\x01 \x01(\x0e2*.crosswind.manifest.v1.Mapping.CombinationR\vcombination\x12:\n" +
-	"\x06inputs\x18\x02 \x03(\v2\".crosswind.manifest.v1.MappedInputR\x06inputs\"p\n" +
+	"\x04step\"k\n" +
+	"\tComposite\x12)\n" +
+	"\rtemplate_json\x18\x01 \x01(\tB\x04Н\"\x01R\ftemplateJson\x123\n" +
+	"\x05parts\x18\x02 \x03(\v2\x1d.crosswind.manifest.v1.OutputR\x05parts\"\xa4\x02\n" +
+	"\aMapping\x12c\n" +
+	"\vcombination\x18\x01 \x01(\x0e2*.crosswind.manifest.v1.Mapping.CombinationB\x15\u009d\"\x11COMBINATION_CROSSR\vcombination\x12B\n" +
+	"\x06inputs\x18\x02 \x03(\v2\".crosswind.manifest.v1.MappedInputB\x06ʝ\"\x02\x18\x01R\x06inputs\"p\n" +
 	"\vCombination\x12\x1b\n" +
 	"\x17COMBINATION_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11COMBINATION_CROSS\x10\x01\x12\x13\n" +
@@ -1668,10 +1669,10 @@ const file_crosswind_manifest_v1_task_proto_rawDesc = "" +
 	"\rLabelSelector\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value\x12\x1a\n" +
-	"\brequired\x18\x03 \x01(\bR\brequired\"\xec\x01\n" +
+	"\brequired\x18\x03 \x01(\bR\brequired\"\xf2\x01\n" +
 	"\fTaskCallback\x12E\n" +
-	"\atrigger\x18\x01 \x01(\x0e2+.crosswind.manifest.v1.TaskCallback.TriggerR\atrigger\x12\x1f\n" +
-	"\ventry_point\x18\x02 \x01(\tR\n" +
+	"\atrigger\x18\x01 \x01(\x0e2+.crosswind.manifest.v1.TaskCallback.TriggerR\atrigger\x12%\n" +
+	"\ventry_point\x18\x02 \x01(\tB\x04Н\"\x01R\n" +
 	"entryPoint\"t\n" +
 	"\aTrigger\x12\x17\n" +
 	"\x13TRIGGER_UNSPECIFIED\x10\x00\x12\x13\n" +

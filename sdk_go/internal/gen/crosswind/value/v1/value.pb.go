@@ -9,6 +9,7 @@
 package valuev1
 
 import (
+	_ "crosswind.dev/go/internal/gen/crosswind/options/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	reflect "reflect"
@@ -352,10 +353,10 @@ var File_crosswind_value_v1_value_proto protoreflect.FileDescriptor
 
 const file_crosswind_value_v1_value_proto_rawDesc = "" +
 	"\n" +
-	"\x1ecrosswind/value/v1/value.proto\x12\x12crosswind.value.v1\"\xb6\x02\n" +
-	"\aPayload\x12\x1a\n" +
-	"\bencoding\x18\x01 \x01(\tR\bencoding\x12E\n" +
-	"\bmetadata\x18\x02 \x03(\v2).crosswind.value.v1.Payload.MetadataEntryR\bmetadata\x12\x14\n" +
+	"\x1ecrosswind/value/v1/value.proto\x12\x12crosswind.value.v1\x1a\"crosswind/options/v1/options.proto\"\xcc\x02\n" +
+	"\aPayload\x12(\n" +
+	"\bencoding\x18\x01 \x01(\tB\fʝ\"\x04\x18\x01 dН\"\x01R\bencoding\x12M\n" +
+	"\bmetadata\x18\x02 \x03(\v2).crosswind.value.v1.Payload.MetadataEntryB\x06ʝ\"\x02 \x10R\bmetadata\x12\x14\n" +
 	"\x04data\x18\x03 \x01(\fH\x00R\x04data\x121\n" +
 	"\x05items\x18\x04 \x01(\v2\x19.crosswind.value.v1.ItemsH\x00R\x05items\x127\n" +
 	"\x04blob\x18\x05 \x01(\v2!.crosswind.value.v1.BlobReferenceH\x00R\x04blob\x1a;\n" +
@@ -368,9 +369,9 @@ const file_crosswind_value_v1_value_proto_rawDesc = "" +
 	"\x04Item\x12\x14\n" +
 	"\x04data\x18\x01 \x01(\fH\x00R\x04data\x127\n" +
 	"\x04blob\x18\x02 \x01(\v2!.crosswind.value.v1.BlobReferenceH\x00R\x04blobB\t\n" +
-	"\acontent\"_\n" +
-	"\rBlobReference\x12\x17\n" +
-	"\ablob_id\x18\x01 \x01(\tR\x06blobId\x12\x1d\n" +
+	"\acontent\"e\n" +
+	"\rBlobReference\x12\x1d\n" +
+	"\ablob_id\x18\x01 \x01(\tB\x04Н\"\x01R\x06blobId\x12\x1d\n" +
 	"\n" +
 	"size_bytes\x18\x02 \x01(\x03R\tsizeBytes\x12\x16\n" +
 	"\x06sha256\x18\x03 \x01(\fR\x06sha256B\xc8\x01\n" +
