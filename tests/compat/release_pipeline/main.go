@@ -90,16 +90,21 @@ func delay(ctx context.Context, client sdk.Client, carrier Carrier, pause float6
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
-	return &Delay{Carrier: carrier.Name, Mean: mean(carrier).Mean, Unit: unit, Host: warehouse.Host}, nil
+	delay, err := mean(carrier)
+	delay.Unit, delay.Host = unit, warehouse.Host
+	return &delay, err
 }
 
 // mean is offered to the DAGs of other bundles, too.
-func mean(carrier Carrier) Delay {
+func mean(carrier Carrier) (Delay, error) {
+	if len(carrier.Delays) == 0 {
+		return Delay{}, fmt.Errorf("%s has no flights", carrier.Name)
+	}
 	var sum float64
 	for _, minutes := range carrier.Delays {
 		sum += minutes
 	}
-	return Delay{Carrier: carrier.Name, Mean: sum / float64(len(carrier.Delays))}
+	return Delay{Carrier: carrier.Name, Mean: sum / float64(len(carrier.Delays))}, nil
 }
 
 // summary ranks the carriers, the latest first, and remembers how many there are.

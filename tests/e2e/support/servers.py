@@ -39,6 +39,7 @@ class ServerProcess(Process):
         pace: its durations.
         address: where it listens; of a wildcard, tests dial loopback.
         wrap: a command to run it with, such as that of a `SmallDisk`.
+        program: another `crosswind-server` than the one of the tests.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class ServerProcess(Process):
         address: str = "127.0.0.1:0",
         environment: Mapping[str, str] | None = None,
         wrap: list[str | Path] | None = None,
+        program: Path = BIN / "crosswind-server",
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.database_url = database_url
@@ -60,11 +62,12 @@ class ServerProcess(Process):
         settings = {**(pace or Pace()).environment(), **(environment or {})}
         super().__init__(name, [], folder=folder, environment=settings)
         self._wrap = wrap or []
+        self._program = program
 
     def launch(self) -> Self:
         """Start it without waiting; `command` names its address."""
-        program = [BIN / "crosswind-server", "start", "--db", self.database_url, "--address", self.listening]
-        self.command = [str(part) for part in [*self._wrap, *program]]
+        start = [self._program, "start", "--db", self.database_url, "--address", self.listening]
+        self.command = [str(part) for part in [*self._wrap, *start]]
         super().start()
         return self
 
