@@ -99,7 +99,8 @@ class Control:
             try:
                 return rpc(request, metadata=self.metadata, timeout=max(left, 0.1), wait_for_ready=True)
             except grpc.RpcError as error:
-                if error.code() is not grpc.StatusCode.UNAVAILABLE or left <= 0:
+                # CANCELLED: it came to a server that was just stopping.
+                if error.code() not in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED) or left <= 0:
                     raise
 
     def refused(self, rpc: Callable[..., Any], request: Any) -> tuple[grpc.StatusCode, str, str]:

@@ -16,7 +16,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 @dataclass(frozen=True)
 class Refusal:
-    """A refused call."""
+    """A refused call; without a reason it is gRPC that ended it."""
 
     code: grpc.StatusCode
     reason: str
@@ -64,6 +64,8 @@ class CannedServer(grpc.GenericRpcHandler):
             reply = replies.pop(0) if len(replies) > 1 else replies[0]
             if callable(reply):
                 reply = reply(request)
+            if isinstance(reply, Refusal) and not reply.reason:
+                context.abort(reply.code, reply.message)
             if isinstance(reply, Refusal):
                 _refuse(context, reply)
                 raise AssertionError("abort raises")

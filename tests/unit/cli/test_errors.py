@@ -8,7 +8,7 @@ import grpc
 import pytest
 
 from crosswind.cli import MISSING_EXTRA
-from crosswind.control.v1 import dags_pb2
+from crosswind.control.v1 import dags_pb2, variables_pb2
 from tests.unit.cli.canned_server import Refusal
 
 
@@ -61,6 +61,20 @@ def test_calls_carry_token_and_version(server, ask):
     assert ask("dags", "list").code == 0
     assert server.metadata[0]["authorization"] == "Bearer the-token"
     assert server.metadata[0]["crosswind-api-version"] == "2026-12-01"
+
+
+def test_call_that_met_a_stopping_server_is_repeated_where_that_is_safe(server, ask):
+    ended = Refusal(grpc.StatusCode.CANCELLED, "", "CANCELLED")
+    server.answer("VariableService/DeleteVariable", ended, variables_pb2.DeleteVariableResponse())
+    assert ask("variables", "delete", "unit").code == 0
+    one, other = server.requests("VariableService/DeleteVariable", variables_pb2.DeleteVariableRequest)
+    assert one == other
+    server.answer("DagService/ListDags", ended)
+    refused = ask("dags", "list")
+    assert (refused.code, refused.err) == (
+        3,
+        f"The server at {server.address} stopped before it answered: try again in a moment.\n",
+    )
 
 
 @pytest.mark.parametrize(("text", "says"), [("", "holds no token"), ("two words", "holds no token")])

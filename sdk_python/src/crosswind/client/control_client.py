@@ -38,6 +38,8 @@ BACKOFF_FIRST_SECONDS = 0.1
 BACKOFF_LONGEST_SECONDS = 2.0
 CHANGE_PATIENCE_SECONDS = 2.0
 MESSAGE_BYTES = 4 * 1024 * 1024
+_REPEATED = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
+"""Codes of a call that met no server, or one that was just stopping: gRPC ends it as cancelled then."""
 
 RequestT = TypeVar("RequestT", bound=Message)
 ResponseT = TypeVar("ResponseT", bound=Message)
@@ -176,7 +178,7 @@ class ControlClient:
                     negotiated = True
                     if self._negotiate():
                         continue
-                if error.code is not grpc.StatusCode.UNAVAILABLE or time.monotonic() >= give_up:
+                if error.code not in _REPEATED or time.monotonic() >= give_up:
                     raise self._explain_handshake(error, problem) from None
             time.sleep(random.uniform(0, delay))  # full jitter, so that many clients do not return at once
             delay = min(2 * delay, BACKOFF_LONGEST_SECONDS)
@@ -265,6 +267,10 @@ def describe_error(problem: grpc.RpcError, address: str) -> ControlError:
             f"No Crosswind server answers at {address}: start one with `crosswind-server start`, "
             "or name another address with --server.",
             code=code,
+        )
+    if code is grpc.StatusCode.CANCELLED:
+        return ServerUnreachable(
+            f"The server at {address} stopped before it answered: try again in a moment.", code=code
         )
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return ServerUnreachable(
