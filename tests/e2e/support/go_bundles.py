@@ -5,6 +5,7 @@ import hashlib
 import json
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.e2e.support.dags import DagSpec
@@ -30,6 +31,15 @@ class GoBundles:
     def kit(self, version: int = 1) -> Path:
         """The bundle of `tests/e2e/go_kit`."""
         return self.pack(KIT, f"kit-{version}", "--", "-ldflags", f"-s -w -X main.version={version}")
+
+    def kit_speaking(self, *versions: str) -> Path:
+        """The same, as an SDK builds it that names these API versions, newest first."""
+        return self.pack(KIT, f"kit-{versions[0]}", "--", "-ldflags", _speaking(versions))
+
+    def worker_speaking(self, *versions: str) -> Path:
+        """The worker, as an SDK builds it that names these API versions, newest first."""
+        name = "crosswind-go-worker"
+        return self._build(f"{name}-{versions[0]}", SDK, f"./cmd/{name}", "-ldflags", _speaking(versions))
 
     def flights(self) -> Path:
         """The bundle of the example."""
@@ -71,6 +81,10 @@ class GoBundles:
         if not program.exists():
             _run(["go", "build", "-o", program, *flags, package], source)
         return program
+
+
+def _speaking(versions: Sequence[str]) -> str:
+    return f"-s -w -X crosswind.dev/go/internal/apiversion.spoken={','.join(versions)}"
 
 
 def install(bundle: Path, place: Path) -> Path:
