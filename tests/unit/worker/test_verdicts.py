@@ -26,6 +26,13 @@ def test_an_outcome_stands():
     assert decide(ended(FAILED, exit_code=0)) == FAILED
 
 
+def test_an_outcome_of_a_kind_that_only_a_newer_bundle_knows_is_passed_on_as_it_is():
+    newer = outcome_pb2.Outcome.FromString(b"\xa2\x06\x02hi")  # field 100
+    outcome = decide(ended(newer, exit_code=0))
+    assert outcome is not None
+    assert outcome.SerializeToString() == b"\xa2\x06\x02hi"
+
+
 def test_an_outcome_stands_even_where_the_process_died_afterwards():
     assert decide(ended(SUCCEEDED, signal_name="SIGSEGV")) == SUCCEEDED
 

@@ -56,7 +56,8 @@ func Judge(
 		return nil
 	}
 	outcome := end.Response.GetOutcome()
-	if outcome.GetKind() == nil {
+	// A newer bundle may end in a way that this worker does not know, and the server does. [VER-1]
+	if outcome.GetKind() == nil && len(outcome.ProtoReflect().GetUnknown()) == 0 {
 		outcome = nil
 	}
 	switch {

@@ -20,6 +20,10 @@ func TestJudge(t *testing.T) {
 	told := &execpb.Outcome{Kind: &execpb.Outcome_Failed{Failed: &execpb.Failed{Failure: &execpb.Failure{Type: "*errors.errorString"}}}}
 	done := executor.TaskEnd{Response: &bundlepb.RunTaskResponse{Outcome: succeeded}}
 	failed := executor.TaskEnd{Response: &bundlepb.RunTaskResponse{Outcome: told}}
+	newer := &execpb.Outcome{}
+	if err := proto.Unmarshal([]byte("\xa2\x06\x02hi"), newer); err != nil { // field 100
+		t.Fatal(err)
+	}
 	code := int32(3)
 	tests := map[string]struct {
 		end    executor.TaskEnd
@@ -32,6 +36,7 @@ func TestJudge(t *testing.T) {
 	}{
 		"it ended by itself":             {end: done, want: succeeded},
 		"it failed by itself":            {end: failed, want: told},
+		"a kind that only others know":   {end: executor.TaskEnd{Response: &bundlepb.RunTaskResponse{Outcome: newer}}, want: newer},
 		"a lost lease tells nothing":     {end: done, ending: Lost},
 		"a partition tells nothing":      {end: done, ending: Partition},
 		"a cancel wins over a success":   {end: done, ending: Cancel, how: "exited"},

@@ -8,6 +8,7 @@ from __future__ import annotations
 from enum import Enum
 
 from google.protobuf.message import DecodeError
+from google.protobuf.unknown_fields import UnknownFieldSet
 
 from crosswind.bundle.v1 import bundle_service_pb2
 from crosswind.execution.v1 import failure_pb2, lease_pb2, outcome_pb2
@@ -101,7 +102,9 @@ def _outcome(end: TaskEnd) -> outcome_pb2.Outcome | None:
         response.ParseFromString(end.response)
     except DecodeError:
         return None
-    return response.outcome if response.outcome.WhichOneof("kind") else None
+    outcome = response.outcome
+    # A newer bundle may end in a way that this worker does not know, and the server does. [VER-1]
+    return outcome if outcome.WhichOneof("kind") or len(UnknownFieldSet(outcome)) else None
 
 
 def _died(end: TaskEnd, stderr_tail: str) -> outcome_pb2.Outcome:
