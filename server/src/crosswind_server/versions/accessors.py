@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from google.protobuf.descriptor_pb2 import EnumDescriptorProto, FieldDescriptorProto
 
+from crosswind_server.versions.changes import MOST_NANOSECONDS
 from crosswind_server.versions.history import HistoryBroken, Message, Release, has_presence
 from crosswind_server.versions.union import DURATION, TIMESTAMP
 
@@ -18,6 +19,9 @@ Get = Callable[[Any], Any]
 Put = Callable[[Any, Any], None]
 
 _P: Final = FieldDescriptorProto
+_FIRST_MOMENT: Final = -62_135_596_800 * 10**9
+_LAST_MOMENT: Final = 253_402_300_800 * 10**9 - 1
+"""Of a Timestamp: the years 1 to 9999, in nanoseconds."""
 _UNSET: Final = (None, 0, "", b"", False, 0.0, ())
 _INTEGERS: Final[Mapping[int, tuple[int, int]]] = {
     **dict.fromkeys((_P.TYPE_INT32, _P.TYPE_SINT32, _P.TYPE_SFIXED32), (-(2**31), 2**31 - 1)),
@@ -134,13 +138,13 @@ def _enum_forms(enum: EnumDescriptorProto) -> tuple[Get, Get]:
 def _fill(held: Any, value: Any) -> None:
     if isinstance(value, int):
         held.Clear()
-        # Both parts of a negative Duration are negative; of a Timestamp only the seconds. Both clamp to their range.
+        # Both parts of a negative Duration are negative; of a Timestamp only the seconds.
         if held.DESCRIPTOR.name == "Duration":
-            seconds = abs(value) // 10**9
+            value = max(-MOST_NANOSECONDS, min(MOST_NANOSECONDS, value))
             sign = -1 if value < 0 else 1
-            held.seconds, held.nanos = sign * min(seconds, 315_576_000_000), sign * (abs(value) % 10**9)
+            held.seconds, held.nanos = sign * (abs(value) // 10**9), sign * (abs(value) % 10**9)
         else:
-            held.seconds, held.nanos = max(-62_135_596_800, min(253_402_300_799, value // 10**9)), value % 10**9
+            held.seconds, held.nanos = divmod(max(_FIRST_MOMENT, min(_LAST_MOMENT, value)), 10**9)
     else:
         held.Clear()
         held.MergeFromString(value)

@@ -22,6 +22,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 NANOSECONDS: Final = 10**9
+MOST_NANOSECONDS: Final = 315_576_000_000 * NANOSECONDS
+"""The most that a Duration holds, some 10,000 years; a longer one becomes this one."""
 
 Values = tuple[Any, ...]
 Fields = Mapping[str, Any]
@@ -300,5 +302,16 @@ def _up_from(unit: int) -> Callable[[Any], int]:
 
 SECONDS_TO_DURATION: Final = Conversion(up=_up_from(NANOSECONDS), down=_down_to(NANOSECONDS, 32))
 """An int32 of seconds that became a Duration."""
-MILLISECONDS_TO_DURATION: Final = Conversion(up=_up_from(10**6), down=_down_to(10**6, 64))
+
+
+def _nearest_milliseconds(values: Values) -> Values:
+    most = MOST_NANOSECONDS // 10**6
+    return tuple(value if value is None else max(-most, min(most, value)) for value in values)
+
+
+MILLISECONDS_TO_DURATION: Final = Conversion(
+    up=_up_from(10**6),
+    down=_down_to(10**6, 64),
+    lossy=Lossy("More than 10,000 years become 10,000 years.", _nearest_milliseconds),
+)
 """An int64 of milliseconds that became a Duration."""
