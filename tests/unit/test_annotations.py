@@ -102,3 +102,81 @@ def test_an_option_that_is_not_set_is_none_and_a_repeated_one_is_empty(files):
     assert annotation(method, "method_since") is None
     assert annotation(method, "reasons") == []
     assert annotation(method, "idempotent") is True
+
+
+# --- requirements -----------------------------------------------------------------------------------------------------
+
+NOT_REFUSED = {
+    # The server sends them.
+    "crosswind.execution.v1.Lease.attempt": "answered",
+    "crosswind.execution.v1.RegisterWorkerResponse.worker_token": "answered",
+    # A bundle's own.
+    "crosswind.bundle.v1.CancelTaskRequest.attempt_id": "an unknown attempt is not running, which is answered",
+    # Taken as they come.
+    "crosswind.execution.v1.AttemptRef.attempt_id": "a heartbeat answers LOST, and logs are closed",
+    "crosswind.execution.v1.AttemptRef.lease": "a heartbeat answers LOST, and logs are closed",
+    "crosswind.execution.v1.AttemptLogs.attempt": "its logs are closed",
+    "crosswind.execution.v1.PollWorkRequest.poll_number": "an old number loses against a newer one",
+    "crosswind.execution.v1.GetXComItemRequest.key": "means the caller's own result",
+    "crosswind.execution.v1.SliceXComRequest.key": "means the caller's own result",
+    "crosswind.manifest.v1.Manifest.bundle": "the offer says it",
+    "crosswind.manifest.v1.Manifest.bundle_version": "the offer says it",
+    "crosswind.manifest.v1.Sdk.language": "for people",
+    "crosswind.manifest.v1.Sdk.version": "for people",
+    "crosswind.manifest.v1.OfferedTask.entry_point": "nobody refers to it",
+    "crosswind.manifest.v1.SourceError.source": "for people",
+    "crosswind.manifest.v1.SourceError.message": "for people",
+    "crosswind.manifest.v1.LabelSelector.key": "no worker has it",
+    "crosswind.manifest.v1.LabelSelector.value": "no worker has it",
+    "crosswind.manifest.v1.TaskGroup.group_id": "no task is in it",
+    # A schedule is kept and shown, and not read by this server.
+    "crosswind.manifest.v1.CronSchedule.expression": "not read",
+    "crosswind.manifest.v1.IntervalSchedule.interval": "not read",
+    "crosswind.manifest.v1.EventListSchedule.times": "not read",
+    "crosswind.manifest.v1.AssetSchedule.condition": "not read",
+    "crosswind.manifest.v1.AssetReference.name": "not read",
+    "crosswind.manifest.v1.TimetableSchedule.entry_point": "not read",
+}
+"""Fields whose comments say REQUIRED, and that the server takes nevertheless, with what it does then."""
+
+
+def fields(files: list[FileDescriptorProto]) -> Iterator[Commented]:
+    for file in files:
+        comments = _comments(file)
+        for i, message in enumerate(file.message_type):
+            yield from _fields((4, i), message, f"{file.package}.{message.name}", comments)
+
+
+def _fields(
+    path: tuple[int, ...], message: Any, name: str, comments: dict[tuple[int, ...], str]
+) -> Iterator[Commented]:
+    for i, each in enumerate(message.field):
+        yield Commented(f"{name}.{each.name}", each, comments[*path, 2, i])
+    for i, nested in enumerate(message.nested_type):
+        if not nested.options.map_entry:
+            yield from _fields((*path, 3, i), nested, f"{name}.{nested.name}", comments)
+
+
+def test_a_field_is_required_by_option_where_its_comment_says_so_and_the_server_refuses(files):
+    said = {
+        each.name for each in fields(files) if re.search(r"REQUIRED(\.( \[[A-Z]+-\d\])*$|, positive)", each.comment)
+    }
+    options = {each.name for each in fields(files) if annotation(each.proto, "required")}
+    assert options | NOT_REFUSED.keys() == said
+    assert options & NOT_REFUSED.keys() == set()
+
+
+def test_a_default_or_a_range_is_in_the_comment_too(files):
+    for each in fields(files):
+        numbers = set(re.findall(r"\d+(?:\.\d+)?", each.comment.replace(",", "")))
+        if each.proto.name == "page_size" and "states.proto" in each.comment:
+            continue  # which says it for all listings
+        limits = annotation(each.proto, "range")
+        if limits is not None:
+            ends = {value for _, value in limits.ListFields()}
+            missing = {f"{end:g}" for end in ends if f"{end:g}" not in numbers and f"{int(end)}" not in numbers}
+            # 0 and 1 go without saying of a length, and a span or a size is said in a larger unit.
+            assert missing <= {"0", "1", "3.15619e+08", "262144"}, f"{each.name}: {missing} is not in its comment"
+        default = annotation(each.proto, "default_value")
+        if default is not None and each.proto.type != each.proto.TYPE_ENUM:  # of an enum, its first value says it
+            assert re.search(r"Absent|Empty|\b0: ", each.comment), f"{each.name}: its comment says no default"
