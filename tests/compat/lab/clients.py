@@ -22,6 +22,7 @@ from crosswind_server.rpc.authorisation import Rule
 from crosswind_server.rpc.calls import RawAnswer, guard
 from crosswind_server.rpc.errors import DETAILS_KEY
 from crosswind_server.rpc.server import collect_endpoints
+from crosswind_server.services.call_counts import CallCounts
 from crosswind_server.services.dependencies import Services
 from crosswind_server.versions.gates import Gates
 from tests.compat.lab.history import VERSIONS
@@ -134,7 +135,7 @@ class DirectClients:
     def __init__(self, gates: Gates) -> None:
         endpoints = {endpoint.method: endpoint for endpoint in collect_endpoints(registers())}
         open_to_all = dict.fromkeys(RULES, Rule.ANYONE)
-        services = cast(Services, _NoServices())
+        services = cast(Services, _FewServices())
         self._guarded: Mapping[str, RawAnswer] = {
             path: guard(path, endpoints, services, gates, version_key=METADATA_KEY, rules=open_to_all)
             for path in (*endpoints, *gates.former_methods)
@@ -167,10 +168,12 @@ class DirectClient:
         return Answer("OK", to_json(self._version, rpc.output_type.full_name, received))
 
 
-class _NoServices:
-    """The guard asks for the verifier of tokens, and needs none where every method is open to all."""
+class _FewServices:
+    """What the guard works with. It needs no verifier of tokens where every method is open to all."""
 
-    verifier = None
+    def __init__(self) -> None:
+        self.verifier = None
+        self.calls = CallCounts()
 
 
 class _Context:
