@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 NANOSECONDS: Final = 10**9
-MOST_NANOSECONDS: Final = 315_576_000_000 * NANOSECONDS
+MOST_NANOSECONDS: Final = 315_576_000_001 * NANOSECONDS - 1
 """The most that a Duration holds, some 10,000 years; a longer one becomes this one."""
 
 Values = tuple[Any, ...]
