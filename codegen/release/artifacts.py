@@ -108,14 +108,14 @@ def install_tools(lock: Path) -> Path:
     done = venv / ".installed"
     if not done.exists():
         shutil.rmtree(venv, ignore_errors=True)
-        run([sys.executable, "-m", "venv", venv], ROOT, os.environ)
+        run([sys.executable, "-m", "venv", "--without-pip", venv], ROOT, os.environ)
         install(venv / "bin" / "python", ["--require-hashes", "-r", lock])
         done.touch()
     return venv
 
 
 def install(python: Path, arguments: Sequence[str | Path]) -> None:
-    """Install into the venv of a Python; by uv, or by pip where uv cannot reach the registry.
+    """Install into the venv of a Python, which needs no pip; by uv, or by pip where uv cannot reach the registry.
 
     Raises:
         ReleaseError: neither can.
@@ -123,7 +123,7 @@ def install(python: Path, arguments: Sequence[str | Path]) -> None:
     uv = Path(sys.executable).with_name("uv")
     ways: list[list[str | Path]] = [
         [uv, "pip", "install", "--quiet", "--python", python, *arguments],
-        [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *arguments],
+        [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", *arguments],
     ]
     said = ""
     for way in ways:

@@ -27,7 +27,7 @@ class FrozenSdk:
         self.dags.mkdir(parents=True)
         (self.dags / PYTHON_DAG).write_bytes((artifacts / PYTHON_DAG).read_bytes())
         venv = folder / "venv"
-        subprocess.run([sys.executable, "-m", "venv", venv], check=True)
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
         self.bin = venv / "bin"
         (wheel,) = artifacts.glob("*.whl")
         install(self.bin / "python", ["--require-hashes", "-r", artifacts / SDK_LOCK])

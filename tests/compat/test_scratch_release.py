@@ -5,6 +5,7 @@ pipelines on it as before: with values between tasks, a variable, a connection, 
 """
 
 import json
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,6 +59,7 @@ def _freeze(scratch: Scratch) -> None:
     draft.touch()
     assert "draft.txt; what is frozen must be found again" in scratch.refuse("release-api")
     draft.unlink()
+    assert f"{OLD} is not frozen: it may still change as it is" in scratch.refuse("next-version", f"VERSION={NEW}")
     said = scratch.make("release-api")
     assert f"API version {OLD} is frozen in proto/released/{OLD}" in said
     assert not (scratch.folder / "proto" / "released" / "provisional.binpb").exists()
@@ -65,6 +67,40 @@ def _freeze(scratch: Scratch) -> None:
     assert kept < 1 << 20, "what is kept of a version lies in every clone for ever"
     scratch.commit(f"Freeze API version {OLD}")
     assert "is frozen already" in scratch.make("release-api")
+    _try_to_change_what_is_frozen(scratch)
+    _find_snapshot_in_wheel(scratch)
+
+
+def _try_to_change_what_is_frozen(scratch: Scratch) -> None:
+    """Edit the protos without a new version, and what is kept of the frozen one: neither passes."""
+    first_edit = next(block for block in read_blocks(ROOT / "CONTRIBUTING.md") if block.language == "diff")
+    apply_edits(first_edit.text, scratch.folder)
+    for target in ("release-check", "release-api"):
+        said = scratch.refuse(target)
+        assert f"{OLD} is frozen, and proto/crosswind/execution/v1/worker_service.proto no longer say" in said
+        assert "begin a new version with `make next-version" in said
+    scratch.git("checkout", "--quiet", ".")
+    with (scratch.folder / "proto" / "released" / OLD / "sdk.lock").open("a") as lock:
+        lock.write("# unpinned\n")
+    for target in ("release-check", "rebuild-release"):
+        assert "sdk.lock is not the file that was frozen" in scratch.refuse(target, f"VERSION={OLD}")
+    scratch.git("checkout", "--quiet", ".")
+    assert f"{OLD} is not after {OLD}, the last one" in scratch.refuse("next-version", f"VERSION={OLD}")
+    assert "API version 2026-12-02 is not frozen" in scratch.refuse("rebuild-release", "VERSION=2026-12-02")
+
+
+def _find_snapshot_in_wheel(scratch: Scratch) -> None:
+    """A server that is installed finds what a checkout finds."""
+    wheels = scratch.folder / "build" / "wheels"
+    done = scratch.run(
+        *(str(scratch.bin / "python"), "-m", "hatchling", "build", "--target", "wheel", "--directory", str(wheels)),
+        folder="server",
+    )
+    assert done.returncode == 0, done.stdout
+    (wheel,) = wheels.iterdir()
+    with zipfile.ZipFile(wheel) as files:
+        inside = files.read(f"crosswind_server/versions/released/{OLD}.binpb")
+    assert inside == (scratch.folder / "proto" / "released" / OLD / "snapshot.binpb").read_bytes()
 
 
 def _walk_through(scratch: Scratch) -> None:
