@@ -16,8 +16,8 @@ import (
 const (
 	// Name is the plugin's name in the set, to be dispensed.
 	Name = "bundle"
-	// ProtocolVersion is go-plugin's protocol version in which BundleService is served. It would change with the
-	// handshake, not with the messages, which have API versions of their own.
+	// ProtocolVersion is go-plugin's protocol version in which BundleService is served, the only one yet. It would change
+	// with the handshake, not with the messages, which have API versions of their own.
 	ProtocolVersion = 1
 	// MaxMessageBytes bounds one message between worker and bundle: well over what the server lets through.
 	MaxMessageBytes = 64 * 1024 * 1024
@@ -26,15 +26,16 @@ const (
 // Handshake is the same on both sides.
 var Handshake = goplugin.HandshakeConfig{MagicCookieKey: curve.CookieKey, MagicCookieValue: curve.CookieValue}
 
-// HostPlugins is what a worker passes as ClientConfig.VersionedPlugins. Dispensing Name gives a
-// bundlepb.BundleServiceClient.
-func HostPlugins() map[int]goplugin.PluginSet {
-	return versioned(nil)
+// HostPlugins is what a worker passes as ClientConfig.VersionedPlugins, of the versions that it speaks; without any, of
+// ProtocolVersion. Dispensing Name gives a bundlepb.BundleServiceClient.
+func HostPlugins(versions ...int) map[int]goplugin.PluginSet {
+	return versioned(nil, versions)
 }
 
-// BundlePlugins is what a bundle passes as ServeConfig.VersionedPlugins.
-func BundlePlugins(server bundlepb.BundleServiceServer) map[int]goplugin.PluginSet {
-	return versioned(server)
+// BundlePlugins is what a bundle passes as ServeConfig.VersionedPlugins, of the versions that it speaks; without any, of
+// ProtocolVersion.
+func BundlePlugins(server bundlepb.BundleServiceServer, versions ...int) map[int]goplugin.PluginSet {
+	return versioned(server, versions)
 }
 
 // NewServer is what a bundle passes as ServeConfig.GRPCServer.
@@ -42,8 +43,15 @@ func NewServer(options []grpc.ServerOption) *grpc.Server {
 	return grpc.NewServer(append(options, grpc.MaxRecvMsgSize(MaxMessageBytes), grpc.MaxSendMsgSize(MaxMessageBytes))...)
 }
 
-func versioned(server bundlepb.BundleServiceServer) map[int]goplugin.PluginSet {
-	return map[int]goplugin.PluginSet{ProtocolVersion: {Name: &bundle{server: server}}}
+func versioned(server bundlepb.BundleServiceServer, versions []int) map[int]goplugin.PluginSet {
+	if len(versions) == 0 {
+		versions = []int{ProtocolVersion}
+	}
+	sets := map[int]goplugin.PluginSet{}
+	for _, version := range versions {
+		sets[version] = goplugin.PluginSet{Name: &bundle{server: server}}
+	}
+	return sets
 }
 
 type bundle struct {

@@ -188,7 +188,7 @@ def stream_stdio(message: bytes, context: grpc.ServicerContext):
 
 def main() -> None:
     assert os.environ["CROSSWIND_BUNDLE_COOKIE"] == "9d1c4c1e-6d1a-4ef1-9a3f-4f0a5d8a7c0b"
-    assert os.environ["PLUGIN_PROTOCOL_VERSIONS"] == "1"
+    assert "1" in os.environ["PLUGIN_PROTOCOL_VERSIONS"].split(",")
     server = grpc.server(
         ThreadPoolExecutor(20),
         options=[("grpc.max_send_message_length", 1 << 30), ("grpc.max_receive_message_length", 1 << 30)],

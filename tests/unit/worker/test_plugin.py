@@ -17,7 +17,7 @@ import pytest_asyncio
 
 from crosswind.execution.v1 import lease_pb2
 from crosswind.manifest.v1 import task_pb2
-from crosswind.runtime import plugin_process
+from crosswind.runtime import plugin_handshake, plugin_process
 from crosswind.runtime.executor import ExecutorGone, TaskEnd
 from crosswind.runtime.packed_bundle import copy_packed
 from crosswind.runtime.plugin_executor import PluginExecutor, PluginTask, is_isolated
@@ -448,7 +448,12 @@ OTHER_MACHINE = b"\x7fELF\x02\x01\x01" + bytes(9) + struct.pack("<HHI", 2, THERE
         (script("echo hello; sleep 600"), "it printed 'hello' to standard output before its handshake", None, ""),
         (script("yes | tr -d '\\n'"), "it printed 'yyyyyyyyyy", None, ""),
         (script("echo '2|1|unix|/x|grpc|'; sleep 600"), "it speaks version 2 of go-plugin's handshake", None, ""),
-        (script("echo '1|7|unix|/x|grpc|'; sleep 600"), "it serves version 7 of the plugin", None, ""),
+        (
+            script("echo '1|7|unix|/x|grpc|'; sleep 600"),
+            "it serves version 7 of the plugin, and this worker speaks 1: upg",
+            None,
+            "",
+        ),
         (script("echo '1|1|unix|/x|netrpc|'; sleep 600"), "it speaks netrpc, and this worker gRPC", None, ""),
         (script("echo '1|1|unix|/x'; sleep 600"), "it speaks netrpc, and this worker gRPC", None, ""),
         (script("echo '1|1|tcp|127.0.0.1:1|grpc|'; sleep 600"), "and must on a Unix socket", None, ""),
@@ -490,6 +495,22 @@ async def test_a_copy_that_was_tampered_with_is_not_run(open_packed, tmp_path):
     failure = failure_of(await run(executor, "succeed"))
     assert failure.type == "crosswind.BundleBroken"
     assert "its checksum differs" in failure.message
+
+
+async def test_a_bundle_of_an_older_plugin_version_runs_in_a_worker_that_speaks_both(kit, monkeypatch):
+    monkeypatch.setattr(plugin_handshake, "PLUGIN_VERSIONS", ("1", "2"))
+    environment = result_of(await run(kit, "look_around"))["environment"]
+    assert environment["PLUGIN_PROTOCOL_VERSIONS"] == "1,2"
+
+
+async def test_a_bundle_of_a_newer_plugin_version_is_taken_by_a_worker_that_speaks_it(
+    open_packed, tmp_path, monkeypatch
+):
+    """As far as the handshake goes; the worker that does not speak it is above."""
+    pack(tmp_path / "bad", script("echo '1|2|unix|/tmp/x|grpc|'; sleep 600"))
+    monkeypatch.setattr(plugin_handshake, "PLUGIN_VERSIONS", ("1", "2"))
+    failure = failure_of(await run(open_packed(tmp_path / "bad"), "succeed"))
+    assert "is not in the folder that it was given" in failure.message
 
 
 async def test_a_bundle_that_falls_silent_after_the_handshake_is_broken_off(open_packed, tmp_path, monkeypatch):

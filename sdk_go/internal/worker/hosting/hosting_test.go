@@ -15,13 +15,16 @@ import (
 	"testing"
 	"time"
 
+	goplugin "github.com/hashicorp/go-plugin"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 
 	v1 "crosswind.dev/go/bundle/bundlev1"
+	bundlepb "crosswind.dev/go/internal/gen/crosswind/bundle/v1"
 	execpb "crosswind.dev/go/internal/gen/crosswind/execution/v1"
 	manifestpb "crosswind.dev/go/internal/gen/crosswind/manifest/v1"
 	"crosswind.dev/go/internal/packing"
+	"crosswind.dev/go/internal/plugin"
 	"crosswind.dev/go/internal/worker/callback"
 	"crosswind.dev/go/internal/worker/connection"
 	"crosswind.dev/go/internal/worker/executor"
@@ -47,6 +50,13 @@ func TestMain(m *testing.M) {
 		fmt.Println("Hello from init!")
 	case "hang":
 		select {}
+	case "plugin 2":
+		goplugin.Serve(&goplugin.ServeConfig{
+			HandshakeConfig:  plugin.Handshake,
+			VersionedPlugins: plugin.BundlePlugins(bundlepb.UnimplementedBundleServiceServer{}, 2),
+			GRPCServer:       plugin.NewServer,
+		})
+		os.Exit(0)
 	}
 	v1.Serve(testBundle{}, v1.Name("tested"))
 }
@@ -511,6 +521,36 @@ func TestFileThatIsNoBundleSaysWhy(t *testing.T) {
 				t.Errorf("got %v", err)
 			}
 		})
+	}
+}
+
+func TestBundleOfAnOlderPluginVersionRunsInAWorkerThatSpeaksBoth(t *testing.T) {
+	s := newStand(t)
+	s.services.PluginVersions = []int{1, 2}
+	if s.pid(t) == "" {
+		t.Error("it told nothing")
+	}
+	for each := range s.processes {
+		if got := each.client.NegotiatedVersion(); got != 1 {
+			t.Errorf("version %d was agreed on", got)
+		}
+	}
+}
+
+func TestBundleOfANewerPluginVersionIsRefusedBeforeATaskReachesIt(t *testing.T) {
+	s := newStand(t)
+	t.Setenv(mode, "plugin 2")
+	_, err := s.try(t, "answer", newHost())
+	want := "The process of the bundle tested serves version 2 of the plugin, and this worker speaks 1: upgrade the older of the two."
+	var gone *executor.GoneError
+	if !errors.As(err, &gone) || !strings.HasPrefix(gone.Sentence, want) {
+		t.Errorf("got %v", err)
+	}
+	// A worker that speaks it too takes it, as far as this bundle goes.
+	s.services.PluginVersions = []int{1, 2}
+	end := endOf(t, s.begin(t, "answer", newHost()))
+	if end.Refusal == nil || end.Refusal.Code != codes.Unimplemented {
+		t.Errorf("got %+v", end)
 	}
 }
 

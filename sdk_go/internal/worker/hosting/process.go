@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -81,7 +82,7 @@ func launch(ctx context.Context, version *Version, host executor.TaskHost) (*pro
 	go func() { checked <- check(version.source) }() // while go-plugin makes its certificate
 	p.client = goplugin.NewClient(&goplugin.ClientConfig{
 		HandshakeConfig:  plugin.Handshake,
-		VersionedPlugins: plugin.HostPlugins(),
+		VersionedPlugins: plugin.HostPlugins(version.services.PluginVersions...),
 		AllowedProtocols: []goplugin.Protocol{goplugin.ProtocolGRPC},
 		AutoMTLS:         true,
 		SkipHostEnv:      true,
@@ -216,6 +217,11 @@ func (p *process) explain(err error) *executor.GoneError {
 	case strings.Contains(err.Error(), "timeout"):
 		gone.Sentence = fmt.Sprintf("The process of the bundle %s was not ready within %g s (--import-timeout).",
 			name, p.version.services.StartTimeout.Seconds())
+	case strings.HasPrefix(err.Error(), "incompatible API version with plugin"):
+		_, rest, _ := strings.Cut(first, "|")
+		served, _, _ := strings.Cut(rest, "|")
+		gone.Sentence = fmt.Sprintf("The process of the bundle %s serves version %s of the plugin, and this worker speaks %s: "+
+			"upgrade the older of the two.", name, cut(served), spoken(p.version.services.PluginVersions))
 	case strings.HasPrefix(err.Error(), "Unrecognized remote plugin message"):
 		gone.Sentence = fmt.Sprintf("The process of the bundle %s printed %q where go-plugin's handshake was expected: "+
 			"it is no bundle, or its code prints before bundlev1.Serve.", name, cut(first))
@@ -407,4 +413,16 @@ func lastLine(tail string) string {
 		}
 	}
 	return cut(last)
+}
+
+// spoken are plugin versions for people.
+func spoken(versions []int) string {
+	if len(versions) == 0 {
+		return strconv.Itoa(plugin.ProtocolVersion)
+	}
+	texts := make([]string, len(versions))
+	for i, version := range versions {
+		texts[i] = strconv.Itoa(version)
+	}
+	return strings.Join(texts, ", ")
 }

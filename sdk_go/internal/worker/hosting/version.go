@@ -35,6 +35,8 @@ type Services struct {
 	RunFolder string
 	// StartTimeout is how long a process may take until it is ready.
 	StartTimeout time.Duration
+	// PluginVersions are those that the worker speaks. Empty: that of package plugin.
+	PluginVersions []int
 	// Log is the worker's, BundleLog takes what bundles print.
 	Log, BundleLog *slog.Logger
 

@@ -14,8 +14,8 @@ from crosswind.runtime.environments import plugin_environment
 
 CORE_VERSION: Final = "1"
 """Of go-plugin's handshake itself."""
-PLUGIN_VERSION: Final = "1"
-"""In which `BundleService` is served."""
+PLUGIN_VERSIONS: tuple[str, ...] = ("1",)
+"""In which this worker can use `BundleService`; a bundle takes the highest one that it serves too."""
 LINE_BYTES: Final = 4096
 """The longest first line."""
 _COOKIE_KEY: Final = "CROSSWIND_BUNDLE_COOKIE"
@@ -39,7 +39,7 @@ def make_environment(folder: Path) -> dict[str, str]:
     return {
         **plugin_environment(),
         _COOKIE_KEY: _COOKIE,
-        "PLUGIN_PROTOCOL_VERSIONS": PLUGIN_VERSION,
+        "PLUGIN_PROTOCOL_VERSIONS": ",".join(PLUGIN_VERSIONS),
         "PLUGIN_UNIX_SOCKET_DIR": str(folder),
     }
 
@@ -84,9 +84,10 @@ def read_handshake(line: bytes, folder: Path) -> str:
     core, version, network, address, protocol, certificate, *_ = [*parts, "", ""]
     if core != CORE_VERSION:
         raise HandshakeFailed(f"it speaks version {core[:20]} of go-plugin's handshake, and this worker 1")
-    if version != PLUGIN_VERSION:
+    if version not in PLUGIN_VERSIONS:
         raise HandshakeFailed(
-            f"it serves version {version[:20]} of the plugin, and this worker speaks 1: upgrade the older of the two"
+            f"it serves version {version[:20]} of the plugin, and this worker speaks {', '.join(PLUGIN_VERSIONS)}: upgrade "
+            f"the older of the two"
         )
     if protocol != "grpc":
         raise HandshakeFailed(f"it speaks {protocol[:20] or 'netrpc'}, and this worker gRPC")
