@@ -17,7 +17,7 @@ import pytest_asyncio
 
 from crosswind.execution.v1 import lease_pb2
 from crosswind.manifest.v1 import task_pb2
-from crosswind.runtime import plugin_handshake, plugin_process
+from crosswind.runtime import plugin_process
 from crosswind.runtime.executor import ExecutorGone, TaskEnd
 from crosswind.runtime.packed_bundle import copy_packed
 from crosswind.runtime.plugin_executor import PluginExecutor, PluginTask, is_isolated
@@ -495,22 +495,6 @@ async def test_a_copy_that_was_tampered_with_is_not_run(open_packed, tmp_path):
     failure = failure_of(await run(executor, "succeed"))
     assert failure.type == "crosswind.BundleBroken"
     assert "its checksum differs" in failure.message
-
-
-async def test_a_bundle_of_an_older_plugin_version_runs_in_a_worker_that_speaks_both(kit, monkeypatch):
-    monkeypatch.setattr(plugin_handshake, "PLUGIN_VERSIONS", ("1", "2"))
-    environment = result_of(await run(kit, "look_around"))["environment"]
-    assert environment["PLUGIN_PROTOCOL_VERSIONS"] == "1,2"
-
-
-async def test_a_bundle_of_a_newer_plugin_version_is_taken_by_a_worker_that_speaks_it(
-    open_packed, tmp_path, monkeypatch
-):
-    """As far as the handshake goes; the worker that does not speak it is above."""
-    pack(tmp_path / "bad", script("echo '1|2|unix|/tmp/x|grpc|'; sleep 600"))
-    monkeypatch.setattr(plugin_handshake, "PLUGIN_VERSIONS", ("1", "2"))
-    failure = failure_of(await run(open_packed(tmp_path / "bad"), "succeed"))
-    assert "is not in the folder that it was given" in failure.message
 
 
 async def test_a_bundle_that_falls_silent_after_the_handshake_is_broken_off(open_packed, tmp_path, monkeypatch):

@@ -86,8 +86,8 @@ def read_handshake(line: bytes, folder: Path) -> str:
         raise HandshakeFailed(f"it speaks version {core[:20]} of go-plugin's handshake, and this worker 1")
     if version not in PLUGIN_VERSIONS:
         raise HandshakeFailed(
-            f"it serves version {version[:20]} of the plugin, and this worker speaks {', '.join(PLUGIN_VERSIONS)}: upgrade "
-            f"the older of the two"
+            f"it serves version {version[:20]} of the plugin, and this worker speaks {', '.join(PLUGIN_VERSIONS)}: "
+            f"upgrade the older of the two"
         )
     if protocol != "grpc":
         raise HandshakeFailed(f"it speaks {protocol[:20] or 'netrpc'}, and this worker gRPC")
