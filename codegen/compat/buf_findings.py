@@ -61,6 +61,7 @@ _CONFIG: Final = json.dumps({"version": "v2", "breaking": {"use": ["FILE", "WIRE
 _FOUND: Final = 100
 """buf's exit code where it found something, as against 1, where it failed."""
 _NAMED: Final = re.compile(r'\b(field|value|message|enum|oneof|rpc|service|name|range) "([^"]*)"', re.IGNORECASE)
+_FILE: Final = re.compile(r'file "([^"]+)"')
 _TYPES: Final = re.compile(r'changed (?:request |response )?type from "([\w.]+)" to "([\w.]+)"')
 
 
@@ -153,4 +154,5 @@ def _compare(old: bytes, new: bytes) -> tuple[BufFinding, ...]:
 def _read(lines: Iterable[str]) -> Iterable[BufFinding]:
     for line in lines:
         found = json.loads(line)
-        yield BufFinding(found["type"], found.get("path", ""), found["message"])
+        named = _FILE.search(found["message"])  # of a file that is gone there is no path
+        yield BufFinding(found["type"], found.get("path") or (named[1] if named else ""), found["message"])

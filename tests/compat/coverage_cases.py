@@ -58,7 +58,8 @@ message Answer {
 message Step { string name = 1; }
 message Sealed { string inside = 1; }
 message GoneAsk { string name = 1; }
-message GoneAnswer { string name = 1; }
+message GoneAnswer { Mood mood = 1; }
+enum Mood { MOOD_UNSPECIFIED = 0; MOOD_GOOD = 1; }
 enum Kind { KIND_UNSPECIFIED = 0; KIND_A = 1; KIND_B = 2; }
 enum ErrorReason {
   ERROR_REASON_UNSPECIFIED = 0;
@@ -206,6 +207,7 @@ CASES: Final = {
         (),
         ('ArmAdded("small.v1.Answer", "maybe"',),
     ),
+    "oneof-added": Case(((SIZE, SIZE + f"  oneof more {{ string x = 20 {since()}; }}\n"),)),
     "arm-added-to-a-request": Case((("string right = 7;", f"string right = 7; string both = 20 {since()};"),)),
     "deprecated": Case(((SIZE, f"  int32 size = 11 {since(option='deprecated_since')};\n"),)),
     "deprecated-since-another-date": Case(
@@ -375,7 +377,8 @@ CASES: Final = {
         (
             (LEAVE, ""),
             ("message GoneAsk { string name = 1; }\n", ""),
-            ("message GoneAnswer { string name = 1; }\n", ""),
+            ("message GoneAnswer { Mood mood = 1; }\n", ""),
+            ("enum Mood { MOOD_UNSPECIFIED = 0; MOOD_GOOD = 1; }\n", ""),
         ),
         (MethodRetired("/small.v1.SmallService/Leave", DO, dict, dict, **WHY),),
     ),
@@ -386,6 +389,40 @@ CASES: Final = {
         ((f"    option {OPTION}idempotent) = true;\n", ""),), (), ("Do may be repeated no more",)
     ),
     "idempotent-by-now": Case(((LEAVE, LEAVE.replace(";", f" {{ option {OPTION}idempotent) = true; }}")),)),
+    "enum-added": Case(
+        ((SIZE, SIZE + f"New x = 20 {since()};"), ("enum Mood", "enum New { NEW_UNSPECIFIED = 0; }\nenum Mood"))
+    ),
+    "unused-enum-removed": Case(
+        (
+            ("enum Mood { MOOD_UNSPECIFIED = 0; MOOD_GOOD = 1; }\n", ""),
+            ("Mood mood = 1;", 'reserved 1; reserved "mood";'),
+        ),
+        (FieldRemoved("small.v1.GoneAnswer", "mood", **WHY),),
+    ),
+    "service-renamed": Case(
+        (("service SmallService", "service OtherService"),),
+        (
+            MethodMoved(DO, "/small.v1.OtherService/Do", **WHY),
+            MethodMoved("/small.v1.SmallService/Leave", "/small.v1.OtherService/Leave", **WHY),
+        ),
+    ),
+    "another-request": Case(
+        ((LEAVE, LEAVE.replace("GoneAsk", "Step")),), (), ("takes another request", "breaks the wire")
+    ),
+    "streams": Case(
+        ((LEAVE, LEAVE.replace("(GoneAsk", "(stream GoneAsk")),), (), ("streams otherwise", "breaks the wire")
+    ),
+    "out-of-a-oneof": Case(
+        (("string left = 6; ", ""), (SIZE, SIZE + "string left = 6;\n")),
+        (),
+        ("Ask.left was moved out of a oneof", "breaks the wire"),
+    ),
+    "value-removed-and-not-reserved": Case(
+        ((" KIND_B = 2;", ""),),
+        (FreeChange(ASK, ("small.v1.Kind.KIND_B",), dict, dict, **WHY),),
+        ('Write `reserved` for 2 and "KIND_B" into the enum',),
+    ),
+    "reason-no-more": Case(((f'    option {OPTION}reasons) = "STALE";\n', ""),)),
     # --- changes
     "stale-change": Case(
         (), (FieldRemoved(ASK, "size", **WHY),), ("explains no difference between 2026-01-01 and 2026-02-01",)

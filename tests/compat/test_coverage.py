@@ -9,14 +9,17 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from google.protobuf.descriptor_pb2 import FileDescriptorSet
+from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 
 from codegen.compat.buf_findings import SHOWN_BY, WIRE
+from codegen.compat.correspondence import Neighbours
 from codegen.compat.coverage import uncovered, uncovered_without
+from codegen.compat.differences import differences
+from codegen.compat.facts import Kind
 from codegen.compat.growing import SERVER, Growing
 from crosswind_server.domain.version import ApiVersion
-from crosswind_server.versions.changes import Change, FieldRenamed, MessageRenamed
-from crosswind_server.versions.history import History, Release
+from crosswind_server.versions.changes import Change, FieldRenamed, MessageRenamed, MethodRetired
+from crosswind_server.versions.history import History, HistoryBroken, Release
 from crosswind_server.versions.releases import server_history
 from tests.compat.coverage_cases import BASE, CASES, VERSION, WHY, Case
 from tests.compat.lab.history import lab_history
@@ -64,6 +67,34 @@ def test_what_a_change_covers_is_found_without_it(name, snapshots):
         found = uncovered_without(whole, change, NOTHING)
         # A new value that its message maps has a fallback beside.
         assert bool(found) is (name != "value-mapped-by-its-message"), name
+
+
+def test_every_kind_of_difference_is_shown_by_a_case(snapshots):
+    found = set()
+    for case in CASES.values():
+        first, second = history(snapshots, case).releases
+        try:
+            found |= {each.kind for each in differences(Neighbours(first, second, "small.v1.ErrorReason"))}
+        except HistoryBroken:
+            continue
+    assert set(Kind) - found == set()
+
+
+def test_a_file_that_is_gone_is_covered_with_what_it_had(snapshots):
+    extra = FileDescriptorProto(name="small/v1/extra.proto", package="small.v1", syntax="proto3")
+    extra.message_type.add(name="PingRequest")
+    extra.message_type.add(name="PingResponse")
+    extra.service.add(name="ExtraService").method.add(
+        name="Ping", input_type=".small.v1.PingRequest", output_type=".small.v1.PingResponse"
+    )
+    before = FileDescriptorSet(file=[*snapshots[BASE].file, extra])
+    path = "/small.v1.ExtraService/Ping"
+    retired = MethodRetired(path, "/small.v1.SmallService/Do", dict, dict, **WHY)
+    for changes, elements in (((retired,), []), ((), [path])):
+        first = Release(ApiVersion.parse("2026-01-01"), lambda: before)
+        second = Release(ApiVersion.parse(VERSION), lambda: snapshots[BASE], changes)
+        found = uncovered(History((first, second), "small.v1.ErrorReason"), NOTHING)
+        assert [each.element for each in found] == elements, found
 
 
 # --- what only ever grows ---------------------------------------------------------------------------------------------
