@@ -22,9 +22,13 @@ from tests.bench.package import measure_package
 from tests.bench.pipelines import measure_go_pipelines, measure_pipelines
 from tests.bench.report import show_report, write_report
 from tests.bench.site import WORKSPACE, Site, open_site
+from tests.bench.versions import measure_versions
 
 LATEST: Final = WORKSPACE / "latest.json"
 PACKAGE: Final = "sdk"
+VERSIONS: Final = "versions"
+ALONE: Final = (VERSIONS, PACKAGE)
+"""What is measured without a server of ours on a database."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +54,14 @@ def main() -> int:
     errors = Console(stderr=True)
     figures: Figures = {}
     failed = False
-    chosen: list[str] = options.only or [*SCENARIOS, PACKAGE]
+    chosen: list[str] = options.only or [*SCENARIOS, *ALONE]
     databases = DATABASES if options.database == "both" else (options.database,)
     steps: list[tuple[str, Callable[[], Figures]]] = []
     for name, scenario in SCENARIOS.items():
         if name in chosen:
             steps += [(f"{name} on {database}", _step(scenario, database)) for database in databases]
+    if VERSIONS in chosen:
+        steps.append(("API versions", measure_versions))
     if PACKAGE in chosen:
         steps.append(("the installed SDK", measure_package))
 
@@ -94,7 +100,7 @@ def _step(scenario: Scenario, database: str) -> Callable[[], Figures]:
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("--only", action="append", choices=[*SCENARIOS, PACKAGE], help="measure only this; repeatable")
+    parser.add_argument("--only", action="append", choices=[*SCENARIOS, *ALONE], help="measure only this; repeatable")
     parser.add_argument("--database", choices=[*DATABASES, "both"], default="both")
     parser.add_argument("--repeat", type=int, default=1, metavar="N", help="take the median of N runs")
     parser.add_argument("--output", type=Path, default=LATEST, help="default: %(default)s")

@@ -1,7 +1,8 @@
 """Figures: names and numbers, how several runs become one, and what the project set itself to reach.
 
-A figure's name ends with its unit: `_ms`, `_us`, `_mb` (10^6 bytes), `_per_second`. One that depends on the database
-begins with the database's name. How it is measured belongs to the module that measures it; how it is shown to `report`.
+A figure's name ends with its unit: `_ms`, `_us`, `_mb` (10^6 bytes), `_per_second`, `_percent`. One that depends on the
+database begins with the database's name. How it is measured belongs to the module that measures it; how it is shown to
+`report`.
 """
 
 import statistics
@@ -38,6 +39,9 @@ GOALS: Final[Mapping[str, Goal]] = {
     "worker.go.rss_mb": Goal(40),
     "server.heartbeat128_us_per_attempt": Goal(20),
     "worker.python.task_private_mb": Goal(25),
+    "versions.gate20_us": Goal(40),
+    "versions.newest_overhead_us": Goal(1),
+    "versions.one_back_percent": Goal(5),
     "sdk.packages": Goal(5),
     "sdk.megabytes": Goal(40),
     "sdk.import_ms": Goal(120),

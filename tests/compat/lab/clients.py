@@ -9,7 +9,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NoReturn, Protocol, cast
@@ -145,6 +145,11 @@ class DirectClients:
     def of(self, version: str) -> Client:
         """The one of a version."""
         return DirectClient(version, self._guarded)
+
+    def caller(self, method: str, request: bytes, metadata: Mapping[str, str]) -> Callable[[], bytes]:
+        """A call by its bytes alone, to be made as often as one likes."""
+        answer, context = self._guarded[f"/{method}"], cast(Any, _Context(metadata))
+        return lambda: _run(cast(Coroutine[Any, Any, bytes], answer(request, context)))
 
 
 class DirectClient:
