@@ -9,6 +9,7 @@ from dataclasses import fields
 from typing import Final
 
 from codegen.compat.correspondence import Neighbours
+from codegen.compat.differences import oneof_of
 from codegen.compat.explanations import WIDER
 from codegen.compat.facts import Difference, Kind
 from crosswind_server.versions.changes import Change
@@ -45,6 +46,8 @@ def advise(difference: Difference, pair: Neighbours) -> str:
     )
     if difference.kind is Kind.FIELD_REMOVED:
         advice = _removal(difference, pair, advice)
+    if difference.kind is Kind.FIELD_ADDED:
+        advice = _addition(difference, pair, advice)
     if difference.kind is Kind.FIELD_RETYPED and (difference.was, difference.now) not in WIDER:
         advice = (
             f"Give the field of the new type a number of its own and write FieldConverted({scope!r}, {name!r}, ...)"
@@ -63,6 +66,21 @@ def _said(difference: Difference) -> str:
     return str(difference.kind)
 
 
+def _addition(difference: Difference, pair: Neighbours, advice: str) -> str:
+    """An arm of a oneof may need more than its date, and a field may be made of one that is gone."""
+    scope, _, name = difference.element.rpartition(".")
+    message, former = pair.new.messages[scope].proto, pair.pair.old_message(scope).proto
+    arm = next(oneof_of(message, each) for each in message.field if each.number == difference.number)
+    if arm and arm in {oneof_of(former, each) for each in former.field}:
+        return (
+            f"{advice} and, where it is answered, ArmAdded({scope!r}, {name!r}, instead=...) into CHANGES: older"
+            f" clients would find nothing set in {arm}"
+        )
+    known = {each.number for each in message.field}
+    gone = [each.name for each in former.field if each.number not in known]
+    return f"{advice}, or name it in the change that makes it of {' or '.join(gone)}" if gone else advice
+
+
 def _removal(difference: Difference, pair: Neighbours, advice: str) -> str:
     """Where the message has new fields too, the field may have become one of them."""
     message = pair.messages.get(difference.scope, difference.scope)
@@ -79,10 +97,7 @@ def _removal(difference: Difference, pair: Neighbours, advice: str) -> str:
 
 _WORDS: Final = {
     Kind.MESSAGE_REMOVED: "Keep it, or write MessageRenamed('{element}', ...) into CHANGES",
-    Kind.FIELD_ADDED: (
-        "Write (crosswind.options.v1.since) = '{since}' on it; for a new arm of a oneof that is answered also"
-        " ArmAdded('{scope}', '{name}', instead=...) into CHANGES"
-    ),
+    Kind.FIELD_ADDED: "Write (crosswind.options.v1.since) = '{since}' on it",
     Kind.FIELD_REMOVED: "Write FieldRemoved('{scope}', '{name}') into CHANGES",
     Kind.FIELD_NOT_RESERVED: "Write `reserved` for {missing} into the message, so that nobody uses it again",
     Kind.VALUE_NOT_RESERVED: "Write `reserved` for {missing} into the enum, so that nobody uses it again",
