@@ -38,6 +38,10 @@ from codegen.release.records import (
 from crosswind_server.versions.releases import CURRENT, server_history
 
 _BIN: Final = Path(sys.executable).parent
+_AFTER_THE_FIRST: Final = (
+    "It is the first, so the provisional image is gone, and with it what it was for: take `make proto-snapshot`, the"
+    " comparison in `make proto-check` and tests/unit/test_proto_breaking.py out in the same commit."
+)
 
 
 def freeze() -> str:
@@ -84,8 +88,9 @@ def freeze() -> str:
         ).write(kept)
         RELEASED.mkdir(parents=True, exist_ok=True)
         shutil.copytree(kept, RELEASED / version)
+    first = PROVISIONAL.exists()
     PROVISIONAL.unlink(missing_ok=True)
-    return _next_steps(version)
+    return _next_steps(version) + (f"\n{_AFTER_THE_FIRST}" if first else "")
 
 
 def check() -> str:
