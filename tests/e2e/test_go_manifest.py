@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 
+from crosswind.api_versions import newest
 from crosswind.manifest.v1 import bundle_pb2, dag_pb2
 from crosswind.runtime.packed_bundle import read_packed
 from crosswind_server.domain.plan import DagPlan, VersionPolicy
@@ -29,7 +30,7 @@ def test_server_takes_the_bundle_and_every_dag(manifest: bundle_pb2.Manifest):
     for each in manifest.dags:
         plan = plan_of(manifest, each.dag_id)
         assert {task.language for task in plan.tasks} <= {"go", ""}
-    assert manifest.api_version == "2026-12-01"
+    assert manifest.api_version == newest()
     assert manifest.sdk.language == "go"
     assert not manifest.source_errors
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import grpc
 import pytest
 
+from crosswind.api_versions import newest
 from crosswind.cli import MISSING_EXTRA
 from crosswind.control.v1 import dags_pb2, variables_pb2
 from tests.unit.cli.canned_server import Refusal
@@ -60,7 +61,7 @@ def test_calls_carry_token_and_version(server, ask):
     server.answer("DagService/ListDags", dags_pb2.ListDagsResponse())
     assert ask("dags", "list").code == 0
     assert server.metadata[0]["authorization"] == "Bearer the-token"
-    assert server.metadata[0]["crosswind-api-version"] == "2026-12-01"
+    assert server.metadata[0]["crosswind-api-version"] == newest()
 
 
 def test_call_that_met_a_stopping_server_is_repeated_where_that_is_safe(server, ask):

@@ -11,6 +11,7 @@ import pytest
 from google.protobuf import text_format
 
 from crosswind import DAG, Access, Cron, Param, TriggerRule, task
+from crosswind.api_versions import newest
 from crosswind.author.manifest import make_dag
 from crosswind.manifest.v1 import dag_pb2, task_pb2
 from crosswind.manifest.v1.bundle_pb2 import Manifest
@@ -47,7 +48,7 @@ def test_a_dag_becomes_the_manifest_that_was_agreed():
     if os.environ.get("CROSSWIND_WRITE_GOLDENS"):
         golden.write_text(text)
     assert text == golden.read_text()
-    assert (manifest.bundle, manifest.bundle_version, manifest.api_version) == ("flights", "v1", "2026-12-01")
+    assert (manifest.bundle, manifest.bundle_version, manifest.api_version) == ("flights", "v1", newest())
     assert (manifest.sdk.language, manifest.sdk.language_version) == ("python", sys.version.split()[0])
 
 
