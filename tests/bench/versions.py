@@ -66,7 +66,9 @@ def _gates() -> Figures:
         if field.name.startswith("old"):
             setattr(message, field.name, 90 if field.cpp_type == field.CPPTYPE_INT32 else "Ada Lovelace")
     for _ in range(3):
-        message.items.add(**{field.name: "x" for field in message.items.add().DESCRIPTOR.fields})
+        item = message.items.add()
+        for field in item.DESCRIPTOR.fields:
+            setattr(item, field.name, "x")
     old: bytes = message.SerializeToString()
     new = crossing.upgrade(old)
     up, down = _microseconds(crossing.upgrade, old), _microseconds(crossing.downgrade, new)

@@ -41,6 +41,7 @@ class Accessor:
         repeated: whether it is repeated or a map.
         get: its value, None where it is absent.
         put: set it; None clears it.
+        plain: whether a value is what protobuf holds, as a string is.
     """
 
     attribute: str
@@ -48,22 +49,41 @@ class Accessor:
     repeated: bool
     get: Get
     put: Put
+    plain: bool = False
 
     def read(self, message: Any) -> Any:
         """Its value, None where it is absent or zero."""
         value = self.get(message)
         return None if not self.present and value in _UNSET else value
 
-    def move(self, message: Any, other: Accessor) -> None:
-        """Give its value to a field of the same type, and clear it."""
-        here, there = self.attribute, other.attribute
-        if self.repeated:
+    def mover(self, other: Accessor) -> Callable[[Any], None]:
+        """What gives its value to a field of the same type, and clears it."""
+        here, there, get, put = self.attribute, other.attribute, self.get, other.put
+
+        def move_repeated(message: Any) -> None:
             getattr(message, there).MergeFrom(getattr(message, here))
-        elif self.present and not message.HasField(here):
-            return
-        else:
-            other.put(message, self.get(message))
-        message.ClearField(here)
+            message.ClearField(here)
+
+        def move_present(message: Any) -> None:
+            if message.HasField(here):
+                put(message, get(message))
+                message.ClearField(here)
+
+        def move_plain(message: Any) -> None:  # the most frequent one, with the fewest calls
+            value = getattr(message, here)
+            if value:
+                setattr(message, there, value)
+                message.ClearField(here)
+
+        def move(message: Any) -> None:
+            put(message, get(message))
+            message.ClearField(here)
+
+        if self.repeated:
+            return move_repeated
+        if self.present:
+            return move_present
+        return move_plain if self.plain and other.plain else move
 
 
 def integer_range(proto: FieldDescriptorProto) -> tuple[int, int]:
@@ -90,6 +110,7 @@ def accessor(release: Release, message: Message, name: str) -> Accessor:
     attribute = f"f{proto.number}"
     present = has_presence(proto)
     repeated = proto.label == _P.LABEL_REPEATED
+    plain = False
     if proto.type_name.lstrip(".") in message.map_entries:
         get, put = _map(attribute, message.map_entries[proto.type_name.lstrip(".")])
     else:
@@ -100,7 +121,8 @@ def accessor(release: Release, message: Message, name: str) -> Accessor:
             get, put = _optional(attribute, outward, inward, merge)
         else:
             get, put = _single(attribute, outward, inward)
-    return Accessor(attribute=attribute, present=present, repeated=repeated, get=get, put=put)
+            plain = outward is None and inward is None
+    return Accessor(attribute=attribute, present=present, repeated=repeated, get=get, put=put, plain=plain)
 
 
 def view(release: Release, message: Message, union_message: Any) -> dict[str, Any]:

@@ -84,7 +84,7 @@ def _(change: changes.FieldRenamed, pair: Pair) -> tuple[str, Operation | None, 
     old, new = pair.before(change.message, change.old), pair.after(change.message, change.new)
     if old.attribute == new.attribute:
         return change.message, None, None
-    return change.message, lambda message: old.move(message, new), lambda message: new.move(message, old)
+    return change.message, old.mover(new), new.mover(old)
 
 
 @operations.register
