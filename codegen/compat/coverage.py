@@ -90,11 +90,9 @@ class _Comparison:
         scene = Scene(self.pair, tuple(self._differences()))
         explanations = self._explain(scene)
         growing = {**self.growing.elements(self.pair.old), **self.growing.elements(self.pair.new)}
-        uncovered_elements = set()
         for each in scene.differences:
             problem = self._judge(each, explanations, growing)
             if problem is not None:
-                uncovered_elements.add(each.element)
                 self._find(each.file, each.element, problem)
         for name, sentence in wrong_origins_of_new(self.pair, scene.differences):
             self._find(files_of(self.pair.new).get(scope_of(name), ""), name, sentence)
