@@ -17,6 +17,7 @@ import pytest
 from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from crosswind.api_versions import newest
 from crosswind.control.v1 import workers_pb2
 from crosswind.execution.v1 import worker_service_pb2
 from crosswind.manifest.v1 import bundle_pb2
@@ -30,7 +31,7 @@ from tests.e2e.support.puppets import Stage
 from tests.e2e.support.versions import SpeakingKind, counted_calls, say_version, serving
 from tests.e2e.support.workers import WorkerKind, WorkerProcess
 
-OLD, NOW, NEW = "2026-10-01", "2026-12-01", "2027-03-01"
+OLD, NOW, NEW = "2020-10-01", newest(), "2099-03-01"
 RANGE = f"{OLD} to {NEW}"
 VERSION = "crosswind-api-version"
 LIST_WORKERS = "/crosswind.control.v1.WorkerAdminService/ListWorkers"
@@ -41,16 +42,16 @@ REFUSALS = {
     "": ("INVALID_ARGUMENT", "API_VERSION_MISSING", f"send metadata '{VERSION}: {NEW}'. This server serves {RANGE}."),
     "tomorrow": ("INVALID_ARGUMENT", "API_VERSION_MALFORMED", "The API version 'tomorrow' is not a date"),
     f"{NOW}T00:00": ("INVALID_ARGUMENT", "API_VERSION_MALFORMED", "is not a date"),
-    "2027-01-01": ("INVALID_ARGUMENT", "API_VERSION_UNKNOWN", f"this server serves {OLD}, {NOW}, {NEW}."),
-    "2026-09-30": (
+    "2098-01-01": ("INVALID_ARGUMENT", "API_VERSION_UNKNOWN", f"this server serves {OLD}, {NOW}, {NEW}."),
+    "2020-09-30": (
         "FAILED_PRECONDITION",
         "CLIENT_TOO_OLD",
-        f"it speaks API version 2026-09-30, this server serves {RANGE}.",
+        f"it speaks API version 2020-09-30, this server serves {RANGE}.",
     ),
-    "2027-03-02": (
+    "2099-03-02": (
         "FAILED_PRECONDITION",
         "CLIENT_TOO_NEW",
-        f"it speaks API version 2027-03-02, this server serves {RANGE}.",
+        f"it speaks API version 2099-03-02, this server serves {RANGE}.",
     ),
 }
 
@@ -133,7 +134,7 @@ def test_negotiate_and_health_are_answered_whatever_version_is_named(three: Runn
     metadata = () if named is None else ((VERSION, named),)
     with open_channel(three.address) as channel:
         ask: Any = channel.unary_unary(NEGOTIATE)
-        request = worker_service_pb2.NegotiateRequest(api_versions=["2028-01-01", "tomorrow", NOW, OLD])
+        request = worker_service_pb2.NegotiateRequest(api_versions=["2100-01-01", "tomorrow", NOW, OLD])
         data = ask(request.SerializeToString(), metadata=metadata, timeout=PATIENCE)
         answer = worker_service_pb2.NegotiateResponse.FromString(data)
         health: Any = health_pb2_grpc.HealthStub(channel)
@@ -145,7 +146,7 @@ def test_negotiate_and_health_are_answered_whatever_version_is_named(three: Runn
 def test_negotiate_chooses_nothing_where_nothing_is_common(three: RunningServer) -> None:
     with open_channel(three.address) as channel:
         ask: Any = channel.unary_unary(NEGOTIATE)
-        for spoken in (["2028-01-01"], ["tomorrow"], []):
+        for spoken in (["2100-01-01"], ["tomorrow"], []):
             request = worker_service_pb2.NegotiateRequest(api_versions=spoken)
             data = ask(request.SerializeToString(), timeout=PATIENCE)
             assert worker_service_pb2.NegotiateResponse.FromString(data).chosen_api_version == ""
@@ -203,7 +204,7 @@ def test_a_worker_leaves_out_bundles_of_other_versions_and_runs_one_that_is_newe
         install(plain, tmp_path / "plain.bundle"),
         say_version(go_bundles.kit(), tmp_path / "kit.bundle", name="kit", api_version=NEW),
     ]
-    others = {"missing": "", "malformed": "tomorrow", "unknown": "2027-01-01", "old": "2026-09-01", "new": "2099-01-01"}
+    others = {"missing": "", "malformed": "tomorrow", "unknown": "2098-01-01", "old": "2020-09-01", "new": "2100-01-01"}
     for name, version in others.items():
         bundles.append(say_version(go_bundles.kit(), tmp_path / f"{name}.bundle", name=name, api_version=version))
     server = opened.enter_context(serving([OLD, NOW, NEW], tmp_path, metrics_address="127.0.0.1:0"))
@@ -240,7 +241,7 @@ def test_a_worker_leaves_out_bundles_of_other_versions_and_runs_one_that_is_newe
     ("served", "way_out"),
     [
         ([OLD], "upgrade the server, or install an older (crosswind-sdk|worker)"),
-        ([NEW, "2027-06-01"], "upgrade (crosswind-sdk|this worker)"),
+        ([NEW, "2099-06-01"], "upgrade (crosswind-sdk|this worker)"),
     ],
 )
 def test_a_worker_without_a_common_version_ends_with_one_sentence(
@@ -262,9 +263,9 @@ def test_sdks_of_several_versions_work_with_an_older_server(
 ) -> None:
     """Both the worker and the bundle are newer than the server, and name its version too."""
     stage = opened.enter_context(Stage())
-    bundle = install(go_bundles.kit_speaking("2027-06-01", NOW), tmp_path / "kit.bundle")
+    bundle = install(go_bundles.kit_speaking("2099-06-01", NOW), tmp_path / "kit.bundle")
     server = opened.enter_context(serving([OLD, NOW], tmp_path, metrics_address="127.0.0.1:0"))
-    kind = SpeakingKind(worker_kind, "2027-06-01", NOW)
+    kind = SpeakingKind(worker_kind, "2099-06-01", NOW)
     worker = start_worker(opened, kind, server, tmp_path, options=["--bundle", bundle])
     worker.wait_for(r"On offer: .*kit ")
     control = client_of(opened, server)
@@ -286,18 +287,18 @@ def test_a_worker_takes_up_with_a_server_that_comes_back_in_another_version(
     bundle = say_version(go_bundles.kit(), tmp_path / "kit.bundle", name="kit", api_version=NEW)
     with contextlib.ExitStack() as before:
         server = before.enter_context(serving([NOW], tmp_path))
-        kind = SpeakingKind(worker_kind, "2027-06-01", NOW)
+        kind = SpeakingKind(worker_kind, "2099-06-01", NOW)
         worker = start_worker(opened, kind, server, tmp_path, options=["--bundle", bundle])
         worker.wait_for(r"The bundle kit could not be published: The bundle 'kit' is too new")
         control = client_of(before, server)
         assert [each.api_version for each in workers_of(control)] == [NOW]
         since = worker.mark()
-    server = opened.enter_context(serving([NOW, NEW, "2027-06-01"], tmp_path, address=server.address))
-    worker.wait_for(r"serves other API versions than before; registering again, in version 2027-06-01\.", since=since)
+    server = opened.enter_context(serving([NOW, NEW, "2099-06-01"], tmp_path, address=server.address))
+    worker.wait_for(r"serves other API versions than before; registering again, in version 2099-06-01\.", since=since)
     worker.wait_for(r"On offer: .*kit ", since=since)
     (listed,) = workers_of(client_of(opened, server))
     assert (listed.api_version, {each.bundle: each.api_version for each in listed.bundles}["kit"]) == (
-        "2027-06-01",
+        "2099-06-01",
         NEW,
     )
 
@@ -309,7 +310,7 @@ def test_a_worker_takes_up_with_a_server_that_comes_back_in_another_version(
     ("served", "way_out"),
     [
         ([OLD], "upgrade the server, or install an older crosswind-sdk."),
-        ([NEW, "2027-06-01"], "upgrade crosswind-sdk."),
+        ([NEW, "2099-06-01"], "upgrade crosswind-sdk."),
         ([OLD, NEW], "install a crosswind-sdk that speaks a version of the server's."),
     ],
 )
@@ -327,7 +328,7 @@ def test_a_command_without_a_common_version_is_one_sentence(
 
 
 def test_a_command_of_several_versions_works_with_an_older_server(opened, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr("crosswind.api_versions.API_VERSIONS", ("2027-06-01", NOW))
+    monkeypatch.setattr("crosswind.api_versions.API_VERSIONS", ("2099-06-01", NOW))
     from crosswind.client.control_client import ControlClient
 
     server = opened.enter_context(serving([OLD, NOW], tmp_path))

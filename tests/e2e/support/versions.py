@@ -69,12 +69,12 @@ class SpeakingKind(WorkerKind):
 
 
 @contextlib.contextmanager
-def serving(versions: Sequence[str], folder: Path, **settings: Any) -> Iterator[RunningServer]:
-    """A server of some versions; its database, and files with its tokens, are in the folder."""
+def serving(versions: Sequence[str] | None, folder: Path, **settings: Any) -> Iterator[RunningServer]:
+    """A server of some versions, or of its own; its database, and files with its tokens, are in the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     with serve_in_thread(
         f"sqlite:///{folder / 'crosswind.db'}",
-        history=history_of(versions),
+        history=None if versions is None else history_of(versions),
         encryption_key="c29tZSBrZXkgb2YgdGhpcnR5LXR3byBieXRlcyEhISE=",
         **{name: getattr(Pace(), name) for name in Pace.__dataclass_fields__},
         **settings,
