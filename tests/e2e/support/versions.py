@@ -69,12 +69,13 @@ class SpeakingKind(WorkerKind):
 
 
 @contextlib.contextmanager
-def serving(versions: Sequence[str] | None, folder: Path, **settings: Any) -> Iterator[RunningServer]:
+def serving(versions: Sequence[str] | History | None, folder: Path, **settings: Any) -> Iterator[RunningServer]:
     """A server of some versions, or of its own; its database, and files with its tokens, are in the folder."""
+    history = versions if versions is None or isinstance(versions, History) else history_of(versions)
     folder.mkdir(parents=True, exist_ok=True)
     with serve_in_thread(
         f"sqlite:///{folder / 'crosswind.db'}",
-        history=None if versions is None else history_of(versions),
+        history=history,
         encryption_key="c29tZSBrZXkgb2YgdGhpcnR5LXR3byBieXRlcyEhISE=",
         **{name: getattr(Pace(), name) for name in Pace.__dataclass_fields__},
         **settings,
