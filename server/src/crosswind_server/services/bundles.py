@@ -301,8 +301,9 @@ class Bundles:
         numbers = dags.newest_numbers(uow, team, accepted)
         new = []
         for dag_id, (plan, message) in accepted.items():
-            self._plans.put(plan)
+            # A known one is read as of the API version that brought it first, whichever server reads it. [VER-1]
             if plan.dag_version_id not in known:
+                self._plans.put(plan)
                 new.append(
                     {
                         "team": team,

@@ -66,9 +66,11 @@ const (
 	ErrorReason_ERROR_REASON_API_VERSION_MISSING ErrorReason = 30
 	// INVALID_ARGUMENT. The API version is not a date `YYYY-MM-DD`.
 	ErrorReason_ERROR_REASON_API_VERSION_MALFORMED ErrorReason = 31
-	// FAILED_PRECONDITION. The client speaks a version older than the server still serves. Upgrade the client.
+	// FAILED_PRECONDITION. The client, or the bundle in `metadata.bundle`, speaks a version older than the server still
+	// serves. Upgrade the client, or build the bundle again.
 	ErrorReason_ERROR_REASON_CLIENT_TOO_OLD ErrorReason = 32
-	// FAILED_PRECONDITION. The client speaks a version newer than the server knows. Upgrade the server, or use an older client.
+	// FAILED_PRECONDITION. The client, or the bundle in `metadata.bundle`, speaks a version newer than the server knows.
+	// Upgrade the server, or use an older client.
 	ErrorReason_ERROR_REASON_CLIENT_TOO_NEW ErrorReason = 33
 	// UNIMPLEMENTED. The server does not support this yet: see the table in `docs/protocol.md`. Do not retry.
 	ErrorReason_ERROR_REASON_NOT_SUPPORTED ErrorReason = 34
