@@ -125,11 +125,6 @@ def accessor(release: Release, message: Message, name: str) -> Accessor:
     return Accessor(attribute=attribute, present=present, repeated=repeated, get=get, put=put, plain=plain)
 
 
-def view(release: Release, message: Message, union_message: Any) -> dict[str, Any]:
-    """All fields of a union message as a version has them."""
-    return {name: accessor(release, message, name).get(union_message) for name in message.fields}
-
-
 def _forms(release: Release, proto: FieldDescriptorProto) -> tuple[Get | None, Get | None, bool]:
     """From a change's value to protobuf's, back, and whether it is a message, which is merged and not assigned.
 

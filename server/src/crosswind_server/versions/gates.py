@@ -18,7 +18,7 @@ from crosswind_server.rpc.errors import Problem
 from crosswind_server.versions.accessors import accessor
 from crosswind_server.versions.annotations import annotation
 from crosswind_server.versions.changes import Fields, MethodMoved, MethodRetired, ReasonChanged, ValidationChanged
-from crosswind_server.versions.history import History, fallback_of
+from crosswind_server.versions.history import History, HistoryBroken, fallback_of
 from crosswind_server.versions.plans import Plans, Walk
 
 NEGOTIATE: Final = "/crosswind.execution.v1.WorkerService/Negotiate"
@@ -45,6 +45,7 @@ class Gates:
         self._crossings: dict[tuple[str, str | None], Crossing] = {}
         if self._newest:
             _ = self._plans  # what is wrong is found now, and not by a client
+            self._check_methods()
 
     @cached_property
     def _plans(self) -> Plans:
@@ -60,6 +61,8 @@ class Gates:
 
     def choose(self, method: str, named: str | None) -> Crossing:
         """See `crosswind_server.rpc.calls.Versions`."""
+        if method == NEGOTIATE:
+            named = None  # whatever is named there, none of it is kept
         crossing = self._crossings.get((method, named))
         if crossing is None:
             crossing = self._cross(method, named)
@@ -83,6 +86,20 @@ class Gates:
             return data
         walk = self._plans.upgrade(message, since=position)
         return data if walk is None else self._carry(self._plans.last_name(message, position), walk)(data)
+
+    def _check_methods(self) -> None:
+        """Every RPC of every version leads to one of the newest."""
+        releases = self._history.releases
+        for position, release in enumerate(releases):
+            for path in release.methods:
+                events = self._history.find_method(position, path) or ()
+                last = events[-1] if events else None
+                target = path if last is None else last.new if isinstance(last, MethodMoved) else last.through
+                if target not in releases[-1].methods:
+                    raise HistoryBroken(
+                        f"The RPC {path.lstrip('/')} of API version {release.version} leads to {target.lstrip('/')},"
+                        f" which {releases[-1].version} has not; list it as MethodMoved or MethodRetired"
+                    )
 
     def _cross(self, method: str, named: str | None) -> Crossing:
         if method == NEGOTIATE:

@@ -11,8 +11,9 @@ from typing import Any, Final
 
 from google.protobuf.descriptor_pb2 import FieldDescriptorProto
 
+from crosswind_server.versions.fallbacks import fallbacks
 from crosswind_server.versions.history import History
-from crosswind_server.versions.steps import LEAVE_OUT, Operation, Pair, fallbacks, operations
+from crosswind_server.versions.steps import LEAVE_OUT, Operation, Pair, operations
 from crosswind_server.versions.union import Union
 
 Walk = Callable[[Any], None]

@@ -6,16 +6,16 @@ Which steps a call's message goes through belongs to `plans`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import singledispatch
 from typing import Any, Final
 
 from google.protobuf.descriptor_pb2 import FieldDescriptorProto
 
 from crosswind_server.versions import changes
-from crosswind_server.versions.accessors import Accessor, accessor, integer_range, view
+from crosswind_server.versions.accessors import Accessor, accessor, integer_range
 from crosswind_server.versions.annotations import annotation
-from crosswind_server.versions.history import HistoryBroken, Message, Release, fallback_of
+from crosswind_server.versions.history import HistoryBroken, Message, Release
 
 Operation = Callable[[Any], object]
 """Changes a union message in place; `LEAVE_OUT` where it has no place in the old version."""
@@ -57,6 +57,11 @@ class Pair:
     def new_name(self, old: str) -> str:
         """The name that a message of the old version has in the new one."""
         return self._names.get(old, old)
+
+    def former_enum(self, name: str) -> str:
+        """The name that an enum of the new version had in the old one: it goes with the message that it is in."""
+        holder, dot, local = name.rpartition(".")
+        return self._former.get(holder, holder) + dot + local
 
     def before(self, message: str, name: str) -> Accessor:
         """A field as the old version has it."""
@@ -277,15 +282,24 @@ def _(change: changes.EnumValueMapped, pair: Pair) -> tuple[str, None, Operation
     new, old = pair.after(change.message, change.name), pair.before(change.message, change.name)
     if old.attribute != new.attribute:
         raise HistoryBroken(f"{change.message}.{change.name} maps a value and is renumbered; list the rename apart")
+    enum = pair.new.enums.get(message_type.fields[change.name].type_name.lstrip("."))
+    if enum is None or all(value.name != change.value for value in enum.value):
+        raise HistoryBroken(
+            f"{change.message}.{change.name} has no value {change.value} in API version {pair.new.version}"
+        )
+    fields = {name: accessor(pair.new, message_type, name) for name in message_type.fields}
+
+    def choose(message: Any) -> str:
+        return change.choose({name: each.get(message) for name, each in fields.items()})
 
     def downgrade(message: Any) -> None:
         value = new.get(message)
         if new.repeated:
             if change.value in value:
-                chosen = change.choose(view(pair.new, message_type, message))
+                chosen = choose(message)
                 old.put(message, [chosen if each == change.value else each for each in value])
         elif value == change.value:
-            old.put(message, change.choose(view(pair.new, message_type, message)))
+            old.put(message, choose(message))
 
     return change.message, None, downgrade
 
@@ -331,71 +345,3 @@ def _apply(
 ) -> None:
     for name, value in free({name: each.get(message) for name, each in source.items()}).items():
         target[name].put(message, value)
-
-
-def fallbacks(pair: Pair) -> Iterator[tuple[str, Operation]]:
-    """For each message with fields of an enum that has new values: its new name, and what maps those down.
-
-    Raises:
-        HistoryBroken: a new value leads to none that the old version has.
-    """
-    known: dict[str, Mapping[int, int]] = {}
-    for name in pair.new.enums:
-        old = pair.old.enums.get(name)
-        if old is not None:
-            table = _fallback_table(pair, name, {value.number for value in old.value})
-            if table:
-                known[f".{name}"] = table
-    for message in pair.old.messages.values():
-        mapped = [
-            (f"f{field.number}", field.label == FieldDescriptorProto.LABEL_REPEATED, _is_map(message, field), table)
-            for field in message.proto.field
-            if (table := known.get(_enum_type(message, field), {}))
-        ]
-        if mapped:
-            yield pair.new_name(message.full_name), _map_down(mapped)
-
-
-def _fallback_table(pair: Pair, name: str, before: set[int]) -> Mapping[int, int]:
-    enum = pair.new.enums[name]
-    table = {}
-    for value in enum.value:
-        if value.number in before:
-            continue
-        number: int | None = value.number
-        seen: set[int] = set()
-        while number is not None and number not in before and number not in seen:
-            seen.add(number)
-            number = fallback_of(enum, number)
-        if number is None or number not in before:
-            raise HistoryBroken(
-                f"{name}.{value.name} is new in API version {pair.new.version} and has no fallback to a value before"
-            )
-        table[value.number] = number
-    return table
-
-
-def _enum_type(message: Message, field: FieldDescriptorProto) -> str:
-    entry = message.map_entries.get(field.type_name.lstrip("."))
-    return (entry.field[1] if entry is not None else field).type_name
-
-
-def _is_map(message: Message, field: FieldDescriptorProto) -> bool:
-    return field.type_name.lstrip(".") in message.map_entries
-
-
-def _map_down(fields: list[tuple[str, bool, bool, Mapping[int, int]]]) -> Operation:
-    def downgrade(message: Any) -> None:
-        for attribute, repeated, is_map, table in fields:
-            held = getattr(message, attribute)
-            if is_map:
-                for key, number in list(held.items()):
-                    held[key] = table.get(number, number)
-            elif repeated:
-                for place, number in enumerate(held):
-                    if number in table:
-                        held[place] = table[number]
-            elif held in table:
-                setattr(message, attribute, table[held])
-
-    return downgrade
