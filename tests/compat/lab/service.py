@@ -22,6 +22,7 @@ SCOPE: Final = "lab-scope"
 MAX_TITLE: Final = 12
 MAX_STEPS: Final = 3
 MAX_NOTE: Final = 20
+MAX_ENDPOINT: Final = 30
 PRIORITY: Final = 8
 """The default that `Task.priority` has in the newest version."""
 
@@ -75,9 +76,16 @@ class Laboratory:
         """Keep a task, which is answered as it is kept."""
         task, tasks = request.task, self._tasks[scope(context)]
         if not task.queue:
-            raise invalid("queue", "A task names its queue.")
+            raise invalid("task.queue", "A task names its queue.")
         if len(task.title) > MAX_TITLE and not is_lenient("long_titles"):
-            raise invalid("title", f"A title has at most {MAX_TITLE} characters.")
+            raise invalid("task.title", f"A title has at most {MAX_TITLE} characters.")
+        if task.retries.limit < 0:
+            raise invalid("task.retries.limit", "A task is tried as often as a number says that is not negative.")
+        if len(task.endpoint) > MAX_ENDPOINT:
+            raise invalid("task.endpoint", f"An endpoint has at most {MAX_ENDPOINT} characters.")
+        for place, step in enumerate(task.steps):
+            if step.wait.seconds < 0:
+                raise invalid(f"task.steps[{place}].wait", "A step waits for a time that is not negative.")
         if len(task.steps) > MAX_STEPS:
             raise too_large(f"A task has at most {MAX_STEPS} steps.", MAX_STEPS)
         if task.task_id in tasks and tasks[task.task_id].state in self._finals:

@@ -18,6 +18,7 @@ from crosswind_server.rpc.errors import Problem
 from crosswind_server.versions.accessors import accessor
 from crosswind_server.versions.annotations import annotation
 from crosswind_server.versions.changes import Fields, MethodMoved, MethodRetired, ReasonChanged, ValidationChanged
+from crosswind_server.versions.field_names import FIELD, former_path
 from crosswind_server.versions.history import History, HistoryBroken, fallback_of
 from crosswind_server.versions.plans import Plans, Walk
 
@@ -128,7 +129,7 @@ class Gates:
         crossing = Crossing(
             target,
             str(version),
-            explain=self._explain(names),
+            explain=self._explain(names, target, after=stations[-1][0] if stations else position),
             leniencies=self._leniencies(names),
         )
         request, response = old.input_type.lstrip("."), old.output_type.lstrip(".")
@@ -216,28 +217,35 @@ class Gates:
 
     # --- refusals and leniencies --------------------------------------------------------------------------------------
 
-    def _explain(self, names: Mapping[int, frozenset[str]]) -> Callable[[Problem], Problem] | None:
+    def _explain(
+        self, names: Mapping[int, frozenset[str]], target: str, *, after: int
+    ) -> Callable[[Problem], Problem] | None:
         """What a refusal of the newest version is to a client of a release.
 
         Args:
             names: what the method is called at each release after the client's.
+            target: what it is called in the newest.
+            after: the release since which its request is the same message; no name of a field leads further back.
         """
-        steps: list[dict[str, ReasonChanged | _Reason]] = []
+        steps: list[tuple[int, dict[str, ReasonChanged | _Reason]]] = []
         for number in sorted(names, reverse=True):
             table: dict[str, ReasonChanged | _Reason] = {**self._new_reasons(number)}
             for change in self._history.releases[number].changes:
                 if isinstance(change, ReasonChanged) and (change.method is None or change.method in names[number]):
                     table[change.new] = change
-            if table:
-                steps.append(table)
-        if not steps:
-            return None
+            steps.append((number, table))
+        request = self._history.releases[-1].methods[target].input_type.lstrip(".")
 
         def explain(problem: Problem) -> Problem:
-            for table in steps:
+            for number, table in steps:
+                metadata = dict(problem.metadata)
+                if FIELD in metadata and number > after:
+                    metadata[FIELD] = former_path(self._history, number, request, metadata[FIELD])
                 change = table.get(problem.reason)
-                if change is not None:
-                    metadata = {change.metadata.get(key, key): value for key, value in problem.metadata.items()}
+                if change is None:
+                    problem = replace(problem, metadata=metadata)
+                else:
+                    metadata = {change.metadata.get(key, key): value for key, value in metadata.items()}
                     problem = Problem(change.code, change.old, problem.message, metadata)
             return problem
 

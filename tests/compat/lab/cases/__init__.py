@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from tests.compat.lab.case import Case
-from tests.compat.lab.cases import arms, calls, fields, nested, refusals, units, values
+from tests.compat.lab.cases import arms, calls, details, fields, nested, refusals, units, values
 
 CASES: Final[tuple[Case, ...]] = (
     *fields.CASES,
@@ -15,5 +15,6 @@ CASES: Final[tuple[Case, ...]] = (
     *arms.CASES,
     *calls.CASES,
     *refusals.CASES,
+    *details.CASES,
 )
 """All of them, each with a name of its own."""

@@ -49,7 +49,7 @@ CASES: Final[tuple[Case, ...]] = (
     ),
     case(
         "FieldRequired/up/from those who know it, it is required",
-        old(CREATE, {"task": T}, refused={"reason": "INVALID_ARGUMENT", "metadata": {"field": "queue"}}),
+        old(CREATE, {"task": T}, refused={"reason": "INVALID_ARGUMENT", "metadata": {"field": "task.queue"}}),
         clients="2026-02-01 to 2026-07-01",
     ),
     case(

@@ -106,7 +106,7 @@ CASES: Final[tuple[Case, ...]] = (
         old(
             CREATE,
             {"task": {"task_id": "a", "queue": "q", "title": LONG}},
-            refused={"code": "INVALID_ARGUMENT", "reason": "INVALID_ARGUMENT", "metadata": {"field": "title"}},
+            refused={"code": "INVALID_ARGUMENT", "reason": "INVALID_ARGUMENT", "metadata": {"field": "task.title"}},
         ),
         clients="2026-04-01 to 2026-07-01",
     ),
@@ -119,13 +119,17 @@ CASES: Final[tuple[Case, ...]] = (
     case(
         "ValidationChanged/up/and no task of others",
         task("a"),
-        old(FINISH, {"task_id": "a", "state": "STATE_QUEUED"}, refused={"metadata": {"field": "outcome"}}),
+        old(FINISH, {"task_id": "a", "state": "STATE_QUEUED"}, refused={"metadata": {"field": "state"}}),
         clients="2026-02-01",
     ),
     case(
         "ValidationChanged/up/a leniency ends with its call",
         old(CREATE, {"task": {"task_id": "a", "queue": "q", "title": LONG}}),
-        new(CREATE, {"task": {"task_id": "b", "queue": "q", "title": LONG}}, refused={"metadata": {"field": "title"}}),
+        new(
+            CREATE,
+            {"task": {"task_id": "b", "queue": "q", "title": LONG}},
+            refused={"metadata": {"field": "task.title"}},
+        ),
         clients="2026-02-01 to 2026-03-01",
     ),
 )
