@@ -127,7 +127,7 @@ func (c *Connection) SetAgreement(agreement negotiation.Agreement) {
 	c.agreement, c.headers = agreement, headers(c.token, agreement.APIVersion)
 }
 
-// OnReturn has a function called, within a call, when the server answers again after it could not be reached.
+// OnReturn has a function called, within a call, when the server answers again after it could not be reached or moved away.
 func (c *Connection) OnReturn(call func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -158,12 +158,15 @@ func (c *Connection) Adopt(timing *execpb.Timing, limits *execpb.Limits) {
 	c.mu.Unlock()
 	if changed {
 		// An option of a channel is for its life, so this takes another one.
-		c.Reopen(replacedGrace)
+		c.replace(replacedGrace, false)
 	}
 }
 
-// Reopen makes further calls through a new connection; those under way have some grace to end on the old one.
-func (c *Connection) Reopen(grace time.Duration) {
+// Reopen makes further calls through a new connection, since the server moves away; those under way have some grace to end
+// on the old one. The first that is answered on the new one counts as the server's return, see OnReturn.
+func (c *Connection) Reopen(grace time.Duration) { c.replace(grace, true) }
+
+func (c *Connection) replace(grace time.Duration, movedAway bool) {
 	opened, err := c.open()
 	if err != nil {
 		c.log.Error(fmt.Sprintf("The connection to %s could not be made anew: %v", c.address, err))
@@ -171,6 +174,7 @@ func (c *Connection) Reopen(grace time.Duration) {
 	}
 	c.mu.Lock()
 	old := c.channel
+	opened.unheard.Store(movedAway)
 	c.channel = opened
 	c.mu.Unlock()
 	old.retire(grace)
@@ -227,8 +231,11 @@ func (c *Connection) invoke(
 	defer cancel()
 	err := used.connection.Invoke(calling, method, request, response, options...)
 	if err == nil {
+		moved := used.unheard.CompareAndSwap(true, false)
 		if c.state.Load() != up {
 			c.noteUp()
+		} else if moved {
+			c.tellReturn()
 		}
 		return nil
 	}
@@ -340,7 +347,7 @@ func (c *Connection) open() (*channel, error) {
 func (c *Connection) noteUp() {
 	c.mu.Lock()
 	before := c.state.Swap(up)
-	since, noStore, onReturn := c.downSince, c.noStore, c.onReturn
+	since, noStore := c.downSince, c.noStore
 	if before != up {
 		close(c.recovered)
 	}
@@ -354,9 +361,16 @@ func (c *Connection) noteUp() {
 			what = "The server at %s can use its database again, after %.1f s."
 		}
 		c.log.Info(fmt.Sprintf(what, c.address, time.Since(since).Seconds()))
-		if onReturn != nil {
-			onReturn()
-		}
+		c.tellReturn()
+	}
+}
+
+func (c *Connection) tellReturn() {
+	c.mu.Lock()
+	call := c.onReturn
+	c.mu.Unlock()
+	if call != nil {
+		call()
 	}
 }
 
@@ -419,51 +433,4 @@ func AsCallError(err error) *CallError {
 		return found
 	}
 	return nil
-}
-
-// channel is one gRPC connection, which is closed once it has been replaced and its calls have ended.
-type channel struct {
-	connection *grpc.ClientConn
-
-	mu      sync.Mutex
-	calls   int
-	retired bool
-	closed  bool
-}
-
-func (c *channel) begin() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.calls++
-}
-
-func (c *channel) end() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.calls--
-	if c.retired && c.calls == 0 {
-		c.close()
-	}
-}
-
-func (c *channel) retire(grace time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.retired = true
-	if c.calls == 0 || grace <= 0 {
-		c.close()
-		return
-	}
-	time.AfterFunc(grace, func() {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.close()
-	})
-}
-
-func (c *channel) close() {
-	if !c.closed {
-		c.closed = true
-		_ = c.connection.Close()
-	}
 }

@@ -236,10 +236,18 @@ func TestReopenedConnectionLetsCallsEndOnTheOldOne(t *testing.T) {
 	ended := make(chan error)
 	go func() { ended <- send(c, context.Background()) }()
 	<-reached
+	c.noteUp()
+	returns := 0
+	c.OnReturn(func() { returns++ })
 	old := c.channel
 	c.Reopen(time.Hour)
-	if err := send(c, context.Background()); err != nil {
-		t.Error(err)
+	for range 2 {
+		if err := send(c, context.Background()); err != nil {
+			t.Error(err)
+		}
+	}
+	if returns != 1 {
+		t.Errorf("the server returned %d times", returns)
 	}
 	close(release)
 	if err := <-ended; err != nil {

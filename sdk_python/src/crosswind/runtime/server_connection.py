@@ -70,7 +70,7 @@ class ServerConnection:
         tls: whom to trust. None: no TLS.
 
     Attributes:
-        on_return: called when the server answers again after it could not be reached. None: nothing is.
+        on_return: called when the server answers again after it could not be reached or moved away. None: nothing is.
     """
 
     def __init__(self, address: str, *, tls: Tls | None = None) -> None:
@@ -91,6 +91,8 @@ class ServerConnection:
         self._keepalive = 0.0
         self._methods: dict[str, grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]] = {}
         self._channel = self._open()
+        self._unheard: grpc.aio.Channel | None = None
+        """Opened since the server moved away; no call was answered on it yet."""
         self._closing: set[asyncio.Task[None]] = set()
         self._token = ""
         self.agreement = unasked()
@@ -130,10 +132,16 @@ class ServerConnection:
         if keepalive != self._keepalive:
             # An option of a channel is for its life, so this takes another one.
             self._keepalive = keepalive
-            self.reopen(grace=_REPLACED_SECONDS)
+            self._replace(_REPLACED_SECONDS)
 
     def reopen(self, *, grace: float) -> None:
-        """Makes further calls through a new connection; those under way have `grace` seconds to end on the old one."""
+        """Makes further calls through a new connection, since the server moves away; those under way have `grace`
+        seconds to end on the old one. The first that is answered on the new one counts as the server's return.
+        """
+        self._replace(grace)
+        self._unheard = self._channel
+
+    def _replace(self, grace: float) -> None:
         closing = asyncio.create_task(self._channel.close(grace))
         self._closing.add(closing)
         closing.add_done_callback(self._closing.discard)
@@ -170,6 +178,7 @@ class ServerConnection:
         method = self._methods.get(path)
         if method is None:
             method = self._methods[path] = self._channel.unary_unary(path)
+        channel = self._channel
         try:
             answer: bytes = await method(request, timeout=timeout, metadata=tuple(metadata))
         except grpc.aio.AioRpcError as error:
@@ -186,8 +195,13 @@ class ServerConnection:
                 raise
             # Not the caller was cancelled, but the call: its connection was replaced.
             raise CallError(CANCELLED, "", "the connection was replaced") from None
+        moved = channel is self._unheard
+        if moved:
+            self._unheard = None
         if not self._is_up:
             self._note_up()
+        elif moved and self.on_return is not None:
+            self.on_return()
         return answer
 
     async def wait_for_retry(self, failures: int, *, most: float = math.inf) -> None:
