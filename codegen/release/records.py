@@ -77,8 +77,8 @@ def read_record(version: str, released: Path = RELEASED) -> Record:
     """
     folder = released / version
     if not (folder / RECORD).is_file():
-        known = ", ".join(frozen_versions(released)) or "none is"
-        raise ReleaseError(f"API version {version} is not frozen ({known}): there is no {folder / RECORD}.")
+        known = ", ".join(frozen_versions(released)) or "none yet"
+        raise ReleaseError(f"API version {version} is not frozen; these are: {known}.")
     record = Record(**json.loads((folder / RECORD).read_text()))
     for name, digest in record.files.items():
         if not (folder / name).is_file():
