@@ -112,7 +112,8 @@ def accessor(release: Release, message: Message, name: str) -> Accessor:
     repeated = proto.label == _P.LABEL_REPEATED
     plain = False
     if proto.type_name.lstrip(".") in message.map_entries:
-        get, put = _map(attribute, message.map_entries[proto.type_name.lstrip(".")])
+        inward, outward, merge = _forms(release, message.map_entries[proto.type_name.lstrip(".")].field[1])
+        get, put = _map(attribute, outward, inward, merge)
     else:
         inward, outward, merge = _forms(release, proto)
         if repeated:
@@ -217,12 +218,10 @@ def _many(attribute: str, outward: Get | None, inward: Get | None, merge: bool) 
     return get, put
 
 
-def _map(attribute: str, entry: Any) -> tuple[Get, Put]:
-    merge = entry.field[1].type == _P.TYPE_MESSAGE
-
+def _map(attribute: str, outward: Get | None, inward: Get | None, merge: bool) -> tuple[Get, Put]:
     def get(message: Any) -> Any:
         held = getattr(message, attribute)
-        return {key: value.SerializeToString() if merge else value for key, value in held.items()}
+        return {key: value if outward is None else outward(value) for key, value in held.items()}
 
     def put(message: Any, value: Any) -> None:
         message.ClearField(attribute)
@@ -231,6 +230,6 @@ def _map(attribute: str, entry: Any) -> tuple[Get, Put]:
             if merge:
                 _fill(held[key], each)
             else:
-                held[key] = each
+                held[key] = each if inward is None else inward(each)
 
     return get, put
