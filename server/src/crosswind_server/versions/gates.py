@@ -74,7 +74,7 @@ class Gates:
         """A message that is not a call's, such as a stored manifest, as the newest version has it.
 
         Args:
-            message: its full name in its own version.
+            message: its full name in the newest version.
             version: the API version that it was written in.
             data: its bytes.
 
@@ -85,8 +85,13 @@ class Gates:
         position = self._history.position(self.served.check(version))
         if position == self._newest:
             return data
-        walk = self._plans.upgrade(message, since=position)
-        return data if walk is None else self._carry(self._plans.last_name(message, position), walk)(data)
+        walk = self._plans.upgrade(self._former_name(message, position), since=position)
+        return data if walk is None else self._carry(message, walk)(data)
+
+    def _former_name(self, message: str, position: int) -> str:
+        """The name that a message of the newest version had in a release."""
+        names = self._history.lineages[position]
+        return next((former for former, last in names.items() if last == message), message)
 
     def _check_methods(self) -> None:
         """Every RPC of every version leads to one of the newest."""
