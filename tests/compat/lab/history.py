@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import shutil
 import subprocess
@@ -80,18 +81,21 @@ def inputs_of(version: str) -> list[Path]:
 
 
 def made_once(name: str, inputs: Sequence[Path], make: Callable[[Path], None]) -> Path:
-    """A folder below `build/` that is made anew when one of its inputs has changed."""
+    """A folder below `build/` that is made anew when one of its inputs has changed. One process makes it at a time."""
     digest = hashlib.sha256()
     for path in inputs:
         digest.update(f"{path.name}\n".encode() + path.read_bytes())
     folder = BUILT / f"{name}-{digest.hexdigest()[:16]}"
     done = folder / ".done"
-    if not done.exists():
-        for outdated in BUILT.glob(f"{name}-{'?' * 16}"):
-            shutil.rmtree(outdated)
-        folder.mkdir(parents=True)
-        make(folder)
-        done.touch()
+    BUILT.mkdir(parents=True, exist_ok=True)
+    with (BUILT / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            for outdated in BUILT.glob(f"{name}-{'?' * 16}"):
+                shutil.rmtree(outdated)
+            folder.mkdir()
+            make(folder)
+            done.touch()
     return folder
 
 

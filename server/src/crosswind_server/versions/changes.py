@@ -9,11 +9,11 @@ Messages, enums and methods are written by their full names (`crosswind.executio
 speaks of, `old` in the version before the change and `new` in the version with it. A field of a nested message is
 `limits.timeout`. Numbers are never written: the snapshots of both versions say them.
 
-Every function that a change holds MUST be total: it gets whatever a client sent, before anything was validated, and may
-not raise. It sees the values of Python's protobuf, except that a Duration or a Timestamp is its nanoseconds as int,
-another message is its serialized bytes, a repeated field is a tuple and a map a dict, and a value of an enum is its name,
-or its number where the version does not know it. None is an absent field that has presence. What it returns is set as the
-nearest value that the field can hold.
+Every function that a change holds MUST be total: it gets whatever a client sent, before anything was validated, and
+may not raise. It sees the values of Python's protobuf, except that a Duration or a Timestamp is its nanoseconds as
+int, another message is its serialized bytes, a repeated field is a tuple and a map a dict, and a value of an enum is
+its name, or its number where the version does not know it. None is an absent field that has presence. What it returns
+is set as the nearest value that the field can hold.
 """
 
 from __future__ import annotations
