@@ -11,7 +11,7 @@ INSTALLED := $(VENV)/.installed
 CODEGEN_VENV := build/codegen-venv
 CODEGEN_INSTALLED := $(CODEGEN_VENV)/.installed
 SNAPSHOT := proto/released/provisional.binpb
-GO_MODULES := sdk_go tests/bench/go_bundle $(patsubst %/go.mod,%,$(wildcard examples/*/go/go.mod tests/compat/*/go.mod tests/e2e/*/go.mod tests/e2e/*/*/go.mod))
+GO_MODULES := sdk_go tests/bench/go_bundle $(patsubst %/go.mod,%,$(wildcard examples/*/go/go.mod tests/compat/*/go.mod tests/compat/*/*/go.mod tests/e2e/*/go.mod tests/e2e/*/*/go.mod))
 CHECKED := sdk_python/src server/src codegen tests $(wildcard examples)
 
 # Compiled modules are what makes the second start fast; some machines switch them off for every process.
