@@ -10,6 +10,8 @@ OLDEST = VERSIONS[0]
 RANGE = {"server_oldest": OLDEST, "server_newest": NEWEST}
 LIST = "lab.v1.LabService/ListTasks"
 
+pytestmark = pytest.mark.timeout(600)  # the first one builds programs
+
 
 def call(clients: Clients, named: str | None, *, method: str = LIST, stubs: str = NEWEST) -> Answer:
     """A call by the stubs of one version that names another."""

@@ -27,6 +27,8 @@ from tests.e2e.support.workers import GoKind, PythonKind, WorkerKind, WorkerProc
 OLD, NOW = "2020-10-01", newest()
 TASKS = "crosswind.execution.v1"
 
+pytestmark = pytest.mark.timeout(600)  # the first one builds programs
+
 
 def nothing(_fields: Fields) -> Fields:
     return {}

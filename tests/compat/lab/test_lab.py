@@ -7,6 +7,8 @@ from tests.compat.lab.case import Case, differences
 from tests.compat.lab.cases import CASES
 from tests.compat.lab.history import MODULES
 
+pytestmark = pytest.mark.timeout(600)  # the first one builds programs
+
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_by_generated_stubs(case: Case, clients):
