@@ -7,11 +7,15 @@ from google.protobuf.message import DecodeError, Message
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from crosswind_server.versions.gates import Gates
+from crosswind_server.versions.history import Release
 from tests.compat.lab.carrying import Carrier, meaning, walk
 from tests.compat.lab.drawn import LATER_NUMBERS, messages, names_of
 from tests.compat.lab.history import NEWEST, VERSIONS, lab_history
+from tests.compat.lab.messages import message_type, method_of
 
 CARRIER = Carrier(lab_history())
+GATES = Gates(lab_history())
 LAST = len(VERSIONS) - 1
 drawing = settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
 
@@ -63,12 +67,31 @@ def test_old_clients_never_receive_a_value_that_they_do_not_know(since: int, dat
     assert unknown_values(CARRIER.down(message, name, since, LAST)) <= set(LATER_NUMBERS)
 
 
+@pytest.mark.parametrize("version", VERSIONS[:-1])
+@drawing
+@given(st.data())
+def test_calls_cross_whatever_is_sent_and_answered(version: str, data: st.DataObject):
+    path = data.draw(st.sampled_from(sorted(release_of(version).methods)))
+    crossing = GATES.choose(path, version)
+    here, there = method_of(version, path[1:]), method_of(NEWEST, crossing.method[1:])
+    request = data.draw(messages(version, here.input_type.full_name, wild=True)).SerializeToString()
+    response = data.draw(messages(NEWEST, there.output_type.full_name, wild=True)).SerializeToString()
+    sent = request if crossing.upgrade is None else crossing.upgrade(request)
+    message_type(NEWEST, there.input_type.full_name).FromString(sent)
+    heard = response if crossing.downgrade is None else crossing.downgrade(response)
+    message_type(version, here.output_type.full_name).FromString(heard)
+
+
 @drawing
 @given(st.sampled_from(range(LAST)), st.binary(max_size=40), st.data())
 def test_bytes_that_are_no_message(since: int, garbage: bytes, data: st.DataObject):
     name = data.draw(st.sampled_from(lasting(since, LAST)))
     with contextlib.suppress(DecodeError):  # which the guard refuses as INVALID_ARGUMENT
         CARRIER.upgrade(garbage, name, since)
+
+
+def release_of(version: str) -> Release:
+    return lab_history().releases[VERSIONS.index(version)]
 
 
 def lasting(since: int, until: int) -> list[str]:
