@@ -236,14 +236,18 @@ def test_frozen_sdks_run_their_pipelines_on_the_changed_server(deployment, relea
     assert all(number > 0 for number in deployment.poll_numbers().values())
 
     # An old Go bundle in newer workers: forwarded under its own version, in which a variable is not found as before.
-    go = started.pop()
-    go.terminate()
-    assert go.wait() == 0
+    _stop(started.pop())
     newest = changed.go_build("./cmd/crosswind-go-worker", tmp_path / "crosswind-go-worker")
-    started.append(start_worker(newest, server, tmp_path / "newer-go", *in_go, offers="release_bundle"))
-    deployment.run("release_go", "newer")
-    deployment.run("release_python", "newer")
-    assert deployment.workers_of("release_go", "newer") == {"newer-go"}
-    (newer,) = [each for each in released.command(server, "workers", "list") if each["name"] == "newer-go"]
-    assert (newer["state"], newer["api_version"]) == ("active", NEW)
-    assert [bundle["api_version"] for bundle in newer["bundles"]] == [OLD]
+    for name, program in (("newer-go", newest), ("newer-python", changed.bin / "crosswind-worker")):
+        started.append(start_worker(program, server, tmp_path / name, *in_go, offers="release_bundle"))
+        deployment.run("release_go", name)
+        assert deployment.workers_of("release_go", name) == {name}
+        (newer,) = [each for each in released.command(server, "workers", "list") if each["name"] == name]
+        assert (newer["state"], newer["api_version"]) == ("active", NEW)
+        assert [bundle["api_version"] for bundle in newer["bundles"]] == [OLD]
+        _stop(started.pop())
+
+
+def _stop(worker: Process) -> None:
+    worker.terminate()
+    assert worker.wait() == 0
