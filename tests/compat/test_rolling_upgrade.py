@@ -223,7 +223,7 @@ def test_servers_are_exchanged_under_load_and_nothing_is_lost(postgres_url, tmp_
             start_worker("second")
             load.let_pass()
 
-            # A worker that waits for work is told to move away; one that is just about to ask finds the other by itself.
+            # A worker that waits for work is told to move away; one that is about to ask finds the other by itself.
             older.terminate()
             assert older.wait() == 0
             load.let_pass()
