@@ -107,7 +107,7 @@ def test_calls_of_an_old_bundle_cross_gates_and_those_of_its_worker_do_not(
     )
     opened.callback(worker.close)
     worker.start()
-    worker.wait_for(r"On offer: .*kit .*")
+    worker.wait_for(r"On offer: .*kit \w+, one \w+")
     control = Control(server.address, server.access_token)
     opened.callback(control.close)
     for key in ("place", "legacy_place"):
