@@ -10,7 +10,7 @@ from typing import Any
 
 from google.protobuf.descriptor_pb2 import FieldDescriptorProto
 
-from crosswind_server.versions.history import HistoryBroken, Message, fallback_of
+from crosswind_server.versions.history import HistoryBroken, Message, Release, fallback_of
 from crosswind_server.versions.steps import Operation, Pair
 
 
@@ -25,7 +25,7 @@ def fallbacks(pair: Pair) -> Iterator[tuple[str, Operation]]:
         former = pair.former_enum(name)
         old = pair.old.enums.get(former)
         if old is not None:
-            table = _fallback_table(pair, name, {value.number for value in old.value})
+            table = fallback_table(pair.new, name, {value.number for value in old.value})
             if table:
                 known[f".{former}"] = table
     for message in pair.old.messages.values():
@@ -38,8 +38,18 @@ def fallbacks(pair: Pair) -> Iterator[tuple[str, Operation]]:
             yield pair.new_name(message.full_name), _map_down(mapped)
 
 
-def _fallback_table(pair: Pair, name: str, before: set[int]) -> Mapping[int, int]:
-    enum = pair.new.enums[name]
+def fallback_table(release: Release, name: str, before: set[int]) -> Mapping[int, int]:
+    """The values of an enum that came with a release, each with what the release before it has instead.
+
+    Args:
+        release: the newer one.
+        name: the enum's full name in it.
+        before: the numbers of the values that the older one has.
+
+    Raises:
+        HistoryBroken: a new value leads to none of those.
+    """
+    enum = release.enums[name]
     table = {}
     for value in enum.value:
         if value.number in before:
@@ -51,7 +61,7 @@ def _fallback_table(pair: Pair, name: str, before: set[int]) -> Mapping[int, int
             number = fallback_of(enum, number)
         if number is None or number not in before:
             raise HistoryBroken(
-                f"{name}.{value.name} is new in API version {pair.new.version} and has no fallback to a value before"
+                f"{name}.{value.name} is new in API version {release.version} and has no fallback to a value before"
             )
         table[value.number] = number
     return table

@@ -18,8 +18,9 @@ from crosswind_server.rpc.errors import Problem
 from crosswind_server.versions.accessors import accessor
 from crosswind_server.versions.annotations import annotation
 from crosswind_server.versions.changes import Fields, MethodMoved, MethodRetired, ReasonChanged, ValidationChanged
+from crosswind_server.versions.fallbacks import fallback_table
 from crosswind_server.versions.field_names import FIELD, former_path
-from crosswind_server.versions.history import History, HistoryBroken, fallback_of
+from crosswind_server.versions.history import History, HistoryBroken
 from crosswind_server.versions.plans import Plans, Walk
 
 NEGOTIATE: Final = "/crosswind.execution.v1.WorkerService/Negotiate"
@@ -44,6 +45,7 @@ class Gates:
         self._history = history
         self._newest = len(history.releases) - 1
         self._crossings: dict[tuple[str, str | None], Crossing] = {}
+        self._carries: dict[tuple[str, int], Carry | None] = {}
         if self._newest:
             _ = self._plans  # what is wrong is found now, and not by a client
             self._check_methods()
@@ -85,8 +87,11 @@ class Gates:
         position = self._history.position(self.served.check(version))
         if position == self._newest:
             return data
-        walk = self._plans.upgrade(self._former_name(message, position), since=position)
-        return data if walk is None else self._carry(message, walk)(data)
+        if (message, position) not in self._carries:
+            walk = self._plans.upgrade(self._former_name(message, position), since=position)
+            self._carries[message, position] = None if walk is None else self._carry(message, walk)
+        carry = self._carries[message, position]
+        return data if carry is None else carry(data)
 
     def _former_name(self, message: str, position: int) -> str:
         """The name that a message of the newest version had in a release."""
@@ -234,7 +239,7 @@ class Gates:
         """
         steps: list[tuple[int, dict[str, ReasonChanged | _Reason]]] = []
         for number in sorted(names, reverse=True):
-            table: dict[str, ReasonChanged | _Reason] = {**self._new_reasons(number)}
+            table: dict[str, ReasonChanged | _Reason] = {**self._new_reasons[number]}
             for change in self._history.releases[number].changes:
                 if isinstance(change, ReasonChanged) and (change.method is None or change.method in names[number]):
                     table[change.new] = change
@@ -256,23 +261,21 @@ class Gates:
 
         return explain
 
-    def _new_reasons(self, number: int) -> dict[str, _Reason]:
-        """The reasons that came with a release, with what those before it have instead."""
-        before = self._history.releases[number - 1].enums.get(self._history.reasons)
-        now = self._history.releases[number].enums.get(self._history.reasons)
-        if before is None or now is None:
-            return {}
-        known = {value.number for value in before.value}
-        names = {value.number: value for value in now.value}
-        prefix = reason_prefix(now.name)
-        found = {}
-        for value in now.value:
-            fallback: int | None = value.number
-            while fallback is not None and fallback not in known:
-                fallback = fallback_of(now, fallback)
-            if value.number not in known and fallback is not None:
-                former = names[fallback]
-                found[value.name.removeprefix(prefix)] = _Reason(
+    @cached_property
+    def _new_reasons(self) -> Mapping[int, Mapping[str, _Reason]]:
+        """The reasons that came with each release but the first, with what the one before it has instead."""
+        name, releases = self._history.reasons, self._history.releases
+        found: dict[int, dict[str, _Reason]] = {}
+        for number, release in enumerate(releases[1:], start=1):
+            before, now = releases[number - 1].enums.get(name), release.enums.get(name)
+            found[number] = {}
+            if before is None or now is None:
+                continue
+            prefix = reason_prefix(now.name)
+            values = {value.number: value for value in now.value}
+            for new, old in fallback_table(release, name, {value.number for value in before.value}).items():
+                former = values[old]
+                found[number][values[new].name.removeprefix(prefix)] = _Reason(
                     former.name.removeprefix(prefix), annotation(former, "status_code") or "FAILED_PRECONDITION"
                 )
         return found

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Final
 
+from google.protobuf.descriptor import FileDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 
 import crosswind
@@ -60,12 +61,12 @@ def _stub_modules() -> list[str]:
     return sorted(names)
 
 
-def _collect(file: object, found: dict[str, FileDescriptorProto]) -> None:
+def _collect(file: FileDescriptor, found: dict[str, FileDescriptorProto]) -> None:
     """A file after those that it imports."""
-    if file.name not in found:  # type: ignore[attr-defined]
-        for dependency in file.dependencies:  # type: ignore[attr-defined]
+    if file.name not in found:
+        for dependency in file.dependencies:
             _collect(dependency, found)
-        found[file.name] = FileDescriptorProto.FromString(file.serialized_pb)  # type: ignore[attr-defined]
+        found[file.name] = FileDescriptorProto.FromString(file.serialized_pb)
 
 
 def _snapshot(version: ApiVersion) -> Callable[[], FileDescriptorSet]:
