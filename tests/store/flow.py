@@ -21,15 +21,15 @@ from crosswind_server import manifests
 from crosswind_server.domain.errors import Refused
 from crosswind_server.domain.lifecycle import Event
 from crosswind_server.domain.plan import RETURN_VALUE, StoredValue
-from crosswind_server.services.attempts import FinishAttempt, Finished, StartAttempt, Wake
-from crosswind_server.services.bundles import Manifest, Offer, OfferResult, PublishBundle, SourceProblem
-from crosswind_server.services.callers import Caller, CallerKind
-from crosswind_server.services.contexts import ResolvedInput, TaskContext, ValueList
+from crosswind_server.services.access.callers import Caller, CallerKind
+from crosswind_server.services.catalog.bundles import Manifest, Offer, OfferResult, PublishBundle, SourceProblem
+from crosswind_server.services.execution.attempts import FinishAttempt, Finished, StartAttempt, Wake
+from crosswind_server.services.execution.contexts import ResolvedInput, TaskContext, ValueList
+from crosswind_server.services.execution.polling import Lease, PollWork, Work
+from crosswind_server.services.fleet.workers import Heard, Heartbeat, Registered, RegisterWorker
+from crosswind_server.services.flow.runs import TriggerRun
+from crosswind_server.services.flow.settlement import FailureFacts
 from crosswind_server.services.heart import Heart
-from crosswind_server.services.polling import Lease, PollWork, Work
-from crosswind_server.services.runs import TriggerRun
-from crosswind_server.services.settlement import FailureFacts
-from crosswind_server.services.workers import Heard, Heartbeat, Registered, RegisterWorker
 from crosswind_server.store.engine import Store
 from crosswind_server.store.group_commit import each
 from crosswind_server.store.schema import attempt, continuation, dag, dag_run, task_instance, worker

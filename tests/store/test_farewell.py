@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from crosswind_server.domain.errors import Refused
-from crosswind_server.services.directives import DirectiveKind
-from crosswind_server.services.polling import PollWork, Work
+from crosswind_server.services.execution.directives import DirectiveKind
+from crosswind_server.services.execution.polling import PollWork, Work
 from crosswind_server.timing import Timing
 from tests.store.flow import Flow, Worker, dag_of, task
 

@@ -3,10 +3,10 @@
 from sqlalchemy import select
 
 from crosswind.manifest.v1 import dag_pb2, task_pb2
-from crosswind_server.services import dag_listing
-from crosswind_server.services.bundles import Manifest, Offer, PublishBundle, SourceProblem
-from crosswind_server.services.directives import DirectiveKind
-from crosswind_server.services.manifest_versions import OneVersion
+from crosswind_server.services.catalog import dag_listing
+from crosswind_server.services.catalog.bundles import Manifest, Offer, PublishBundle, SourceProblem
+from crosswind_server.services.catalog.manifest_versions import OneVersion
+from crosswind_server.services.execution.directives import DirectiveKind
 from crosswind_server.store.group_commit import each
 from crosswind_server.store.schema import bundle, bundle_version, dag, source_error
 from tests.store.flow import TEAM, Flow, Worker, dag_of, refused, task

@@ -3,7 +3,7 @@
 import pytest
 
 from crosswind.manifest.v1 import task_pb2
-from crosswind_server.services.contexts import CompositeValue, XComName
+from crosswind_server.services.execution.contexts import CompositeValue, XComName
 from crosswind_server.store.schema import dag_run
 from tests.store.flow import (
     Flow,

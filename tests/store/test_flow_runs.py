@@ -5,7 +5,7 @@ from sqlalchemy import select
 
 from crosswind.manifest.v1 import task_pb2
 from crosswind_server.domain.readiness import TriggerRule
-from crosswind_server.services.attempts import Wake
+from crosswind_server.services.execution.attempts import Wake
 from crosswind_server.store.schema import dag, dag_run
 from tests.store.flow import Flow, arguments, counted, dag_of, failed, json_payload, reading, refused, task
 

@@ -13,8 +13,8 @@ import pytest
 from sqlalchemy import func, select, text, update
 
 from crosswind_server.domain.errors import Refused
-from crosswind_server.services.directives import DirectiveKind
-from crosswind_server.services.polling import PollWork, Work
+from crosswind_server.services.execution.directives import DirectiveKind
+from crosswind_server.services.execution.polling import PollWork, Work
 from crosswind_server.store import task_instances
 from crosswind_server.store.engine import Store
 from crosswind_server.store.group_commit import each

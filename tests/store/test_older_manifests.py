@@ -10,8 +10,8 @@ from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto
 
 from crosswind_server.domain.plan import DagPlan
 from crosswind_server.domain.version import ApiVersion
-from crosswind_server.services import dag_listing
-from crosswind_server.services.bundles import Manifest, Offer, PublishBundle
+from crosswind_server.services.catalog import dag_listing
+from crosswind_server.services.catalog.bundles import Manifest, Offer, PublishBundle
 from crosswind_server.services.heart import Heart
 from crosswind_server.store.unit_of_work import UnitOfWork
 from crosswind_server.timing import Timing

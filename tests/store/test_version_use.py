@@ -4,9 +4,9 @@ import pytest
 
 from crosswind_server.domain.errors import Refused
 from crosswind_server.domain.version import ApiVersion, ServedVersions
-from crosswind_server.services.bundles import Offer
+from crosswind_server.services.catalog.bundles import Offer
+from crosswind_server.services.catalog.version_use import VersionUse, read_use
 from crosswind_server.services.heart import Heart
-from crosswind_server.services.version_use import VersionUse, read_use
 from crosswind_server.store import version_use as rows
 from crosswind_server.timing import Timing
 from crosswind_server.versions.bundles import BundleVersions

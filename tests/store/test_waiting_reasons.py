@@ -6,9 +6,9 @@ from collections.abc import Callable
 from sqlalchemy import update
 
 from crosswind_server.domain.states import WaitingReason
-from crosswind_server.services import task_listing
-from crosswind_server.services.attempts import Wake
-from crosswind_server.services.bundles import Offer
+from crosswind_server.services.catalog.bundles import Offer
+from crosswind_server.services.execution.attempts import Wake
+from crosswind_server.services.listing import task_listing
 from crosswind_server.store.schema import dag_run, worker
 from tests.store.flow import TEAM, Flow, dag_of, task
 

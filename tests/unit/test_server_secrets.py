@@ -7,9 +7,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from crosswind_server.domain.errors import Reason, Refused
-from crosswind_server.services.callers import Caller, CallerKind, Role
-from crosswind_server.services.sealing import CannotOpen, Sealer, make_key
-from crosswind_server.services.tokens import DAY_US, TokenSigner, needs_renewal
+from crosswind_server.services.access.callers import Caller, CallerKind, Role
+from crosswind_server.services.access.sealing import CannotOpen, Sealer, make_key
+from crosswind_server.services.access.tokens import DAY_US, TokenSigner, needs_renewal
 
 NOW = 1_800_000_000_000_000
 

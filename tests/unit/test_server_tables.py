@@ -13,7 +13,7 @@ from crosswind.execution.v1 import errors_pb2
 from crosswind_server.domain.errors import CODE_OF, Reason, Refused
 from crosswind_server.rpc.authorisation import RULES, Rule, authorise
 from crosswind_server.rpc.unsupported import UNSUPPORTED, describe_unsupported
-from crosswind_server.services.callers import Caller, CallerKind, Role
+from crosswind_server.services.access.callers import Caller, CallerKind, Role
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -29,13 +29,13 @@ from crosswind_server.listening import certified_name, dialable, split_address
 from crosswind_server.rpc.server import RpcServer
 from crosswind_server.rpc.servicers import registers
 from crosswind_server.rpc.worker_service import WorkerServicer
-from crosswind_server.services import tokens
-from crosswind_server.services.callers import CallerKind, Role
-from crosswind_server.services.declared import SealedValues
+from crosswind_server.services.access import tokens
+from crosswind_server.services.access.callers import CallerKind, Role
+from crosswind_server.services.access.sealing import Sealer, make_key
+from crosswind_server.services.access.tokens import IssuedToken, TokenSigner, TokenVerifier
 from crosswind_server.services.dependencies import Services, StoreUnavailable
+from crosswind_server.services.execution.declared import SealedValues
 from crosswind_server.services.heart import Heart
-from crosswind_server.services.sealing import Sealer, make_key
-from crosswind_server.services.tokens import IssuedToken, TokenSigner, TokenVerifier
 from crosswind_server.settings import PlainSettings, ServerSettings
 from crosswind_server.store.engine import Store
 from crosswind_server.store.group_commit import each

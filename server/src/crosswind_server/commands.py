@@ -140,7 +140,7 @@ def create_token(
     ttl: Annotated[str, typer.Option(help="How long it lasts, such as 30d, 12h, 90m or 45s.")] = "30d",
 ) -> None:
     """Make a token."""
-    from crosswind_server.services.callers import CallerKind, Role
+    from crosswind_server.services.access.callers import CallerKind, Role
     from crosswind_server.token_access import WantedToken, open_access
 
     wanted = WantedToken(

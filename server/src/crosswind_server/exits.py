@@ -10,7 +10,7 @@ from typing import Final
 from crosswind_server.domain.errors import Refused
 from crosswind_server.home import HomeUnusable
 from crosswind_server.listening import StartRefused
-from crosswind_server.services.sealing import CannotOpen
+from crosswind_server.services.access.sealing import CannotOpen
 from crosswind_server.settings import SettingsInvalid
 from crosswind_server.store.errors import StoreError, StoreUnavailable
 

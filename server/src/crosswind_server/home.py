@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from crosswind_server.services.sealing import KEY_BYTES, make_key
+from crosswind_server.services.access.sealing import KEY_BYTES, make_key
 
 ENCRYPTION_KEY: Final = "encryption-key"
 ACCESS_TOKEN: Final = "access-token"

@@ -25,9 +25,9 @@ from crosswind_server.domain.errors import Refused
 from crosswind_server.domain.version import METADATA_KEY
 from crosswind_server.exits import CommandFailed
 from crosswind_server.home import SERVER_FILE, Home
-from crosswind_server.services import tokens
-from crosswind_server.services.callers import CallerKind, Role
-from crosswind_server.services.tokens import TokenInfo
+from crosswind_server.services.access import tokens
+from crosswind_server.services.access.callers import CallerKind, Role
+from crosswind_server.services.access.tokens import TokenInfo
 from crosswind_server.settings import ServerSettings
 from crosswind_server.store.engine import Store
 from crosswind_server.store.errors import DatabaseInUse

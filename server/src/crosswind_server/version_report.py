@@ -15,7 +15,7 @@ from rich.table import Table
 
 from crosswind_server.domain.errors import Refused
 from crosswind_server.domain.version import ServedVersions
-from crosswind_server.services.version_use import VersionUse, VersionUser, read_use
+from crosswind_server.services.catalog.version_use import VersionUse, VersionUser, read_use
 from crosswind_server.settings import ServerSettings
 from crosswind_server.store.engine import Store
 

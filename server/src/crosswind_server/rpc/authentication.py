@@ -10,9 +10,9 @@ from contextvars import ContextVar
 from typing import Final
 
 from crosswind_server.domain.errors import Reason, Refused
-from crosswind_server.services.attempt_access import AttemptProof
-from crosswind_server.services.callers import Caller
-from crosswind_server.services.tokens import TokenVerifier
+from crosswind_server.services.access.callers import Caller
+from crosswind_server.services.access.tokens import TokenVerifier
+from crosswind_server.services.execution.attempt_access import AttemptProof
 
 AUTHORIZATION: Final = "authorization"
 ATTEMPT: Final = "crosswind-attempt"

@@ -10,8 +10,8 @@ from enum import Enum, auto
 from types import MappingProxyType
 
 from crosswind_server.domain.errors import Reason, Refused
-from crosswind_server.services.callers import Caller, CallerKind, Role
-from crosswind_server.services.tokens import expired
+from crosswind_server.services.access.callers import Caller, CallerKind, Role
+from crosswind_server.services.access.tokens import expired
 
 
 class Rule(Enum):

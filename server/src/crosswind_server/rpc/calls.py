@@ -22,8 +22,8 @@ from crosswind_server.rpc import authentication
 from crosswind_server.rpc.authorisation import RULES, Rule, authorise
 from crosswind_server.rpc.errors import Problem, abort, defect, refusal_of
 from crosswind_server.rpc.leniency import set_leniencies
+from crosswind_server.services.access.sealing import CannotOpen
 from crosswind_server.services.dependencies import Services
-from crosswind_server.services.sealing import CannotOpen
 from crosswind_server.timing import LIMITS
 
 ServicerContext = grpc.aio.ServicerContext[Any, Any]

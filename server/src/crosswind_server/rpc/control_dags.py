@@ -11,8 +11,8 @@ from crosswind_server.rpc.calls import ServicerContext
 from crosswind_server.rpc.dag_facts import facts_of
 from crosswind_server.rpc.enums import run_state
 from crosswind_server.rpc.messages import change, invalid, read_page, required, timestamp
-from crosswind_server.services import dag_listing
-from crosswind_server.services.dag_listing import DagFilter, ListedDag, ListedVersion
+from crosswind_server.services.catalog import dag_listing
+from crosswind_server.services.catalog.dag_listing import DagFilter, ListedDag, ListedVersion
 from crosswind_server.services.dependencies import Services, UnitOfWork
 
 

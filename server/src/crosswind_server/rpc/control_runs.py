@@ -17,10 +17,11 @@ from crosswind_server.rpc.messages import (
     timestamp,
     wait_seconds,
 )
-from crosswind_server.services import dag_listing, run_listing
+from crosswind_server.services.catalog import dag_listing
 from crosswind_server.services.dependencies import Services, UnitOfWork
-from crosswind_server.services.run_listing import ListedRun, RunFilter
-from crosswind_server.services.runs import TriggerRun
+from crosswind_server.services.flow.runs import TriggerRun
+from crosswind_server.services.listing import run_listing
+from crosswind_server.services.listing.run_listing import ListedRun, RunFilter
 
 
 class DagRunServicer(dag_runs_pb2_grpc.DagRunServiceServicer):

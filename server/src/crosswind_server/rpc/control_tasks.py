@@ -18,10 +18,11 @@ from crosswind_server.rpc.dag_facts import DagFacts, facts_of
 from crosswind_server.rpc.enums import attempt_state, state_counts, task_state, waiting_reason, wanted
 from crosswind_server.rpc.messages import invalid, read_or_wait, read_page, required, timestamp, wait_seconds
 from crosswind_server.rpc.worker_messages import span
-from crosswind_server.services import logs, task_listing
 from crosswind_server.services.dependencies import Services
-from crosswind_server.services.logs import LogPiece
-from crosswind_server.services.task_listing import InstancePage, ListedInstance
+from crosswind_server.services.execution import logs
+from crosswind_server.services.execution.logs import LogPiece
+from crosswind_server.services.listing import task_listing
+from crosswind_server.services.listing.task_listing import InstancePage, ListedInstance
 from crosswind_server.timing import LIMITS
 
 _RECORDS_AT_MOST = 1_000

@@ -9,8 +9,8 @@ from crosswind_server.domain.errors import Reason, Refused
 from crosswind_server.rpc.authentication import caller
 from crosswind_server.rpc.calls import ServicerContext
 from crosswind_server.rpc.messages import change, invalid, read_page, required, span_us, timestamp
-from crosswind_server.services import tokens
-from crosswind_server.services.callers import Caller, CallerKind, Role
+from crosswind_server.services.access import tokens
+from crosswind_server.services.access.callers import Caller, CallerKind, Role
 from crosswind_server.services.dependencies import Services, UnitOfWork
 
 _KINDS = {

@@ -7,7 +7,7 @@ from crosswind_server.rpc.authentication import caller
 from crosswind_server.rpc.authorisation import require_operator
 from crosswind_server.rpc.calls import ServicerContext
 from crosswind_server.rpc.messages import change, read_page, required, timestamp
-from crosswind_server.services import connections, variables
+from crosswind_server.services.access import connections, variables
 from crosswind_server.services.dependencies import Services, UnitOfWork
 
 

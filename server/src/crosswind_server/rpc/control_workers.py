@@ -11,10 +11,11 @@ from crosswind_server.rpc.calls import ServicerContext
 from crosswind_server.rpc.enums import wanted, worker_state
 from crosswind_server.rpc.messages import change, invalid, read_page, required, timestamp
 from crosswind_server.rpc.worker_messages import role_messages
-from crosswind_server.services import bundle_listing, worker_listing
-from crosswind_server.services.bundle_listing import ListedBundle, ListedVersion
+from crosswind_server.services.catalog import bundle_listing
+from crosswind_server.services.catalog.bundle_listing import ListedBundle, ListedVersion
 from crosswind_server.services.dependencies import Services, UnitOfWork
-from crosswind_server.services.worker_listing import ListedWorker
+from crosswind_server.services.fleet import worker_listing
+from crosswind_server.services.fleet.worker_listing import ListedWorker
 
 
 class WorkerAdminServicer(workers_pb2_grpc.WorkerAdminServiceServicer):

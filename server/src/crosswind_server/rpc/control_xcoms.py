@@ -10,9 +10,10 @@ from crosswind_server.domain.plan import RETURN_VALUE, StoredValue
 from crosswind_server.rpc.authentication import caller
 from crosswind_server.rpc.calls import ServicerContext
 from crosswind_server.rpc.messages import invalid, read_page, required, timestamp
-from crosswind_server.services import run_listing, xcom_reads
 from crosswind_server.services.dependencies import Services, UnitOfWork
-from crosswind_server.services.xcom_reads import Found, XComName
+from crosswind_server.services.execution import xcom_reads
+from crosswind_server.services.execution.xcom_reads import Found, XComName
+from crosswind_server.services.listing import run_listing
 
 
 class XComServicer(xcoms_pb2_grpc.XComServiceServicer):

@@ -20,12 +20,15 @@ from crosswind_server.rpc.authentication import attempt
 from crosswind_server.rpc.calls import ServicerContext
 from crosswind_server.rpc.control_runs import checked_run_id
 from crosswind_server.rpc.messages import Page, change, invalid, microseconds, read_page, required, timestamp
-from crosswind_server.services import connections, dag_listing, run_listing, variables, xcom_reads
-from crosswind_server.services.attempt_access import AttemptScope, enter
+from crosswind_server.services.access import connections, variables
+from crosswind_server.services.catalog import dag_listing
 from crosswind_server.services.dependencies import Services, UnitOfWork
-from crosswind_server.services.run_listing import ListedRun
-from crosswind_server.services.runs import TriggerRun
-from crosswind_server.services.xcom_reads import XComName
+from crosswind_server.services.execution import xcom_reads
+from crosswind_server.services.execution.attempt_access import AttemptScope, enter
+from crosswind_server.services.execution.xcom_reads import XComName
+from crosswind_server.services.flow.runs import TriggerRun
+from crosswind_server.services.listing import run_listing
+from crosswind_server.services.listing.run_listing import ListedRun
 
 M = TypeVar("M", bound=Message)
 R = TypeVar("R")

@@ -23,14 +23,21 @@ from crosswind_server.domain.errors import Reason, Refused
 from crosswind_server.domain.lifecycle import Event
 from crosswind_server.domain.plan import RETURN_VALUE, ParamPlan, StoredValue
 from crosswind_server.rpc.messages import invalid, microseconds, required, span_us, timestamp
-from crosswind_server.services.attempts import FinishAttempt, Wake, check_values
-from crosswind_server.services.bundles import Manifest, Offer, OfferResult, SourceProblem
-from crosswind_server.services.contexts import CompositeValue, Declared, ResolvedInput, TaskContext, ValueList, XComName
-from crosswind_server.services.directives import Directive, DirectiveKind
-from crosswind_server.services.logs import LogChunk, check_chunks
-from crosswind_server.services.polling import Lease
-from crosswind_server.services.settlement import FailureFacts
-from crosswind_server.services.workers import Usage, Verdict
+from crosswind_server.services.catalog.bundles import Manifest, Offer, OfferResult, SourceProblem
+from crosswind_server.services.execution.attempts import FinishAttempt, Wake, check_values
+from crosswind_server.services.execution.contexts import (
+    CompositeValue,
+    Declared,
+    ResolvedInput,
+    TaskContext,
+    ValueList,
+    XComName,
+)
+from crosswind_server.services.execution.directives import Directive, DirectiveKind
+from crosswind_server.services.execution.logs import LogChunk, check_chunks
+from crosswind_server.services.execution.polling import Lease
+from crosswind_server.services.fleet.workers import Usage, Verdict
+from crosswind_server.services.flow.settlement import FailureFacts
 from crosswind_server.timing import Limits, Timing
 
 _M = worker_service_pb2

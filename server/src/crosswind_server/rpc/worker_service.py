@@ -15,15 +15,15 @@ from crosswind_server.domain.errors import Reason, Refused
 from crosswind_server.rpc import worker_messages as convert
 from crosswind_server.rpc.authentication import api_version, caller
 from crosswind_server.rpc.messages import invalid, required, timestamp, wait_seconds
-from crosswind_server.services.attempts import StartAttempt
-from crosswind_server.services.bundles import PublishBundle
-from crosswind_server.services.callers import Caller, CallerKind
+from crosswind_server.services.access.callers import Caller, CallerKind
+from crosswind_server.services.catalog.bundles import PublishBundle
 from crosswind_server.services.dependencies import Services
-from crosswind_server.services.directives import MOVE_AWAY
+from crosswind_server.services.execution.attempts import StartAttempt
+from crosswind_server.services.execution.directives import MOVE_AWAY
+from crosswind_server.services.execution.logs import AttemptChunks, LogResult, append_logs
+from crosswind_server.services.execution.polling import PollWork
+from crosswind_server.services.fleet.workers import Heartbeat, RegisterWorker
 from crosswind_server.services.heart import Heart
-from crosswind_server.services.logs import AttemptChunks, LogResult, append_logs
-from crosswind_server.services.polling import PollWork
-from crosswind_server.services.workers import Heartbeat, RegisterWorker
 from crosswind_server.timing import LIMITS
 
 Context = grpc.aio.ServicerContext[Any, Any]

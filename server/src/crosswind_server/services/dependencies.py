@@ -9,10 +9,10 @@ import threading
 from dataclasses import dataclass, field
 
 from crosswind_server.domain.version import ServedVersions
+from crosswind_server.services.access.sealing import Sealer
+from crosswind_server.services.access.tokens import TokenSigner, TokenVerifier
 from crosswind_server.services.call_counts import CallCounts
 from crosswind_server.services.heart import Heart
-from crosswind_server.services.sealing import Sealer
-from crosswind_server.services.tokens import TokenSigner, TokenVerifier
 from crosswind_server.store.engine import Store
 from crosswind_server.store.errors import StoreUnavailable
 from crosswind_server.store.unit_of_work import UnitOfWork

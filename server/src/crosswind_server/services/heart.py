@@ -5,18 +5,18 @@ Here belongs the wiring; each part says itself what it does. A server has one he
 
 from __future__ import annotations
 
-from crosswind_server.services.attempts import Attempts
-from crosswind_server.services.bundles import Bundles
-from crosswind_server.services.contexts import DeclaredReader, NothingDeclared
-from crosswind_server.services.farewell import Farewell
-from crosswind_server.services.manifest_versions import ManifestVersions
-from crosswind_server.services.plans import PlanCache
-from crosswind_server.services.polling import Polling
+from crosswind_server.services.access.tokens import TokenSigner
+from crosswind_server.services.catalog.bundles import Bundles
+from crosswind_server.services.catalog.manifest_versions import ManifestVersions
+from crosswind_server.services.catalog.plans import PlanCache
+from crosswind_server.services.execution.attempts import Attempts
+from crosswind_server.services.execution.contexts import DeclaredReader, NothingDeclared
+from crosswind_server.services.execution.polling import Polling
+from crosswind_server.services.fleet.farewell import Farewell
+from crosswind_server.services.fleet.workers import Workers
+from crosswind_server.services.flow.runs import Runs
+from crosswind_server.services.flow.timers import Timekeeper
 from crosswind_server.services.requests import FORGET_OLD_ANSWERS
-from crosswind_server.services.runs import Runs
-from crosswind_server.services.timers import Timekeeper
-from crosswind_server.services.tokens import TokenSigner
-from crosswind_server.services.workers import Workers
 from crosswind_server.store.engine import Store
 from crosswind_server.store.group_commit import each
 from crosswind_server.store.unit_of_work import UnitOfWork

@@ -11,7 +11,7 @@ from typing import Final
 from uuid import UUID
 
 from crosswind_server.domain.errors import Reason, Refused
-from crosswind_server.services.sealing import Sealer
+from crosswind_server.services.access.sealing import Sealer
 from crosswind_server.store import requests as rows
 from crosswind_server.store.group_commit import each
 from crosswind_server.store.unit_of_work import UnitOfWork

@@ -1,7 +1,7 @@
 """What a worker could be given: queued task instances by what the worker offers, best first. [SCHED-3]
 
 An instance is claimed by locking it and skipping those that another server has locked; its run is not locked. How many
-are taken and what an assignment is belongs to `services.polling`.
+are taken and what an assignment is belongs to `services.execution.polling`.
 """
 
 from __future__ import annotations

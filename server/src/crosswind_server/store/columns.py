@@ -1,11 +1,20 @@
-"""The kinds of columns that tables share: how an id, a moment, a truth value and a count are stored.
+"""What tables share: their metadata, and how an id, a moment, a truth value and a count are stored.
 
-Here belongs what a kind means in both databases. Which table has which is in `schema`.
+Here belongs what a kind of column means in both databases. Which table has which is in `schema`.
 """
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Integer, String, text
+from sqlalchemy import BigInteger, Boolean, Column, Integer, MetaData, String, text
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
 
 
 def id_column(name: str, *, primary_key: bool = False, nullable: bool = False) -> Column[str]:

@@ -28,7 +28,7 @@ COLUMNS: Final = (
     dag_run.c.start_time,
     dag_run.c.end_time,
 )
-"""What the scheduling of a run needs, in the order of `services.board.Run`."""
+"""What the scheduling of a run needs, in the order of `services.flow.board.Run`."""
 
 _BY_ID = select(*COLUMNS).where(guards.is_among(dag_run.c.id, "ids"))
 _OF_ATTEMPTS = select(*COLUMNS).where(

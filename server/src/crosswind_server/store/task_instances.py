@@ -56,7 +56,7 @@ COLUMNS: Final = (
     _t.failure_message,
     _t.resumption_message,
 )
-"""All of a task instance, in the order of `services.board.Instance`."""
+"""All of a task instance, in the order of `services.flow.board.Instance`."""
 
 PROGRESS: Final = (
     "state",

@@ -17,7 +17,7 @@ DAG: Final = "crosswind.manifest.v1.Dag"
 
 
 class BundleVersions:
-    """It implements `crosswind_server.services.manifest_versions.ManifestVersions`.
+    """It implements `crosswind_server.services.catalog.manifest_versions.ManifestVersions`.
 
     Args:
         gates: those of the server.

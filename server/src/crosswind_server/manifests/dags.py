@@ -1,0 +1,144 @@
+"""From `manifest.v1.Dag` messages to DAG plans."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from google.protobuf.message import DecodeError
+
+from crosswind.manifest.v1 import dag_pb2
+from crosswind_server.domain.errors import Reason, Refused
+from crosswind_server.domain.graph import Node, check_id, check_shape
+from crosswind_server.domain.plan import AccessPlan, DagPlan, ParamPlan, VersionPolicy
+from crosswind_server.manifests.refusals import Refusals
+from crosswind_server.manifests.tasks import TaskReader, upstream_of
+
+MAX_TASKS: Final = 10_000
+
+
+def read_dag(message: bytes, *, dag_version_id: str, dag_id: str | None = None) -> DagPlan:
+    """Reads and checks a serialized `manifest.v1.Dag`.
+
+    Args:
+        message: the bytes as received.
+        dag_version_id: their SHA-256, in hex.
+        dag_id: the id beside the bytes, which must be the one inside.
+
+    Raises:
+        Refused: DAG_INVALID or NOT_SUPPORTED.
+    """
+    shown = (dag_id or "?")[:80]
+    try:
+        dag = dag_pb2.Dag.FromString(message)
+    except DecodeError:
+        raise Refused(
+            Reason.DAG_INVALID,
+            f"DAG '{shown}' cannot be read: its bytes are not a serialized manifest.v1.Dag; build the bundle again.",
+            metadata={"dag_id": shown},
+        ) from None
+    reader = _DagReader(dag)
+    if dag_id is not None and dag.dag_id != dag_id:
+        reader.invalid(f"is announced as '{shown}'; build the bundle again, so that both ids are one")
+    return reader.read(dag_version_id)
+
+
+class _DagReader(Refusals):
+    """Reads one DAG. Every refusal names the DAG, and the task where it is one's."""
+
+    def __init__(self, dag: dag_pb2.Dag) -> None:
+        super().__init__(dag.dag_id)
+        self._dag = dag
+
+    def read(self, dag_version_id: str) -> DagPlan:
+        dag = self._dag
+        if not 1 <= len(dag.tasks) <= MAX_TASKS:
+            self.invalid(f"has {len(dag.tasks):,} tasks; a DAG has 1 to {MAX_TASKS:,}")
+        nodes = [Node(task.task_id, tuple(upstream_of(task))) for task in dag.tasks]
+        shape = check_shape(dag.dag_id, nodes)
+        self._check_dag()
+        index = {task.task_id: number for number, task in enumerate(dag.tasks)}
+        params = tuple(self._read_params())
+        tasks_reader = TaskReader(self)
+        tasks = tuple(
+            tasks_reader.read(
+                task,
+                index=number,
+                upstream=tuple(index[task_id] for task_id in dict.fromkeys(node.upstream)),
+                downstream=tuple(index[task_id] for task_id in shape.downstream[task.task_id]),
+                params=frozenset(param.name for param in params),
+            )
+            for number, (task, node) in enumerate(zip(dag.tasks, nodes, strict=True))
+        )
+        access = dag.access
+        return DagPlan(
+            dag_version_id=dag_version_id,
+            dag_id=dag.dag_id,
+            tasks=tasks,
+            leaves=frozenset(index[task_id] for task_id in shape.leaves),
+            params=params,
+            access=AccessPlan(
+                strict=access.mode == dag_pb2.ACCESS_MODE_STRICT,
+                variables=tuple(access.variables),
+                connections=tuple(access.connections),
+                dags=tuple(access.dags),
+            ),
+            version_policy=(
+                VersionPolicy.FAIL if dag.version_policy == dag_pb2.VERSION_POLICY_FAIL else VersionPolicy.NEWEST
+            ),
+            paused_upon_creation=dag.paused_upon_creation,
+            display_name=dag.display_name,
+            description=dag.description,
+            has_schedule=dag.HasField("schedule"),
+        )
+
+    def _check_dag(self) -> None:
+        dag = self._dag
+        if dag.HasField("run_timeout"):
+            self.unsupported("has a run timeout", "leave `run_timeout` out and give its tasks execution timeouts")
+        if dag.HasField("deadline"):
+            self.unsupported("has a deadline", "leave `deadline` out")
+        if dag.callbacks:
+            self.unsupported("has callbacks", "leave `callbacks` out, or write a last task with the rule all_done")
+        if dag.HasField("max_active_runs"):
+            self.unsupported("bounds its active runs", "leave `max_active_runs` out")
+        if dag.HasField("max_active_tasks"):
+            self.unsupported("bounds its active tasks", "leave `max_active_tasks` out and bound the worker's slots")
+        if len(dag.tags) > 50 or any(len(tag) > 100 for tag in dag.tags):
+            self.invalid("has more than 50 tags, or one of more than 100 characters; shorten them")
+        if len(dag.doc_md.encode()) > 64 * 1024:
+            self.invalid("has documentation of more than 64 KiB; shorten `doc_md`")
+        seen: set[str] = set()
+        for group in dag.groups:
+            if group.HasField("mapping"):
+                self.unsupported(f"maps the task group '{group.group_id}'", "map its tasks one by one")
+            if group.parent_group_id and group.parent_group_id not in seen:
+                self.invalid(f"has the task group '{group.group_id}' before its parent '{group.parent_group_id}'")
+            if group.group_id in seen:
+                self.invalid(f"has two task groups with the id '{group.group_id}'; rename one of them")
+            seen.add(group.group_id)
+        for task in dag.tasks:
+            if task.group_id and task.group_id not in seen:
+                self.invalid(f"has no task group '{task.group_id}' for task '{task.task_id}'; add it")
+
+    def _read_params(self) -> Iterator[ParamPlan]:
+        seen: set[str] = set()
+        for param in self._dag.params:
+            if not param.name or param.name in seen:
+                self.invalid(f"has two parameters with the name '{param.name}', or one without; rename one of them")
+            seen.add(param.name)
+            default = None
+            if param.HasField("default_value"):
+                default = self.value(param.default_value, f"the default of parameter '{param.name}'")
+            yield ParamPlan(param.name, default, param.json_schema, param.description)
+
+
+def check_bundle_name(bundle: str, version: str) -> None:
+    """Checks a bundle's name and version. Raises `Refused`: INVALID_ARGUMENT."""
+    check_id("bundle name", bundle)
+    if not 1 <= len(version) <= 128:
+        raise Refused(
+            Reason.INVALID_ARGUMENT,
+            f"The version of bundle '{bundle}' has 1 to 128 characters; it is a digest of the bundle's source.",
+            metadata={"field": "bundle_version"},
+        )

@@ -1,0 +1,229 @@
+"""From `manifest.v1.Task` messages to task plans."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+
+from crosswind.manifest.v1 import retry_pb2, task_pb2
+from crosswind_server.domain.plan import (
+    RETURN_VALUE,
+    Combination,
+    CompositePlan,
+    InputPlan,
+    MappedInputPlan,
+    MappingPlan,
+    OutputPlan,
+    Reference,
+    RetryRule,
+    TaskPlan,
+)
+from crosswind_server.domain.readiness import TriggerRule
+from crosswind_server.domain.retry import DAY_US, RetryPolicy
+from crosswind_server.manifests.refusals import Refusals
+
+_DEFAULT_RETRY_DELAY_US: Final = 300 * 1_000_000
+_DEFAULT_CANCEL_GRACE_US: Final = 10 * 1_000_000
+_DEFAULT_QUEUE: Final = "default"
+
+_T = task_pb2
+_RULES: Final[Mapping[int, TriggerRule]] = {
+    _T.TRIGGER_RULE_UNSPECIFIED: TriggerRule.ALL_SUCCESS,
+    **{getattr(_T, f"TRIGGER_RULE_{rule.name}"): rule for rule in TriggerRule},
+}
+_RUNNABLE_KINDS: Final = (_T.TASK_KIND_UNSPECIFIED, _T.TASK_KIND_NORMAL, _T.TASK_KIND_SENSOR)
+_COMBINATIONS: Final = {
+    _T.Mapping.COMBINATION_UNSPECIFIED: Combination.CROSS,
+    _T.Mapping.COMBINATION_CROSS: Combination.CROSS,
+    _T.Mapping.COMBINATION_ZIP: Combination.ZIP,
+    _T.Mapping.COMBINATION_KEYWORDS: Combination.KEYWORDS,
+}
+
+
+def upstream_of(task: task_pb2.Task) -> Iterator[str]:
+    """The tasks before it: those that it names, and those whose outputs it reads."""
+    yield from (edge.task_id for edge in task.upstream)
+    yield from (output.task_id for output in _outputs_of(task))
+
+
+class TaskReader:
+    """Reads the tasks of one DAG. Every refusal names the task."""
+
+    def __init__(self, dag: Refusals) -> None:
+        self._dag = dag
+
+    def read(
+        self,
+        task: task_pb2.Task,
+        *,
+        index: int,
+        upstream: tuple[int, ...],
+        downstream: tuple[int, ...],
+        params: frozenset[str],
+    ) -> TaskPlan:
+        name = f"task '{task.task_id}'"
+        self._check_task(task, name)
+        reference = None
+        if task.WhichOneof("target") == "reference":
+            if not task.reference.bundle or not task.reference.entry_point:
+                self._dag.invalid(f"refers in {name} to another bundle without naming the bundle and the entry point")
+            reference = Reference(task.reference.bundle, task.reference.entry_point)
+        elif not 1 <= len(task.entry_point) <= 500:
+            self._dag.invalid(
+                f"does not say what {name} runs; give it an entry point (1 to 500 characters) or a reference"
+            )
+        rule = _RULES.get(task.trigger_rule)
+        if rule is None:
+            self._dag.invalid(f"gives {name} the unknown trigger rule {task.trigger_rule}; use an SDK of this version")
+        policy, rules = self._read_retry(task.retry, name)
+        return TaskPlan(
+            index=index,
+            task_id=task.task_id,
+            entry_point=reference.entry_point if reference else task.entry_point,
+            reference=reference,
+            kind=task.kind,
+            upstream=upstream,
+            downstream=downstream,
+            trigger_rule=rule,
+            inputs=tuple(self._read_input(each, name, params) for each in task.inputs),
+            mapping=self._read_mapping(task.mapping, name) if task.HasField("mapping") else None,
+            retry=policy,
+            retry_rules=rules,
+            execution_timeout_us=(
+                self._dag.span(task.execution_timeout, f"the execution timeout of {name}", least=1)
+                if task.HasField("execution_timeout")
+                else None
+            ),
+            cancel_grace_us=(
+                self._dag.span(task.cancel_grace, f"the cancel grace of {name}")
+                if task.HasField("cancel_grace")
+                else _DEFAULT_CANCEL_GRACE_US
+            ),
+            queue=task.queue or _DEFAULT_QUEUE,
+            slots=task.slots if task.HasField("slots") else 1,
+            priority=task.priority,
+            on_partition=task.on_partition,
+            isolation=task.isolation,
+            variables=tuple(dict.fromkeys(task.variables)),
+            connections=tuple(dict.fromkeys(task.connections)),
+            language=task.language,
+        )
+
+    def _check_task(self, task: task_pb2.Task, name: str) -> None:
+        if task.kind not in _RUNNABLE_KINDS:
+            kind = {
+                _T.TASK_KIND_BRANCH: "branches",
+                _T.TASK_KIND_SHORT_CIRCUIT: "short-circuits",
+                _T.TASK_KIND_SETUP: "is a setup",
+                _T.TASK_KIND_TEARDOWN: "is a teardown",
+            }.get(task.kind, "is of an unknown kind")
+            self._dag.unsupported(f"has the task '{task.task_id}' that {kind}", "make it an ordinary task")
+        if task.pool:
+            self._dag.unsupported(f"puts {name} into the pool '{task.pool}'", "leave `pool` out and bound slots")
+        if task.depends_on_past:
+            self._dag.unsupported(f"lets {name} depend on the run before", "leave `depends_on_past` out")
+        if task.HasField("max_active_instances") or task.HasField("max_active_instances_per_run"):
+            self._dag.unsupported(
+                f"bounds the active instances of {name}", "leave the bound out and use a queue of its own"
+            )
+        if task.callbacks:
+            self._dag.unsupported(f"gives {name} callbacks", "write them as tasks with a trigger rule")
+        if any(label.required for label in task.worker_labels):
+            self._dag.unsupported(f"requires worker labels for {name}", "give the task a queue of its own instead")
+        if task.setup_task_ids:
+            self._dag.invalid(f"names setup tasks for {name}, which is no teardown; remove them")
+        if len(task.queue) > 100:
+            self._dag.invalid(f"gives {name} a queue of more than 100 characters; shorten it")
+        if task.HasField("slots") and not 1 <= task.slots <= 10_000:
+            self._dag.invalid(f"gives {name} {task.slots} slots; a task takes 1 to 10,000")
+
+    def _read_input(self, each: task_pb2.Input, name: str, params: frozenset[str]) -> InputPlan:
+        shown = f"the argument '{each.name}'" if each.name else f"argument {each.position}"
+        position = each.position if each.HasField("position") else None
+        if not each.name and position is None:
+            self._dag.invalid(f"has an argument of {name} with neither name nor position; give it one")
+        match each.WhichOneof("source"):
+            case "literal":
+                literal = self._dag.value(each.literal, f"{shown} of {name}")
+                return InputPlan(name=each.name, position=position, literal=literal)
+            case "output":
+                return InputPlan(name=each.name, position=position, output=_read_output(each.output))
+            case "param":
+                if each.param not in params:
+                    self._dag.invalid(f"has no parameter '{each.param}' for {shown} of {name}; declare it")
+                return InputPlan(name=each.name, position=position, param=each.param)
+            case "composite":
+                try:
+                    json.loads(each.composite.template_json)
+                except ValueError:
+                    self._dag.invalid(f"builds {shown} of {name} by a template that is not JSON; build it again")
+                parts = tuple(_read_output(part) for part in each.composite.parts)
+                composite = CompositePlan(each.composite.template_json, parts)
+                return InputPlan(name=each.name, position=position, composite=composite)
+            case _:
+                self._dag.invalid(f"does not say where {shown} of {name} comes from; give it a source")
+
+    def _read_mapping(self, mapping: task_pb2.Mapping, name: str) -> MappingPlan:
+        combination = _COMBINATIONS.get(mapping.combination)
+        if combination is None:
+            self._dag.invalid(f"maps {name} by an unknown combination; build it with an SDK of this version")
+        if not mapping.inputs:
+            self._dag.invalid(f"maps {name} over nothing; name at least one mapped argument")
+        if combination is Combination.KEYWORDS and len(mapping.inputs) != 1:
+            self._dag.invalid(f"maps {name} over several lists of keywords; give it one")
+        inputs = []
+        for each in mapping.inputs:
+            position = each.position if each.HasField("position") else None
+            if each.WhichOneof("source") == "output":
+                if each.output.path:
+                    self._dag.unsupported(f"maps {name} over a part of an output", "let a task return that part")
+                inputs.append(MappedInputPlan(name=each.name, position=position, output=_read_output(each.output)))
+                continue
+            literal = self._dag.value(each.literal, f"the list that {name} is mapped over")
+            if literal.items is None:
+                self._dag.invalid(f"maps {name} over a value that is not sent as items; send the list as items")
+            inputs.append(MappedInputPlan(name=each.name, position=position, literal=literal))
+        return MappingPlan(combination, tuple(inputs))
+
+    def _read_retry(self, retry: retry_pb2.RetryPolicy, name: str) -> tuple[RetryPolicy, tuple[RetryRule, ...]]:
+        if not 0 <= retry.retries <= 1000:
+            self._dag.invalid(f"gives {name} {retry.retries} retries; a task has 0 to 1,000")
+        what = f"the retry delay of {name}"
+        delay = self._dag.span(retry.delay, what) if retry.HasField("delay") else _DEFAULT_RETRY_DELAY_US
+        longest = self._dag.span(retry.max_delay, what) if retry.HasField("max_delay") else DAY_US
+        try:
+            policy = RetryPolicy(
+                retries=retry.retries,
+                lost_budget=retry.max_lost if retry.HasField("max_lost") else 3,
+                delay_us=delay,
+                multiplier=retry.multiplier if retry.HasField("multiplier") else 1.0,
+                max_delay_us=longest,
+                jitter=retry.jitter,
+            )
+        except ValueError as error:
+            self._dag.invalid(f"has a retry policy of {name} that is not valid: {error}")
+        rules = []
+        for rule in retry.rules:
+            if not rule.failure_types:
+                self._dag.invalid(f"has a retry rule of {name} without failure types; name at least one")
+            delay_us = self._dag.span(rule.delay, what) if rule.HasField("delay") else None
+            rules.append(RetryRule(frozenset(rule.failure_types), not rule.HasField("retry") or rule.retry, delay_us))
+        return policy, tuple(rules)
+
+
+def _outputs_of(task: task_pb2.Task) -> Iterable[task_pb2.Output]:
+    for each in task.inputs:
+        source = each.WhichOneof("source")
+        if source == "output":
+            yield each.output
+        elif source == "composite":
+            yield from each.composite.parts
+    for mapped in task.mapping.inputs:
+        if mapped.WhichOneof("source") == "output":
+            yield mapped.output
+
+
+def _read_output(output: task_pb2.Output) -> OutputPlan:
+    path = tuple(step.SerializeToString() for step in output.path)
+    return OutputPlan(output.task_id, output.key or RETURN_VALUE, path)

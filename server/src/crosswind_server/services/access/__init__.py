@@ -1,0 +1,1 @@
+"""Who may what, and what is secret: tokens, variables, connections."""

@@ -1,0 +1,1 @@
+"""Bundles, DAG versions and their plans."""

@@ -1,0 +1,318 @@
+"""Attempts: starting them with all that their tasks need, and recording how they ended. [LEASE-1] [LEASE-2] [FIN-1]
+
+Both are answered in sets: the statements are as many for a hundred calls as for one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from crosswind_server.domain import lifecycle
+from crosswind_server.domain.errors import Reason, Refused
+from crosswind_server.domain.ids import uuid7
+from crosswind_server.domain.lifecycle import Event
+from crosswind_server.domain.plan import StoredValue
+from crosswind_server.domain.states import AttemptState, RunState, TaskState
+from crosswind_server.services.catalog.plans import PlanCache
+from crosswind_server.services.execution.contexts import (
+    Declared,
+    DeclaredReader,
+    DeclaredRequest,
+    TaskContext,
+    resolve_inputs,
+)
+from crosswind_server.services.flow import progress
+from crosswind_server.services.flow.board import AttemptRecord, Board, Instance
+from crosswind_server.services.flow.settlement import Ending, FailureFacts, Settler, state_of
+from crosswind_server.store import attempts, runs, task_instances, xcoms
+from crosswind_server.store.unit_of_work import UnitOfWork
+from crosswind_server.timing import Timing
+
+MAX_XCOMS: Final = 1_000
+_KEPT_FACTS: Final = 1_000
+_SMALL_CONF: Final = 4_096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartAttempt:
+    """A worker starts an attempt that it was given."""
+
+    attempt_id: str
+    lease: bytes
+    instance_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wake:
+    """When a deferred or rescheduled task goes on, and with what.
+
+    Args:
+        time_us: the moment, microseconds since the epoch.
+        delay_us: the same from now.
+        timeout_us: the longest wait, from now.
+        resumption: what its next attempt gets, serialized.
+        resumption_timed_out: the same where the wait ended by its timeout.
+    """
+
+    time_us: int | None = None
+    delay_us: int | None = None
+    timeout_us: int | None = None
+    resumption: bytes | None = None
+    resumption_timed_out: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinishAttempt:
+    """How an attempt ended.
+
+    Args:
+        event: one of `lifecycle.OUTCOMES`.
+        values: the XComs that it wrote, by key.
+        failure: of a failed one.
+        wake: of a deferred or rescheduled one.
+        log_end: how many records its log has, where all were sent before.
+        cpu_time_us: CPU time that its process used, in microseconds; None where not told.
+        max_memory_bytes: the most resident memory of its process; None where not told.
+    """
+
+    attempt_id: str
+    lease: bytes
+    outcome_id: str
+    event: Event
+    values: tuple[tuple[str, StoredValue], ...] = ()
+    failure: FailureFacts | None = None
+    wake: Wake | None = None
+    log_end: int | None = None
+    cpu_time_us: int | None = None
+    max_memory_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """An outcome is recorded."""
+
+    recorded_as_cancelled: bool
+    next_log_sequence: int
+
+
+class Attempts:
+    """Starting and finishing, in transactions that somebody else commits."""
+
+    def __init__(self, plans: PlanCache, *, timing: Timing, declared: DeclaredReader) -> None:
+        self._plans = plans
+        self._timing = timing
+        self._declared = declared
+        self._facts: dict[str, Any] = {}
+
+    # Starting
+
+    def start(self, uow: UnitOfWork, commands: Sequence[StartAttempt]) -> Sequence[TaskContext | Exception]:
+        """Turn assigned attempts into running ones. Under the same lease the answer is the same, however often."""
+        board = Board(uow, self._plans)
+        records = board.lock_attempts({command.attempt_id for command in commands})
+        results: list[Exception | None] = []
+        starting: dict[str, AttemptRecord] = {}
+        answering: dict[str, AttemptRecord] = {}
+        for command in commands:
+            record = records.get(command.attempt_id)
+            refusal = _check_lease(record, Event.START, command.attempt_id, command.lease)
+            if refusal is not None or record is None:
+                results.append(refusal)
+                continue
+            step = lifecycle.transition(state_of(record), Event.START)
+            if isinstance(step.reply, Refused):
+                results.append(step.reply)
+                continue
+            results.append(None)
+            answering[record.id] = record
+            if record.state == AttemptState.ASSIGNED:
+                record.state = step.attempt.state.value
+                starting[record.id] = record
+        self._write_starts(board, list(starting.values()))
+        contexts = self._contexts(board, list(answering.values()))
+        return [
+            contexts[command.attempt_id] if error is None else error
+            for command, error in zip(commands, results, strict=True)
+        ]
+
+    def _write_starts(self, board: Board, records: Sequence[AttemptRecord]) -> None:
+        if not records:
+            return
+        uow = board.uow
+        rows = [{"id": record.id, "lease": record.lease} for record in records]
+        if attempts.start(uow, rows, lease_expires=uow.now + self._timing.lease_us) != len(records):
+            raise RuntimeError("An attempt changed although its run is locked.")
+        changed = []
+        for record in records:
+            record.start_time = uow.now
+            instance = board.instances[record.task_instance_id]
+            instance.state = TaskState.RUNNING.value
+            instance.start_time = uow.now
+            instance.first_start_time = instance.first_start_time or uow.now
+            if record.try_number > 1 and instance.resumption_message is None:
+                xcoms.delete_of_instance(uow, instance.run_key, instance.task_id, instance.map_index)
+            run = board.runs[instance.run_key]
+            if run.state == RunState.QUEUED:
+                run.state = RunState.RUNNING.value
+                run.start_time = uow.now
+            board.touch_run(run)
+            changed.append({"id": instance.id, **{name: getattr(instance, name) for name in _STARTED}})
+        task_instances.change(uow, changed, _STARTED)
+        board.flush()
+
+    def _contexts(self, board: Board, records: Sequence[AttemptRecord]) -> dict[str, TaskContext]:
+        if not records:
+            return {}
+        starts = []
+        requests = []
+        for record in records:
+            instance = board.instances[record.task_instance_id]
+            run = board.runs[instance.run_key]
+            plan = board.plan_of(run)
+            task = plan.tasks[instance.task_index]
+            starts.append((run, plan, task, instance))
+            requests.append(
+                DeclaredRequest(
+                    team=run.team, access=plan.access, variables=task.variables, connections=task.connections
+                )
+            )
+        inputs = resolve_inputs(board.uow, starts)
+        declared: Sequence[Declared] = [Declared() for _ in requests]
+        if any(request.variables or request.connections for request in requests):
+            declared = self._declared.read(board.uow, requests)
+        facts = self._facts_of(board.uow, {run.id for run, _, _, _ in starts})
+        return {
+            record.id: TaskContext(
+                run=run,
+                run_facts=facts[run.id],
+                plan=plan,
+                task=task,
+                record=record,
+                map_index=instance.map_index,
+                max_tries=instance.max_tries,
+                inputs=resolved,
+                declared=opened,
+                previous_failure=instance.failure_message,
+                resumption=instance.resumption_message,
+                start_time=record.start_time or board.uow.now,
+                first_start_time=instance.first_start_time or board.uow.now,
+            )
+            for record, (run, plan, task, instance), resolved, opened in zip(
+                records, starts, inputs, declared, strict=True
+            )
+        }
+
+    def _facts_of(self, uow: UnitOfWork, run_keys: set[str]) -> dict[str, Any]:
+        """What tasks are told of their runs. It never changes, so it is kept, unless it is large."""
+        facts = {run_key: self._facts[run_key] for run_key in run_keys if run_key in self._facts}
+        for row in runs.facts(uow, run_keys - facts.keys()):
+            facts[row.id] = row
+            if len(row.conf_message or b"") <= _SMALL_CONF:
+                self._facts[row.id] = row
+        while len(self._facts) > _KEPT_FACTS:
+            del self._facts[next(iter(self._facts))]
+        return facts
+
+    # Finishing
+
+    def finish(self, uow: UnitOfWork, commands: Sequence[FinishAttempt]) -> Sequence[Finished | Exception]:
+        """Record outcomes and make the successors runnable. [SCHED-1]"""
+        board = Board(uow, self._plans)
+        records = board.lock_attempts({command.attempt_id for command in commands})
+        settler = Settler(board)
+        writes: list[xcoms.XComRow] = []
+        results: list[Finished | Exception] = []
+        for command in commands:
+            record = records.get(command.attempt_id)
+            answered = record is not None and record.outcome_id == command.outcome_id
+            refusal = None
+            if not answered:
+                refusal = _check_lease(record, command.event, command.attempt_id, command.lease)
+            if refusal is not None or record is None:
+                results.append(refusal or _unknown(command.event, command.attempt_id))
+                continue
+            cancelling = record.state == AttemptState.CANCELLING
+            reply = settler.apply(record, command.event, self._ending(uow, command))
+            if isinstance(reply, Refused):
+                results.append(reply)
+                continue
+            if not answered and not cancelling:
+                writes += _xcom_rows(uow, board.instances[record.task_instance_id], command)
+            results.append(
+                Finished(
+                    recorded_as_cancelled=record.state == AttemptState.CANCELLED,
+                    next_log_sequence=record.log_next_sequence,
+                )
+            )
+        settler.write()
+        xcoms.write(uow, writes)
+        progress.advance(board, causes=len(commands))
+        return results
+
+    @staticmethod
+    def _ending(uow: UnitOfWork, command: FinishAttempt) -> Ending:
+        wake = command.wake or Wake()
+        due = wake.time_us if wake.delay_us is None else uow.now + wake.delay_us
+        resumption = wake.resumption
+        if wake.timeout_us is not None and (due is None or uow.now + wake.timeout_us < due):
+            due = uow.now + wake.timeout_us
+            resumption = wake.resumption_timed_out
+        return Ending(
+            outcome_id=command.outcome_id,
+            failure=command.failure,
+            wake_at_us=due,
+            resumption=resumption,
+            log_end=command.log_end,
+            cpu_time_us=command.cpu_time_us,
+            max_memory_bytes=command.max_memory_bytes,
+        )
+
+
+_STARTED: Final = ("state", "start_time", "first_start_time")
+
+
+def _check_lease(record: AttemptRecord | None, event: Event, attempt_id: str, lease: bytes) -> Exception | None:
+    """The refusal of a call about an attempt that is not known under the lease."""
+    return None if record is not None and bytes(record.lease) == lease else _unknown(event, attempt_id)
+
+
+def _unknown(event: Event, attempt_id: str) -> Exception:
+    answer = lifecycle.answer_unknown(event, attempt_id=attempt_id)
+    assert isinstance(answer, Refused)
+    return answer
+
+
+def _xcom_rows(uow: UnitOfWork, instance: Instance, command: FinishAttempt) -> list[xcoms.XComRow]:
+    return [
+        xcoms.XComRow(
+            id=str(uuid7(uow.now)),
+            run_key=instance.run_key,
+            task_id=instance.task_id,
+            map_index=instance.map_index,
+            key=key,
+            encoding=value.encoding,
+            metadata=value.metadata,
+            data=value.data,
+            items=value.items,
+        )
+        for key, value in dict(command.values).items()
+    ]
+
+
+def check_values(values: Sequence[tuple[str, StoredValue]]) -> None:
+    """Check the XComs of an outcome before anything is written. Raises `Refused`: INVALID_ARGUMENT."""
+    if len(values) > MAX_XCOMS:
+        raise Refused(
+            Reason.INVALID_ARGUMENT,
+            f"An outcome writes at most {MAX_XCOMS:,} XComs, not {len(values):,}; write fewer.",
+            metadata={"field": "outcome.xcoms"},
+        )
+    for key, _ in values:
+        if not 1 <= len(key) <= 250:
+            raise Refused(
+                Reason.INVALID_ARGUMENT,
+                f"The XCom key {key[:80]!r} is not valid; a key has 1 to 250 characters.",
+                metadata={"field": "outcome.xcoms.key"},
+            )

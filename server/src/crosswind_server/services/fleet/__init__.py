@@ -1,0 +1,1 @@
+"""Workers: registering, being heard of, leaving."""

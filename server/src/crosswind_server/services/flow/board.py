@@ -1,0 +1,331 @@
+"""The runs and task instances that one transaction works on: read once, changed in memory, written back together.
+
+Here belong reading, remembering and writing. What changes is decided in `settlement` (an attempt ended), `progress` (a
+task ended) and `expansion` (a mapped task may run). Whatever is on a board belongs to runs that are locked, so nobody
+else changes it, and the cost is a few statements however many rows take part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from crosswind_server.domain.ids import uuid7
+from crosswind_server.domain.plan import DagPlan, TaskPlan, offer_key_of
+from crosswind_server.domain.states import TERMINAL_TASK_STATES, TaskState
+from crosswind_server.services.catalog.plans import PlanCache
+from crosswind_server.store import attempts, continuations, runs, task_instances
+from crosswind_server.store.unit_of_work import UnitOfWork
+
+PIECE: Final = 500
+"""So many rows one cause may change in one transaction; the rest is left as a continuation. [SCHED-1]"""
+
+
+@dataclass(slots=True)
+class Run:
+    """A locked run; the columns of `store.runs.COLUMNS`."""
+
+    id: str
+    team: str
+    dag_id: str
+    run_id: str
+    run_type: str
+    state: str
+    dag_version_id: str
+    code_version_id: str
+    unfinished: int
+    cancel_requested: bool
+    start_time: int | None
+    end_time: int | None
+
+
+@dataclass(slots=True)
+class Instance:
+    """A task instance; the columns of `store.task_instances.COLUMNS`."""
+
+    id: str
+    run_key: str
+    team: str
+    task_index: int
+    task_id: str
+    map_index: int
+    parent_id: str | None
+    state: str
+    upstream_succeeded: int
+    upstream_failed: int
+    upstream_skipped: int
+    instances_total: int
+    instances_succeeded: int
+    instances_failed: int
+    instances_skipped: int
+    instances_cancelled: int
+    offer_key: str
+    queue: str
+    priority: int
+    slots: int
+    not_before: int | None
+    queued_time: int | None
+    first_start_time: int | None
+    start_time: int | None
+    end_time: int | None
+    try_number: int
+    failures: int
+    losses: int
+    max_tries: int
+    attempt_id: str | None
+    worker_name: str | None
+    language: str | None
+    bundle_version: str | None
+    failure_message: bytes | None
+    resumption_message: bytes | None
+
+    @property
+    def ended(self) -> bool:
+        """Whether it is in a final state."""
+        return TaskState(self.state) in TERMINAL_TASK_STATES
+
+
+@dataclass(slots=True)
+class AttemptRecord:
+    """An attempt; the columns of `store.attempts.COLUMNS`."""
+
+    id: str
+    task_instance_id: str
+    run_key: str
+    try_number: int
+    lease: bytes
+    instance_id: str
+    state: str
+    deliveries: int
+    slots: int
+    bundle: str
+    bundle_version: str
+    entry_point: str
+    start_deadline: int
+    start_time: int | None
+    lease_expires: int | None
+    end_time: int | None
+    outcome_id: str | None
+    requeue: bool
+    log_next_sequence: int
+    log_closed: bool
+
+
+@dataclass(slots=True)
+class Board:
+    """What one transaction works on.
+
+    Args:
+        ended: instances that ended and whose successors have not been told; `progress.advance` empties it.
+    """
+
+    uow: UnitOfWork
+    plans: PlanCache
+    runs: dict[str, Run] = field(default_factory=dict)
+    instances: dict[str, Instance] = field(default_factory=dict)
+    tasks: dict[tuple[str, int], Instance] = field(default_factory=dict)
+    ended: list[Instance] = field(default_factory=list)
+    _changed: dict[str, None] = field(default_factory=dict)
+    _changed_runs: dict[str, None] = field(default_factory=dict)
+    _new: list[Instance] = field(default_factory=list)
+    _left: list[dict[str, Any]] = field(default_factory=list)
+
+    # Reading
+
+    def lock_runs(self, ids: Collection[str]) -> None:
+        """Lock runs that are not on the board yet."""
+        self._take_runs(runs.lock(self.uow, [run_id for run_id in ids if run_id not in self.runs]))
+
+    def lock_attempts(self, ids: Collection[str]) -> dict[str, AttemptRecord]:
+        """Lock the runs of attempts and read these with their instances; unknown ids are left out."""
+        self._take_runs(runs.lock_of_attempts(self.uow, ids))
+        found: dict[str, AttemptRecord] = {}
+        width = len(attempts.COLUMNS)
+        for row in attempts.get_with_instances(self.uow, ids):
+            values: Sequence[Any] = row
+            record = AttemptRecord(*values[:width])
+            found[record.id] = record
+            self.put(Instance(*values[width:]))
+        return found
+
+    def load_tasks(self, keys: Iterable[tuple[str, int]]) -> None:
+        """Read instances without map index that are not on the board yet, by run and position."""
+        missing = dict.fromkeys(key for key in keys if key not in self.tasks)
+        for row in task_instances.get_tasks(self.uow, missing):
+            self.put(instance_of(row))
+
+    def load_instances(self, ids: Collection[str]) -> None:
+        """Read instances that are not on the board yet."""
+        for row in task_instances.get(self.uow, [each for each in ids if each not in self.instances]):
+            self.put(instance_of(row))
+
+    def put(self, instance: Instance) -> Instance:
+        """Put an instance on the board, unless it is there; answers the one that is there."""
+        known = self.instances.setdefault(instance.id, instance)
+        if known.map_index == -1:
+            self.tasks.setdefault((known.run_key, known.task_index), known)
+        return known
+
+    def _take_runs(self, rows: Iterable[Sequence[Any]]) -> None:
+        for row in rows:
+            run = Run(*row)
+            self.runs.setdefault(run.id, run)
+
+    def plan_of(self, run: Run) -> DagPlan:
+        """The graph of a run: that of the version with which it began."""
+        return self.plans.get(self.uow, run.dag_version_id)
+
+    def task_of(self, instance: Instance) -> TaskPlan:
+        """The task of an instance."""
+        return self.plan_of(self.runs[instance.run_key]).tasks[instance.task_index]
+
+    # Changing
+
+    def touch(self, instance: Instance) -> None:
+        """Remember that an instance was changed, and with it its run."""
+        self._changed[instance.id] = None
+        self._changed_runs[instance.run_key] = None
+
+    def touch_run(self, run: Run) -> None:
+        """Remember that a run was changed."""
+        self._changed_runs[run.id] = None
+
+    def queue(self, instance: Instance) -> None:
+        """Make an instance claimable."""
+        instance.state = TaskState.QUEUED.value
+        instance.not_before = None
+        instance.queued_time = self.uow.now
+        if instance.offer_key.startswith("dag:"):
+            instance.offer_key = offer_key_of(self.runs[instance.run_key].code_version_id)
+        self.touch(instance)
+        self.uow.hint(f"work:{instance.team}")
+
+    def end(self, instance: Instance, state: TaskState, *, failure: bytes | None = None) -> None:
+        """Put an instance into a final state; its successors are told by `progress.advance`."""
+        instance.state = state.value
+        instance.end_time = self.uow.now
+        instance.not_before = None
+        instance.resumption_message = None
+        instance.failure_message = failure
+        run = self.runs[instance.run_key]
+        run.unfinished -= 1
+        self.touch(instance)
+        self.ended.append(instance)
+
+    def add(self, instance: Instance) -> None:
+        """Add an instance that does not exist yet."""
+        self._new.append(instance)
+        self.put(instance)
+        self.runs[instance.run_key].unfinished += 1
+        self._changed_runs[instance.run_key] = None
+        if instance.state == TaskState.QUEUED:
+            self.uow.hint(f"work:{instance.team}")
+
+    def leave(self, kind: str, instance: Instance, position: int) -> None:
+        """Leave work for a later transaction. [SCHED-1]"""
+        self._left.append(
+            {
+                "id": str(uuid7(self.uow.now)),
+                "kind": kind,
+                "run_key": instance.run_key,
+                "subject_id": instance.id,
+                "position": position,
+                "created_time": self.uow.now,
+            }
+        )
+
+    # Writing
+
+    def flush(self) -> None:
+        """Write what was changed: one statement for instances, one for runs, one each for what is new."""
+        new = {instance.id for instance in self._new}
+        if self._new:
+            task_instances.add(self.uow, [_row(instance) for instance in self._new])
+        changed = [self.instances[each] for each in sorted(self._changed) if each not in new]
+        if changed:
+            columns = ("id", *task_instances.PROGRESS)
+            rows = [{name: getattr(instance, name) for name in columns} for instance in changed]
+            task_instances.change(self.uow, rows)
+        if self._changed_runs:
+            rows = [
+                {
+                    "id": run.id,
+                    "state": run.state,
+                    "unfinished": run.unfinished,
+                    "start_time": run.start_time,
+                    "end_time": run.end_time,
+                    "code_version_id": run.code_version_id,
+                    "cancel_requested": run.cancel_requested,
+                }
+                for run in (self.runs[each] for each in sorted(self._changed_runs))
+            ]
+            runs.change(self.uow, rows)
+            for row in rows:
+                self.uow.hint(f"run:{row['id']}")
+        continuations.add(self.uow, self._left)
+        self._new, self._left = [], []
+        self._changed.clear()
+        self._changed_runs.clear()
+
+
+def instance_of(row: Sequence[Any]) -> Instance:
+    """The instance in a row of `store.task_instances.COLUMNS`, which may have further columns."""
+    return Instance(*row[: len(task_instances.COLUMNS)])
+
+
+_NAMES: Final = tuple(Instance.__dataclass_fields__)
+
+
+def _row(instance: Instance) -> dict[str, Any]:
+    return {name: getattr(instance, name) for name in _NAMES}
+
+
+def new_instance(
+    run: Run,
+    task: TaskPlan,
+    *,
+    now: int,
+    offer_key: str,
+    state: TaskState = TaskState.WAITING,
+    map_index: int = -1,
+    parent_id: str | None = None,
+) -> Instance:
+    """A task instance that does not exist yet."""
+    return Instance(
+        id=str(uuid7(now)),
+        run_key=run.id,
+        team=run.team,
+        task_index=task.index,
+        task_id=task.task_id,
+        map_index=map_index,
+        parent_id=parent_id,
+        state=state.value,
+        upstream_succeeded=0,
+        upstream_failed=0,
+        upstream_skipped=0,
+        instances_total=0,
+        instances_succeeded=0,
+        instances_failed=0,
+        instances_skipped=0,
+        instances_cancelled=0,
+        offer_key=offer_key,
+        queue=task.queue,
+        priority=task.priority,
+        slots=task.slots,
+        not_before=None,
+        queued_time=now if state is TaskState.QUEUED else None,
+        first_start_time=None,
+        start_time=None,
+        end_time=None,
+        try_number=0,
+        failures=0,
+        losses=0,
+        max_tries=task.retry.retries + 1,
+        attempt_id=None,
+        worker_name=None,
+        language=task.language or None,
+        bundle_version=None,
+        failure_message=None,
+        resumption_message=None,
+    )

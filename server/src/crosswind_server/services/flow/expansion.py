@@ -1,0 +1,129 @@
+"""Mapped tasks: how many instances one has, and their making, in pieces where there are many. [SCHED-1]
+
+Which item an instance gets is not stored: it follows from its index and the lengths of the mapped inputs, which do not
+change once the upstream tasks have ended; see `contexts`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from crosswind_server import manifests
+from crosswind_server.domain.plan import MAX_INSTANCES, DagPlan, MappedInputPlan, TaskPlan, UnequalLengths
+from crosswind_server.domain.states import TaskState
+from crosswind_server.services.flow.board import Board, Instance, new_instance
+from crosswind_server.store import xcoms
+from crosswind_server.store.unit_of_work import UnitOfWork
+
+EXPAND: Final = "expand"
+"""Kind of a continuation: make the instances of the subject from index `position` on."""
+
+
+class NotMappable(ValueError):
+    """A mapped input is not a list, or was not written; the message says which."""
+
+
+def expand(board: Board, instances: Sequence[Instance], *, budget: int) -> int:
+    """Replace mapped tasks that may run by their instances, as many as the budget allows at once.
+
+    A task that is mapped over nothing is skipped, one that cannot be mapped fails. Answers the budget that is left.
+    """
+    for instance in instances:
+        run = board.runs[instance.run_key]
+        plan = board.plan_of(run)
+        task = board.task_of(instance)
+        try:
+            lengths = [
+                _length_of_no_list(board, instance, each) if length is None else length
+                for each, length in zip(_mapped_inputs(task), lengths_of(board.uow, run.id, plan, task), strict=True)
+            ]
+            assert task.mapping is not None
+            total = task.mapping.count(lengths)
+        except NotMappable as error:
+            _fail(board, instance, "crosswind.NotMappable", str(error))
+            continue
+        except UnequalLengths as error:
+            what = f"Task '{task.task_id}' zips lists of different lengths ({error}); make them equally long."
+            _fail(board, instance, "crosswind.UnequalLengths", what)
+            continue
+        if total > MAX_INSTANCES:
+            what = f"Task '{task.task_id}' would have {total:,} instances, and at most {MAX_INSTANCES:,} are possible."
+            _fail(board, instance, "crosswind.TooManyInstances", what)
+            continue
+        if total == 0:
+            board.end(instance, TaskState.SKIPPED)
+            continue
+        instance.state = TaskState.EXPANDED.value
+        instance.instances_total = total
+        instance.queued_time = board.uow.now
+        board.touch(instance)
+        budget = make_instances(board, instance, first=0, budget=budget)
+    return budget
+
+
+def make_instances(board: Board, parent: Instance, *, first: int, budget: int) -> int:
+    """Make the instances of an expanded task from an index on; what the budget does not allow is left for later."""
+    run = board.runs[parent.run_key]
+    task = board.task_of(parent)
+    end = min(parent.instances_total, first + max(budget, 0))
+    for map_index in range(first, end):
+        board.add(
+            new_instance(
+                run,
+                task,
+                now=board.uow.now,
+                offer_key=parent.offer_key,
+                state=TaskState.QUEUED,
+                map_index=map_index,
+                parent_id=parent.id,
+            )
+        )
+    if end < parent.instances_total:
+        board.leave(EXPAND, parent, end)
+    return budget - (end - first)
+
+
+def _mapped_inputs(task: TaskPlan) -> tuple[MappedInputPlan, ...]:
+    return () if task.mapping is None else task.mapping.inputs
+
+
+def lengths_of(uow: UnitOfWork, run_key: str, plan: DagPlan, task: TaskPlan) -> list[int | None]:
+    """The lengths of a task's mapped inputs, in their order; None where an output is not a list or was not written.
+
+    The output of a mapped upstream task is as long as many of its instances wrote it.
+    """
+    inputs = _mapped_inputs(task)
+    wanted = {each.output for each in inputs if each.output is not None}
+    single = {(run_key, output.task_id, output.key) for output in wanted if plan.by_id[output.task_id].mapping is None}
+    found = {(row.task_id, row.key): row.item_count for row in xcoms.find(uow, single)}
+    lengths: list[int | None] = []
+    for each in inputs:
+        if each.output is None:
+            items = each.literal.items if each.literal is not None else ()
+            lengths.append(len(items or ()))
+        elif plan.by_id[each.output.task_id].mapping is not None:
+            lengths.append(xcoms.count_mapped(uow, run_key, each.output.task_id, each.output.key))
+        else:
+            lengths.append(found.get((each.output.task_id, each.output.key)))
+    return lengths
+
+
+def _length_of_no_list(board: Board, instance: Instance, each: MappedInputPlan) -> int:
+    """An upstream task that did not succeed and wrote nothing has no items; any other fails the mapped task."""
+    output = each.output
+    assert output is not None
+    upstream = board.plan_of(board.runs[instance.run_key]).by_id[output.task_id]
+    key = (instance.run_key, upstream.index)
+    board.load_tasks([key])
+    if board.tasks[key].state != TaskState.SUCCEEDED:
+        return 0
+    raise NotMappable(
+        f"Task '{instance.task_id}' is mapped over the output '{output.key}' of task '{output.task_id}', which is not "
+        "a list; let that task return one."
+    )
+
+
+def _fail(board: Board, instance: Instance, failure_type: str, message: str) -> None:
+    failure = manifests.failure_message(failure_type, message, retryable=False)
+    board.end(instance, TaskState.FAILED, failure=failure)

@@ -1,0 +1,161 @@
+"""What follows when task instances end: successors become runnable, are skipped or fail, and runs end. [SCHED-1]
+
+Here belongs the way from one task's end to the next ones. It goes in waves over a `Board`: each wave reads the
+successors of the last one in one statement and counts, so it costs the out-degree of what ended, never the size of the
+DAG. [SCHED-2] What fans out beyond a bound is left as a continuation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from crosswind_server.domain.plan import TaskPlan
+from crosswind_server.domain.readiness import Counts, Readiness, TriggerRule, judge, mapped_state, run_state
+from crosswind_server.domain.states import TERMINAL_RUN_STATES, RunState, TaskState
+from crosswind_server.services.flow.board import PIECE, Board, Instance, Run
+from crosswind_server.services.flow.expansion import expand
+from crosswind_server.store import runs
+
+ADVANCE: Final = "advance"
+"""Kind of a continuation: tell the successors of the subject, from `position` on in its plan's order."""
+
+
+def advance(board: Board, *, causes: int = 1, positions: dict[str, int] | None = None) -> None:
+    """Tell the successors of all that ended on the board, write the board, and end the runs that are done.
+
+    Args:
+        causes: how many calls the transaction answers; each may change so many rows as one alone.
+        positions: for instances of a continuation, by id: the first successor that was not told.
+    """
+    budget = max(PIECE, 8 * causes)
+    began_at = positions or {}
+    while board.ended:
+        wave, board.ended = board.ended, []
+        told: list[tuple[Instance, Sequence[int]]] = []
+        keys: dict[tuple[str, int], None] = {}
+        for ended in wave:
+            if ended.map_index >= 0:
+                keys[ended.run_key, ended.task_index] = None
+                continue
+            downstream = board.task_of(ended).downstream
+            first = began_at.get(ended.id, 0)
+            piece = downstream[first : first + max(budget, 0)]
+            budget -= len(piece)
+            if first + len(piece) < len(downstream):
+                board.leave(ADVANCE, ended, first + len(piece))
+            told.append((ended, piece))
+            keys.update(((ended.run_key, index), None) for index in piece)
+        board.load_tasks(keys)
+        _count_instances(board, [ended for ended in wave if ended.map_index >= 0])
+        budget = _decide(board, _count_upstream(board, told), budget)
+    board.flush()
+    _end_runs(board)
+
+
+def _count_instances(board: Board, ended: Sequence[Instance]) -> None:
+    """Count the ends of mapped instances in the task that they were expanded from; it ends with the last."""
+    parents: dict[str, Instance] = {}
+    for instance in ended:
+        parent = board.tasks[instance.run_key, instance.task_index]
+        match TaskState(instance.state):
+            case TaskState.SUCCEEDED:
+                parent.instances_succeeded += 1
+            case TaskState.SKIPPED:
+                parent.instances_skipped += 1
+            case TaskState.CANCELLED:
+                parent.instances_cancelled += 1
+            case _:
+                parent.instances_failed += 1
+        board.touch(parent)
+        parents[parent.id] = parent
+    for parent in parents.values():
+        if parent.state == TaskState.EXPANDED:
+            counts = Counts(
+                total=parent.instances_total,
+                succeeded=parent.instances_succeeded,
+                failed=parent.instances_failed,
+                skipped=parent.instances_skipped,
+                cancelled=parent.instances_cancelled,
+            )
+            state = mapped_state(counts)
+            if state is not TaskState.EXPANDED:
+                board.end(parent, state)
+
+
+def _count_upstream(board: Board, told: Sequence[tuple[Instance, Sequence[int]]]) -> list[Instance]:
+    """Count the ends of tasks in their successors; answers the successors that wait, each once."""
+    waiting: dict[str, Instance] = {}
+    for ended, successors in told:
+        for index in successors:
+            successor = board.tasks[ended.run_key, index]
+            if successor.state != TaskState.WAITING:
+                continue
+            match TaskState(ended.state):
+                case TaskState.SUCCEEDED:
+                    successor.upstream_succeeded += 1
+                case TaskState.SKIPPED:
+                    successor.upstream_skipped += 1
+                case TaskState.UPSTREAM_FAILED if board.task_of(successor).trigger_rule is TriggerRule.ONE_DONE:
+                    # For this rule alone a task that never ran is no end, failed upstream or skipped alike.
+                    successor.upstream_skipped += 1
+                case _:
+                    successor.upstream_failed += 1
+            board.touch(successor)
+            waiting[successor.id] = successor
+    return list(waiting.values())
+
+
+def readiness_of(task: TaskPlan, instance: Instance) -> Readiness:
+    """What becomes of a task that waits, by what it has counted."""
+    counts = Counts(
+        total=len(task.upstream),
+        succeeded=instance.upstream_succeeded,
+        failed=instance.upstream_failed,
+        skipped=instance.upstream_skipped,
+    )
+    return judge(task.trigger_rule, counts)
+
+
+def _decide(board: Board, waiting: Sequence[Instance], budget: int) -> int:
+    mapped: list[Instance] = []
+    for instance in waiting:
+        task = board.task_of(instance)
+        match readiness_of(task, instance):
+            case Readiness.RUN if task.mapping is not None:
+                mapped.append(instance)
+            case Readiness.RUN:
+                board.queue(instance)
+            case Readiness.SKIP:
+                board.end(instance, TaskState.SKIPPED)
+            case Readiness.UPSTREAM_FAILED:
+                board.end(instance, TaskState.UPSTREAM_FAILED)
+            case Readiness.WAIT:
+                pass
+    return expand(board, mapped, budget=budget) if mapped else budget
+
+
+def _end_runs(board: Board) -> None:
+    for run in board.runs.values():
+        if run.unfinished == 0 and RunState(run.state) not in TERMINAL_RUN_STATES:
+            run.state = _final_state(board, run).value
+            run.end_time = board.uow.now
+            run.start_time = run.start_time or run.end_time
+            board.touch_run(run)
+    board.flush()
+
+
+def _final_state(board: Board, run: Run) -> RunState:
+    leaves = board.plan_of(run).leaves
+    ended = [(row.task_index in leaves, TaskState(row.state)) for row in runs.task_states(board.uow, run.id)]
+
+    def count(states: Sequence[TaskState]) -> Counts:
+        good = sum(state is TaskState.SUCCEEDED for state in states)
+        skipped = sum(state is TaskState.SKIPPED for state in states)
+        return Counts(total=len(states), succeeded=good, skipped=skipped, failed=len(states) - good - skipped)
+
+    return run_state(
+        count([state for _, state in ended]),
+        count([state for leaf, state in ended if leaf]),
+        cancel_requested=run.cancel_requested,
+    )

@@ -1,0 +1,222 @@
+"""DAG runs: creating one with its first tasks ready, and cancelling one. [SCHED-1] [LEASE-4]
+
+How a run goes on is in `progress`; listing and showing runs is in `listings`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from crosswind_server import manifests
+from crosswind_server.domain.errors import Reason, Refused
+from crosswind_server.domain.graph import check_id
+from crosswind_server.domain.ids import make_run_id, uuid7
+from crosswind_server.domain.lifecycle import Event
+from crosswind_server.domain.plan import DagPlan
+from crosswind_server.domain.readiness import Readiness
+from crosswind_server.domain.states import TERMINAL_RUN_STATES, RunState, TaskState
+from crosswind_server.services.catalog.plans import PlanCache
+from crosswind_server.services.flow import progress
+from crosswind_server.services.flow.board import PIECE, Board, Instance, Run, new_instance
+from crosswind_server.services.flow.expansion import expand
+from crosswind_server.services.flow.settlement import Settler
+from crosswind_server.store import attempts, continuations, dags, runs, task_instances
+from crosswind_server.store.unit_of_work import UnitOfWork
+
+MANUAL: Final = "manual"
+CANCEL_REASON: Final = "The run was cancelled."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TriggerRun:
+    """Somebody wants a run.
+
+    Args:
+        run_id: chosen by the caller, 1 to 250 characters; None: made here.
+        conf: a serialized payload with a JSON object; None: no parameters.
+        logical_time: microseconds since the epoch, as are the bounds of the data interval.
+    """
+
+    team: str
+    dag_id: str
+    run_id: str | None = None
+    conf: bytes | None = None
+    run_type: str = MANUAL
+    triggered_by: str = ""
+    note: str = ""
+    logical_time: int | None = None
+    data_interval_start: int | None = None
+    data_interval_end: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TriggeredRun:
+    """A run that was created. `key` is its id in the database."""
+
+    key: str
+    dag_id: str
+    run_id: str
+
+
+class Runs:
+    """Creating and cancelling runs, in transactions that somebody else commits."""
+
+    def __init__(self, plans: PlanCache) -> None:
+        self._plans = plans
+
+    def trigger(self, uow: UnitOfWork, command: TriggerRun) -> TriggeredRun:
+        """Create a run of the DAG's current version and make its first tasks ready, in one transaction.
+
+        The tasks of a paused DAG wait until it goes on.
+
+        Raises:
+            Refused: DAG_NOT_FOUND, RUN_EXISTS, INVALID_ARGUMENT or VALUE_TOO_LARGE.
+        """
+        dag = dags.lock(uow, command.team, command.dag_id)
+        if dag is None or not dag.active:
+            gone = "its bundle no longer has it" if dag is not None else "no bundle has published it"
+            raise Refused(
+                Reason.DAG_NOT_FOUND,
+                f"There is no DAG '{command.dag_id[:80]}': {gone}; list the DAGs.",
+                metadata={"dag_id": command.dag_id[:80]},
+            )
+        plan = self._plans.get(uow, dag.current_version_id)
+        self._check_conf(plan, command)
+        run_id = command.run_id or make_run_id(command.run_type, uow.now)
+        if len(run_id) > 250 or any(ord(c) < 33 for c in run_id):
+            raise Refused(
+                Reason.INVALID_ARGUMENT,
+                f"The run id {run_id[:80]!r} is not valid; use 1 to 250 characters without spaces.",
+                metadata={"field": "run_id"},
+            )
+        if runs.find(uow, command.team, command.dag_id, run_id) is not None:
+            if command.run_id is not None:
+                raise _run_exists(command.dag_id, run_id)
+            # Two triggers within a microsecond: the id keeps its shape and becomes unique.
+            run_id = f"{run_id}_{uuid7(uow.now).hex[-6:]}"
+        run = Run(
+            id=str(uuid7(uow.now)),
+            team=command.team,
+            dag_id=command.dag_id,
+            run_id=run_id,
+            run_type=command.run_type,
+            state=(RunState.QUEUED if dag.paused else RunState.RUNNING).value,
+            dag_version_id=plan.dag_version_id,
+            code_version_id=plan.dag_version_id,
+            unfinished=0,
+            cancel_requested=False,
+            start_time=None if dag.paused else uow.now,
+            end_time=None,
+        )
+        self._add_run(uow, run, command)
+        self._add_tasks(uow, run, plan)
+        return TriggeredRun(key=run.id, dag_id=run.dag_id, run_id=run.run_id)
+
+    def cancel(self, uow: UnitOfWork, *, team: str, dag_id: str, run_id: str, reason: str = CANCEL_REASON) -> str:
+        """Cancel a run; answers its key. Repeating it is safe.
+
+        Raises:
+            Refused: RUN_NOT_FOUND or RUN_FINISHED.
+        """
+        found = runs.find(uow, team, dag_id, run_id)
+        if found is None:
+            raise Refused(
+                Reason.RUN_NOT_FOUND,
+                f"The DAG '{dag_id[:80]}' has no run '{run_id[:80]}'; list its runs.",
+                metadata={"dag_id": dag_id[:80], "run_id": run_id[:80]},
+            )
+        board = Board(uow, self._plans)
+        board.lock_runs([found.id])
+        run = board.runs[found.id]
+        if RunState(run.state) in TERMINAL_RUN_STATES:
+            raise Refused(
+                Reason.RUN_FINISHED,
+                f"The run '{run_id}' of DAG '{dag_id}' has ended ({run.state.upper()}); there is nothing to cancel.",
+                metadata={"dag_id": dag_id, "run_id": run_id, "state": run.state.upper()},
+            )
+        if run.cancel_requested:
+            return run.id
+        run.cancel_requested = True
+        run.state = RunState.CANCELLING.value
+        board.touch_run(run)
+        # First what nobody holds, so that nothing of it can be assigned meanwhile; then what somebody does.
+        task_instances.cancel_idle(uow, run.id)
+        continuations.drop_of_runs(uow, [run.id])
+        held = board.lock_attempts(attempts.live_ids(uow, run_key=run.id))
+        settler = Settler(board)
+        for record in held.values():
+            settler.apply(record, Event.CANCEL)
+            uow.hint(f"worker:{record.instance_id}")
+        settler.write()
+        attempts.explain_cancel(uow, list(held), reason)
+        board.ended.clear()
+        board.flush()
+        run.unfinished = runs.count_unfinished(uow, run.id)
+        board.touch_run(run)
+        progress.advance(board)
+        return run.id
+
+    @staticmethod
+    def _check_conf(plan: DagPlan, command: TriggerRun) -> None:
+        given = manifests.read_conf(command.conf) if command.conf is not None else {}
+        missing = [param.name for param in plan.params if param.default is None and param.name not in given]
+        if missing:
+            raise Refused(
+                Reason.INVALID_ARGUMENT,
+                f"A run of DAG '{plan.dag_id}' needs the parameter '{missing[0]}'; give it in `conf`.",
+                metadata={"field": "conf", "param": missing[0]},
+            )
+
+    @staticmethod
+    def _add_run(uow: UnitOfWork, run: Run, command: TriggerRun) -> None:
+        check_id("DAG id", run.dag_id)
+        runs.add(
+            uow,
+            {
+                "id": run.id,
+                "team": run.team,
+                "dag_id": run.dag_id,
+                "run_id": run.run_id,
+                "run_type": run.run_type,
+                "state": run.state,
+                "dag_version_id": run.dag_version_id,
+                "code_version_id": run.code_version_id,
+                "conf_message": command.conf,
+                "logical_time": command.logical_time,
+                "data_interval_start": command.data_interval_start,
+                "data_interval_end": command.data_interval_end,
+                "queued_time": uow.now,
+                "start_time": run.start_time,
+                "end_time": None,
+                "triggered_by": command.triggered_by,
+                "note": command.note,
+                "unfinished": 0,
+                "cancel_requested": False,
+                "revision": 1,
+            },
+        )
+
+    def _add_tasks(self, uow: UnitOfWork, run: Run, plan: DagPlan) -> None:
+        board = Board(uow, self._plans)
+        board.runs[run.id] = run
+        mapped: list[Instance] = []
+        for task in plan.tasks:
+            instance = new_instance(run, task, now=uow.now, offer_key=plan.offer_key_for(task))
+            if progress.readiness_of(task, instance) is Readiness.RUN:
+                if task.mapping is None:
+                    instance.state = TaskState.QUEUED.value
+                    instance.queued_time = uow.now
+                else:
+                    mapped.append(instance)
+            board.add(instance)
+        expand(board, mapped, budget=PIECE)
+        progress.advance(board)
+
+
+def _run_exists(dag_id: str, run_id: str) -> Refused:
+    return Refused(
+        Reason.RUN_EXISTS,
+        f"The DAG '{dag_id}' has a run '{run_id}' already; choose another id, or leave it out.",
+        metadata={"dag_id": dag_id, "run_id": run_id},
+    )

@@ -1,0 +1,269 @@
+"""What becomes of attempts and their task instances when something happens to the attempts.
+
+Here belongs the way from an event of `domain.lifecycle` to the rows that change, the same for every cause: a finish, an
+expiry, a worker that left, a cancel. What follows for other tasks is in `progress`.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from crosswind_server import manifests
+from crosswind_server.domain import lifecycle
+from crosswind_server.domain.errors import Refused
+from crosswind_server.domain.lifecycle import Event, TaskEffect
+from crosswind_server.domain.plan import TaskPlan, offer_key_of
+from crosswind_server.domain.retry import Counters, RetryPolicy, Settlement, after_attempt, after_cancel, after_clear
+from crosswind_server.domain.states import TERMINAL_TASK_STATES, AttemptState, TaskState
+from crosswind_server.services.catalog.plans import PlanCache
+from crosswind_server.services.execution.logs import topic as log_topic
+from crosswind_server.services.flow import progress
+from crosswind_server.services.flow.board import AttemptRecord, Board, Instance
+from crosswind_server.store import attempts
+from crosswind_server.store.unit_of_work import UnitOfWork
+
+TASK_REMOVED = "crosswind.TaskRemoved"
+LOST = "crosswind.Lost"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailureFacts:
+    """What the retry decision needs to know of a failure.
+
+    Args:
+        message: the serialized `Failure`, kept as it is.
+        types: its type and base types.
+        retryable: the author's word.
+        retry_after_us: the failure's own wait, in microseconds.
+    """
+
+    message: bytes
+    types: tuple[str, ...]
+    retryable: bool = True
+    retry_after_us: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """What is known of how an attempt ended, beside the event.
+
+    Args:
+        outcome_id: made by the worker; None where the server ended it.
+        failure: of a failed attempt.
+        wake_at_us: when a deferred or rescheduled task is due.
+        resumption: serialized, for the next attempt of a deferred task.
+        log_end: how many records its log has, where no more will come and all were sent before. [BYTES-1]
+        cpu_time_us: CPU time that its process used, in microseconds; None where its worker told none.
+        max_memory_bytes: the most resident memory of its process; None where its worker told none.
+    """
+
+    outcome_id: str | None = None
+    failure: FailureFacts | None = None
+    wake_at_us: int | None = None
+    resumption: bytes | None = None
+    log_end: int | None = None
+    cpu_time_us: int | None = None
+    max_memory_bytes: int | None = None
+
+
+class Settler:
+    """Applies events to attempts that are on a board, and writes the attempts together."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+        self._attempts: list[dict[str, Any]] = []
+
+    def apply(self, record: AttemptRecord, event: Event, ending: Ending | None = None) -> lifecycle.Reply | Refused:
+        """Apply an event to an attempt whose run is locked. Answers what the caller is told.
+
+        Events that only lead to a reply, and START, which is written by `attempts`, change nothing here.
+        """
+        ending = ending or Ending()
+        step = lifecycle.transition(state_of(record), event, outcome_id=ending.outcome_id)
+        if step.attempt.state == record.state and step.attempt.clear_requested == record.requeue:
+            return step.reply
+        board = self._board
+        instance = board.instances[record.task_instance_id]
+        ended = step.attempt.state in lifecycle.ENDED
+        failure = self._failure(step, ending, instance, record)
+        was = TaskState(instance.state)
+        record.state = step.attempt.state.value
+        record.outcome_id = step.attempt.outcome_id
+        record.requeue = step.attempt.clear_requested
+        record.end_time = board.uow.now if ended else None
+        if ending.log_end == record.log_next_sequence and not record.log_closed:
+            record.log_closed = True
+            board.uow.hint(log_topic(record.id))
+        self._attempts.append(
+            {
+                "id": record.id,
+                "lease": record.lease,
+                "state": record.state,
+                "outcome_id": record.outcome_id,
+                "requeue": record.requeue,
+                "end_time": record.end_time,
+                "log_closed": record.log_closed,
+                "failure_message": failure.message if failure is not None else None,
+                "cpu_time_us": ending.cpu_time_us,
+                "max_memory_bytes": ending.max_memory_bytes,
+            }
+        )
+        if ended:
+            board.uow.hint(f"worker:{record.instance_id}")
+        self._change_task(instance, step, was=was, record=record, failure=failure, ending=ending)
+        return step.reply
+
+    def _failure(
+        self, step: lifecycle.Step, ending: Ending, instance: Instance, record: AttemptRecord
+    ) -> FailureFacts | None:
+        state = step.attempt.state
+        if state is AttemptState.FAILED and step.event is Event.REDELIVERY_EXHAUSTED:
+            text = (
+                f"The worker '{instance.worker_name}' was sent this attempt {lifecycle.MAX_DELIVERIES} times and never "
+                "started it; look at its log."
+            )
+            return _found(lifecycle.DELIVERY_FAILED, text)
+        if state is AttemptState.LOST:
+            text = (
+                f"The worker '{instance.worker_name}' went away, or was silent for too long, while it ran this attempt."
+            )
+            return _found(LOST, text)
+        return ending.failure if state is AttemptState.FAILED else None
+
+    def _change_task(
+        self,
+        instance: Instance,
+        step: lifecycle.Step,
+        *,
+        was: TaskState,
+        record: AttemptRecord,
+        failure: FailureFacts | None,
+        ending: Ending,
+    ) -> None:
+        board = self._board
+        counters = Counters(tries=record.try_number - 1, failures=instance.failures, losses=instance.losses)
+        match step.task_effect:
+            case TaskEffect.NONE:
+                return
+            case TaskEffect.CANCELLING:
+                instance.state = TaskState.CANCELLING.value
+                board.touch(instance)
+                return
+            case TaskEffect.SETTLE | TaskEffect.RETURN:
+                settled = self._settle(instance, step.attempt.state, counters, failure, ending)
+            case TaskEffect.CANCEL:
+                settled = after_cancel(counters, was=was)
+            case TaskEffect.CLEAR:
+                settled = after_clear(counters, was=was)
+            case _:
+                raise lifecycle.LifecycleError(f"{step.event} has no settlement for {step.task_effect}")
+        instance.failures = settled.counters.failures
+        instance.losses = settled.counters.losses
+        self._place(instance, settled, record, failure, ending)
+
+    def _settle(
+        self,
+        instance: Instance,
+        ended: AttemptState,
+        counters: Counters,
+        failure: FailureFacts | None,
+        ending: Ending,
+    ) -> Settlement:
+        task = self._board.task_of(instance)
+        policy, retryable, retry_after_us = _decide_retry(task, failure)
+        return after_attempt(
+            ended,
+            counters=counters,
+            policy=policy,
+            now_us=self._board.uow.now,
+            retryable=retryable,
+            retry_after_us=retry_after_us,
+            wake_at_us=ending.wake_at_us,
+            u=random.random(),
+        )
+
+    def _place(
+        self,
+        instance: Instance,
+        settled: Settlement,
+        record: AttemptRecord,
+        failure: FailureFacts | None,
+        ending: Ending,
+    ) -> None:
+        board = self._board
+        if settled.state in TERMINAL_TASK_STATES:
+            shown = failure.message if failure is not None and settled.state is TaskState.FAILED else None
+            board.end(instance, settled.state, failure=shown)
+            return
+        if failure is not None:
+            instance.failure_message = failure.message
+        run = board.runs[instance.run_key]
+        if run.code_version_id != run.dag_version_id and instance.offer_key.startswith("dag:"):
+            if instance.task_id not in board.plans.get(board.uow, run.code_version_id).by_id:
+                board.end(instance, TaskState.FAILED, failure=removed(instance.task_id))
+                return
+            instance.offer_key = offer_key_of(run.code_version_id)
+        instance.state = settled.state.value
+        if record.state != AttemptState.RETURNED:
+            instance.resumption_message = ending.resumption
+        instance.not_before = None
+        if settled.state is TaskState.QUEUED:
+            board.uow.hint(f"work:{instance.team}")
+        elif settled.not_before_us is not None:
+            instance.not_before = settled.not_before_us
+            board.uow.hint("timers")
+        board.touch(instance)
+
+    def write(self) -> None:
+        """Write the attempts that changed, in one statement."""
+        if self._attempts:
+            changed = attempts.end(self._board.uow, self._attempts)
+            if changed != len(self._attempts):
+                raise RuntimeError("An attempt changed although its run is locked.")
+            self._attempts = []
+
+
+def _decide_retry(task: TaskPlan, failure: FailureFacts | None) -> tuple[RetryPolicy, bool, int | None]:
+    if failure is None:
+        return task.retry, True, None
+    rule = task.rule_for(failure.types)
+    if rule is None:
+        return task.retry, failure.retryable, failure.retry_after_us
+    policy = task.retry if rule.delay_us is None else replace(task.retry, delay_us=rule.delay_us)
+    return policy, failure.retryable and rule.retry, failure.retry_after_us
+
+
+def _found(failure_type: str, text: str) -> FailureFacts:
+    return FailureFacts(message=manifests.failure_message(failure_type, text), types=(failure_type,))
+
+
+def removed(task_id: str) -> bytes:
+    """The failure of a task that the version with which its run goes on does not have. [SCHED-3]"""
+    text = f"No worker offers this run's version any more, and the newest version has no task '{task_id}'."
+    return manifests.failure_message(TASK_REMOVED, text, retryable=False)
+
+
+def state_of(record: AttemptRecord) -> lifecycle.Attempt:
+    """What the rules need to know of an attempt."""
+    return lifecycle.Attempt(
+        attempt_id=record.id,
+        state=AttemptState(record.state),
+        deliveries=record.deliveries,
+        outcome_id=record.outcome_id,
+        clear_requested=record.requeue,
+    )
+
+
+def apply_to_all(uow: UnitOfWork, plans: PlanCache, event: Event, ids: Iterable[str]) -> Sequence[AttemptRecord]:
+    """Apply an event that nobody asked for to attempts, and all that follows. Answers the attempts afterwards."""
+    board = Board(uow, plans)
+    records = board.lock_attempts(list(ids))
+    settler = Settler(board)
+    for record in records.values():
+        settler.apply(record, event)
+    settler.write()
+    progress.advance(board, causes=len(records))
+    return list(records.values())

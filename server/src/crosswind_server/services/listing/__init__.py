@@ -1,0 +1,1 @@
+"""Runs and task instances as people see them."""

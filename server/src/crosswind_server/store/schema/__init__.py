@@ -1,0 +1,40 @@
+"""The tables, as SQLAlchemy metadata: what is stored, under which keys, found by which index.
+
+Here belong tables, columns and indexes. How rows are read and written belongs to the module of their noun; how an old
+database becomes this one belongs to ``migrations/``.
+
+Conventions: ids are UUIDv7 text made by the server; times are BIGINT microseconds UTC; states are the lower-case values
+of ``domain.states``; ``map_index`` is -1 where a task is not mapped; ``team`` is part of every key that people choose;
+bytes named ``..._message`` are serialized protobuf messages that the server stores for others.
+"""
+
+from crosswind_server.store.columns import metadata
+from crosswind_server.store.schema.catalog import bundle, bundle_offer, bundle_version, dag, dag_version, source_error
+from crosswind_server.store.schema.fleet import worker, worker_bundle
+from crosswind_server.store.schema.housekeeping import answered_request, continuation, deployment_key, token
+from crosswind_server.store.schema.runs import attempt, dag_run, log_chunk, task_instance
+from crosswind_server.store.schema.values import connection, variable, xcom, xcom_item
+
+__all__ = [
+    "metadata",
+    "answered_request",
+    "attempt",
+    "bundle",
+    "bundle_offer",
+    "bundle_version",
+    "connection",
+    "continuation",
+    "dag",
+    "dag_run",
+    "dag_version",
+    "deployment_key",
+    "log_chunk",
+    "source_error",
+    "task_instance",
+    "token",
+    "variable",
+    "worker",
+    "worker_bundle",
+    "xcom",
+    "xcom_item",
+]

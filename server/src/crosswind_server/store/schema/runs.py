@@ -1,0 +1,205 @@
+"""DAG runs, task instances, attempts and their logs."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+from crosswind_server.store.columns import count_column, flag_column, id_column, metadata, time_column
+
+dag_run = Table(
+    "dag_run",
+    metadata,
+    id_column("id", primary_key=True),
+    Column("team", String(100), nullable=False),
+    Column("dag_id", String(250), nullable=False),
+    Column("run_id", String(250), nullable=False),
+    Column("run_type", String(20), nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("dag_version_id", String(64), nullable=False),
+    # DAG version whose code runs: the run's own, until the version policy applied. [SCHED-3]
+    Column("code_version_id", String(64), nullable=False),
+    Column("conf_message", LargeBinary),
+    time_column("logical_time", nullable=True),
+    time_column("data_interval_start", nullable=True),
+    time_column("data_interval_end", nullable=True),
+    time_column("queued_time"),
+    time_column("start_time", nullable=True),
+    time_column("end_time", nullable=True),
+    Column("triggered_by", String(250), nullable=False),
+    Column("note", Text, nullable=False, server_default=text("''")),
+    # Task instances that have not ended, mapped ones included: at 0 the run ends.
+    count_column("unfinished"),
+    flag_column("cancel_requested"),
+    # Grows with every change that people can see, for long polls.
+    Column("revision", BigInteger, nullable=False, server_default=text("1")),
+    UniqueConstraint("team", "dag_id", "run_id"),
+    Index("ix_dag_run_team_id", "team", "id"),
+    Index("ix_dag_run_dag_id", "team", "dag_id", "id"),
+    Index(
+        "ix_dag_run_active",
+        "team",
+        "dag_id",
+        sqlite_where=text("end_time IS NULL"),
+        postgresql_where=text("end_time IS NULL"),
+    ),
+)
+
+_QUEUED = text("state = 'queued'")
+_NOT_BEFORE = text("not_before IS NOT NULL")
+
+task_instance = Table(
+    "task_instance",
+    metadata,
+    id_column("id", primary_key=True),
+    Column("run_key", String(36), ForeignKey("dag_run.id"), nullable=False),
+    Column("team", String(100), nullable=False),
+    # Position of the task in its DAG version, from 0; the plan of the DAG version knows its edges.
+    Column("task_index", Integer, nullable=False),
+    Column("task_id", String(250), nullable=False),
+    Column("map_index", Integer, nullable=False, server_default=text("-1")),
+    # For an instance of a mapped task: the row that it was expanded from.
+    Column("parent_id", String(36)),
+    Column("state", String(20), nullable=False),
+    # How many upstream tasks ended, by how they ended; the total is the plan's. [SCHED-2]
+    count_column("upstream_succeeded"),
+    count_column("upstream_failed"),
+    count_column("upstream_skipped"),
+    # For an expanded task: its instances, and how many ended, by how they ended.
+    count_column("instances_total"),
+    count_column("instances_succeeded"),
+    count_column("instances_failed"),
+    count_column("instances_skipped"),
+    count_column("instances_cancelled"),
+    Column("offer_key", String(700), nullable=False),
+    Column("queue", String(100), nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("slots", Integer, nullable=False),
+    # The due time of the state that it waits in: back-off, deferral, reschedule.
+    time_column("not_before", nullable=True),
+    time_column("queued_time", nullable=True),
+    time_column("first_start_time", nullable=True),
+    time_column("start_time", nullable=True),
+    time_column("end_time", nullable=True),
+    # The number last given, and what has been used of the two budgets.
+    count_column("try_number"),
+    count_column("failures"),
+    count_column("losses"),
+    Column("max_tries", Integer, nullable=False),
+    # The live attempt, else the last one.
+    Column("attempt_id", String(36)),
+    Column("worker_name", String(100)),
+    Column("language", String(50)),
+    Column("bundle_version", String(128)),
+    Column("failure_message", LargeBinary),
+    # A resumption for the next attempt (deferral, human input).
+    Column("resumption_message", LargeBinary),
+    UniqueConstraint("run_key", "task_index", "map_index"),
+    # The claim: workers ask by what they offer, best first.
+    Index(
+        "ix_task_instance_claim",
+        "team",
+        "offer_key",
+        "queue",
+        text("priority DESC"),
+        "queued_time",
+        "id",
+        sqlite_where=_QUEUED,
+        postgresql_where=_QUEUED,
+    ),
+    Index(
+        "ix_task_instance_due",
+        "not_before",
+        sqlite_where=_NOT_BEFORE,
+        postgresql_where=_NOT_BEFORE,
+    ),
+    Index("ix_task_instance_parent", "parent_id", "map_index"),
+)
+
+_LIVE = text("state IN ('assigned', 'running', 'cancelling')")
+_LEASED = text("state IN ('running', 'cancelling')")
+_ASSIGNED = text("state = 'assigned'")
+
+attempt = Table(
+    "attempt",
+    metadata,
+    id_column("id", primary_key=True),
+    Column("task_instance_id", String(36), ForeignKey("task_instance.id"), nullable=False),
+    Column("run_key", String(36), nullable=False),
+    Column("team", String(100), nullable=False),
+    Column("try_number", Integer, nullable=False),
+    # 128 random bits, changed only by assignment; a revoked lease has an ended state beside it. [LEASE-1]
+    Column("lease", LargeBinary, nullable=False),
+    Column("instance_id", String(36), nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("deliveries", Integer, nullable=False, server_default=text("1")),
+    Column("slots", Integer, nullable=False),
+    Column("bundle", String(250), nullable=False),
+    Column("bundle_version", String(128), nullable=False),
+    Column("entry_point", String(500), nullable=False),
+    time_column("assigned_time"),
+    time_column("start_deadline"),
+    time_column("start_time", nullable=True),
+    time_column("lease_expires", nullable=True),
+    time_column("end_time", nullable=True),
+    Column("outcome_id", String(36)),
+    Column("failure_message", LargeBinary),
+    # What its process used, where the worker told it with the outcome.
+    Column("cpu_time_us", BigInteger),
+    Column("max_memory_bytes", BigInteger),
+    Column("cancel_reason", Text),
+    # True where the cancel came from a clear: the task is queued again when the attempt has ended.
+    flag_column("requeue"),
+    Column("log_next_sequence", BigInteger, nullable=False, server_default=text("0")),
+    Column("log_dropped", BigInteger, nullable=False, server_default=text("0")),
+    flag_column("log_closed"),
+    Index("ix_attempt_task_instance_id", "task_instance_id"),
+    # At most one valid lease a task instance, whatever the code does. [LEASE-1]
+    Index(
+        "uq_attempt_live",
+        "task_instance_id",
+        unique=True,
+        sqlite_where=_LIVE,
+        postgresql_where=_LIVE,
+    ),
+    Index(
+        "ix_attempt_worker_live",
+        "instance_id",
+        sqlite_where=_LIVE,
+        postgresql_where=_LIVE,
+    ),
+    Index(
+        "ix_attempt_lease_expires",
+        "lease_expires",
+        sqlite_where=_LEASED,
+        postgresql_where=_LEASED,
+    ),
+    Index(
+        "ix_attempt_start_deadline",
+        "start_deadline",
+        sqlite_where=_ASSIGNED,
+        postgresql_where=_ASSIGNED,
+    ),
+)
+
+log_chunk = Table(
+    "log_chunk",
+    metadata,
+    Column("attempt_id", String(36), ForeignKey("attempt.id"), primary_key=True),
+    Column("first_sequence", BigInteger, primary_key=True),
+    Column("record_count", Integer, nullable=False),
+    Column("compression", Integer, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+    Column("dropped", BigInteger, nullable=False),
+)
