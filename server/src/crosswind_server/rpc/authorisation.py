@@ -69,7 +69,7 @@ _TABLE: Mapping[str, Mapping[Rule, str]] = {
     },
     "crosswind.control.v1.DagRunService": {
         Rule.VIEWER: "ListDagRuns GetDagRun",
-        Rule.OPERATOR: "TriggerDagRun CancelDagRun ClearDagRun UpdateDagRun",
+        Rule.OPERATOR: "TriggerDagRun CancelDagRun ClearDagRun SetDagRunState UpdateDagRun",
     },
     "crosswind.control.v1.DagService": {
         Rule.VIEWER: "ListDags GetDag ListDagVersions GetDagVersion",
@@ -98,7 +98,7 @@ _TABLE: Mapping[str, Mapping[Rule, str]] = {
     },
     "crosswind.control.v1.WorkerAdminService": {
         Rule.VIEWER: "ListWorkers GetWorker",
-        Rule.OPERATOR: "DrainWorker PauseWorker",
+        Rule.OPERATOR: "DrainWorker PauseWorker MoveWorker",
     },
     "crosswind.control.v1.XComService": {Rule.VIEWER: "ListXComs GetXCom ReadXComBlob"},
 }

@@ -311,6 +311,8 @@ def _add_declared(message: lease_pb2.TaskContext, declared: Declared) -> None:
         )
 
 
+MAX_NEXT_RUNS: Final = 100
+
 # --- finishes ---------------------------------------------------------------------------------------------------------
 
 _EVENTS: Final = {
@@ -344,6 +346,10 @@ def read_finish(request: worker_service_pb2.FinishAttemptRequest) -> FinishAttem
     if kind == "succeeded":
         if outcome.succeeded.HasField("branch") or outcome.succeeded.HasField("skip_all_downstream"):
             raise _unsupported("chooses a branch")
+        if len(outcome.succeeded.next_runs) > MAX_NEXT_RUNS:
+            raise invalid(
+                "outcome.succeeded.next_runs", f"A timetable names at most {MAX_NEXT_RUNS} runs at once; name fewer."
+            )
         if outcome.succeeded.HasField("result"):
             values.append((RETURN_VALUE, manifests.value_of(outcome.succeeded.result)))
     check_values(values)

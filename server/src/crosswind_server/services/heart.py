@@ -14,6 +14,8 @@ from crosswind_server.services.execution.contexts import DeclaredReader, Nothing
 from crosswind_server.services.execution.polling import Polling
 from crosswind_server.services.fleet.farewell import Farewell
 from crosswind_server.services.fleet.workers import Workers
+from crosswind_server.services.flow import expansion, progress
+from crosswind_server.services.flow.continuing import Continuer
 from crosswind_server.services.flow.runs import Runs
 from crosswind_server.services.flow.timers import Timekeeper
 from crosswind_server.services.requests import FORGET_OLD_ANSWERS
@@ -30,6 +32,7 @@ class Heart:
         plans: the DAG versions that were used last.
         bundles, workers, attempts, runs: handlers and functions that work in a transaction.
         polling, farewell: the long polls of this server, and their end.
+        continuer: works off what transactions leave behind.
         timekeeper: to be started and stopped with the server.
         publish, register, trigger, deregister: handlers for `Store.write`.
     """
@@ -52,7 +55,16 @@ class Heart:
         self.farewell = Farewell(store, self.polling, timing=timing)
         self.attempts = Attempts(self.plans, timing=timing, declared=declared or NothingDeclared())
         self.runs = Runs(self.plans)
-        self.timekeeper = Timekeeper(store, self.plans, self.workers, timing=timing, clean=FORGET_OLD_ANSWERS)
+        self.continuer = Continuer(self.plans, {progress.ADVANCE: progress.go_on, expansion.EXPAND: expansion.go_on})
+        self.timekeeper = Timekeeper(
+            store,
+            self.plans,
+            self.workers,
+            timing=timing,
+            continuer=self.continuer,
+            timers={},
+            clean=FORGET_OLD_ANSWERS,
+        )
         self.publish = each(self.bundles.publish)
         self.register = each(self.workers.register)
         self.trigger = each(self.runs.trigger)

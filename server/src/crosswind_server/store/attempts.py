@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, Select, func, select, update
+from sqlalchemy import ColumnElement, Row, Select, select, update
 
 from crosswind_server.store import guards, task_instances
 from crosswind_server.store.dialect import RowValues
@@ -205,18 +205,6 @@ def claim_expired(uow: UnitOfWork, limit: int) -> Sequence[str]:
     """Lock the runs of attempts whose leases are overdue and answer these; skips locked runs. [LEASE-3]"""
     query = _due(_a.lease_expires, _IS_LEASED, uow.now, limit)
     return [row.attempt_id for row in uow.execute(uow.dialect.claim_rows(query, dag_run)).all()]
-
-
-def next_start_deadline(uow: UnitOfWork) -> int | None:
-    """The earliest start deadline, by one probe of an index."""
-    due: int | None = uow.execute(select(func.min(_a.start_deadline)).where(_IS_ASSIGNED)).scalar_one()
-    return due
-
-
-def next_expiry(uow: UnitOfWork) -> int | None:
-    """The earliest end of a lease, by one probe of an index."""
-    due: int | None = uow.execute(select(func.min(_a.lease_expires)).where(_IS_LEASED)).scalar_one()
-    return due
 
 
 def explain_cancel(uow: UnitOfWork, ids: Collection[str], reason: str) -> None:

@@ -33,11 +33,6 @@ def take(uow: UnitOfWork, limit: int) -> Sequence[Row[Any]]:
     return rows
 
 
-def exist(uow: UnitOfWork) -> bool:
-    """Whether there is anything to work off."""
-    return uow.execute(select(_c.id).limit(1)).first() is not None
-
-
 def drop_of_runs(uow: UnitOfWork, run_keys: Collection[str]) -> None:
     """Forget the pieces of locked runs, which were cancelled."""
     uow.execute(delete(continuation).where(_c.run_key.in_(list(run_keys))))

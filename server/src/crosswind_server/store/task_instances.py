@@ -10,7 +10,7 @@ import functools
 from collections.abc import Collection, Sequence
 from typing import Any, Final
 
-from sqlalchemy import FromClause, Row, Select, and_, bindparam, func, select, update
+from sqlalchemy import FromClause, Row, Select, and_, bindparam, select, update
 
 from crosswind_server.store import guards
 from crosswind_server.store.dialect import RowValues
@@ -161,12 +161,6 @@ def due_of_runs(uow: UnitOfWork, run_keys: Collection[str], limit: int) -> Seque
     """The instances of locked runs whose time has come."""
     query = select(*COLUMNS).where(_t.not_before.is_not(None), _t.not_before <= uow.now, _t.run_key.in_(list(run_keys)))
     return uow.execute(query.limit(limit)).all()
-
-
-def next_due(uow: UnitOfWork) -> int | None:
-    """The earliest time for which an instance waits, by one probe of an index."""
-    due: int | None = uow.execute(select(func.min(_t.not_before)).where(_t.not_before.is_not(None))).scalar_one()
-    return due
 
 
 def instance_counts(uow: UnitOfWork, keys: Collection[tuple[str, int]]) -> dict[tuple[str, int], int]:

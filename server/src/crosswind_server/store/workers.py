@@ -111,9 +111,3 @@ def lock_silent(uow: UnitOfWork, *, before: int, limit: int) -> Sequence[Row[Any
 
 
 _QUIETEST = select(func.min(_w.last_heartbeat_time)).where(_IS_LIVE)
-
-
-def quietest(uow: UnitOfWork) -> int | None:
-    """When the live instance that has been silent longest was heard of last."""
-    heard: int | None = uow.execute(_QUIETEST).scalar_one()
-    return heard

@@ -73,6 +73,7 @@ class BackfillServiceServicer(object):
         * NOT_FOUND / DAG_NOT_FOUND: no bundle of the team has published it. List the DAGs.
         * FAILED_PRECONDITION / DAG_NOT_SCHEDULED: its schedule has no points in time. Trigger single runs instead.
         * INVALID_ARGUMENT / VALUE_TOO_LARGE: `conf` is past the inline limit. Pass a reference to the data instead.
+        * INVALID_ARGUMENT / CONF_INVALID: `conf` does not fit the DAG's params; the message says where. Mend it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -45,6 +45,7 @@ class BackfillServiceStub:
     * NOT_FOUND / DAG_NOT_FOUND: no bundle of the team has published it. List the DAGs.
     * FAILED_PRECONDITION / DAG_NOT_SCHEDULED: its schedule has no points in time. Trigger single runs instead.
     * INVALID_ARGUMENT / VALUE_TOO_LARGE: `conf` is past the inline limit. Pass a reference to the data instead.
+    * INVALID_ARGUMENT / CONF_INVALID: `conf` does not fit the DAG's params; the message says where. Mend it.
     """
     ListBackfills: _grpc.UnaryUnaryMultiCallable[_backfills_pb2.ListBackfillsRequest, _backfills_pb2.ListBackfillsResponse]
     """Lists backfills, created last first. Changes nothing. Role: VIEWER.
@@ -83,6 +84,7 @@ class BackfillServiceAsyncStub(BackfillServiceStub):
     * NOT_FOUND / DAG_NOT_FOUND: no bundle of the team has published it. List the DAGs.
     * FAILED_PRECONDITION / DAG_NOT_SCHEDULED: its schedule has no points in time. Trigger single runs instead.
     * INVALID_ARGUMENT / VALUE_TOO_LARGE: `conf` is past the inline limit. Pass a reference to the data instead.
+    * INVALID_ARGUMENT / CONF_INVALID: `conf` does not fit the DAG's params; the message says where. Mend it.
     """
     ListBackfills: _aio.UnaryUnaryMultiCallable[_backfills_pb2.ListBackfillsRequest, _backfills_pb2.ListBackfillsResponse]  # type: ignore[assignment]
     """Lists backfills, created last first. Changes nothing. Role: VIEWER.
@@ -124,6 +126,7 @@ class BackfillServiceServicer(metaclass=_abc_1.ABCMeta):
         * NOT_FOUND / DAG_NOT_FOUND: no bundle of the team has published it. List the DAGs.
         * FAILED_PRECONDITION / DAG_NOT_SCHEDULED: its schedule has no points in time. Trigger single runs instead.
         * INVALID_ARGUMENT / VALUE_TOO_LARGE: `conf` is past the inline limit. Pass a reference to the data instead.
+        * INVALID_ARGUMENT / CONF_INVALID: `conf` does not fit the DAG's params; the message says where. Mend it.
         """
 
     @_abc_1.abstractmethod

@@ -12,7 +12,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class DagRun(_message.Message):
-    __slots__ = ("dag_id", "run_id", "type", "state", "dag_version_id", "conf", "logical_time", "data_interval_start_time", "data_interval_end_time", "queued_time", "start_time", "end_time", "note", "triggered_by", "task_counts", "revision", "bundle", "bundle_version", "backfill_id")
+    __slots__ = ("dag_id", "run_id", "type", "state", "dag_version_id", "conf", "logical_time", "data_interval_start_time", "data_interval_end_time", "queued_time", "start_time", "end_time", "note", "triggered_by", "task_counts", "revision", "bundle", "bundle_version", "backfill_id", "partition_key", "deadline_time", "deadline_missed", "waiting_reason", "waiting_detail")
     DAG_ID_FIELD_NUMBER: _ClassVar[int]
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
@@ -32,6 +32,11 @@ class DagRun(_message.Message):
     BUNDLE_FIELD_NUMBER: _ClassVar[int]
     BUNDLE_VERSION_FIELD_NUMBER: _ClassVar[int]
     BACKFILL_ID_FIELD_NUMBER: _ClassVar[int]
+    PARTITION_KEY_FIELD_NUMBER: _ClassVar[int]
+    DEADLINE_TIME_FIELD_NUMBER: _ClassVar[int]
+    DEADLINE_MISSED_FIELD_NUMBER: _ClassVar[int]
+    WAITING_REASON_FIELD_NUMBER: _ClassVar[int]
+    WAITING_DETAIL_FIELD_NUMBER: _ClassVar[int]
     dag_id: str
     run_id: str
     type: _states_pb2.RunType
@@ -51,7 +56,12 @@ class DagRun(_message.Message):
     bundle: str
     bundle_version: str
     backfill_id: str
-    def __init__(self, dag_id: _Optional[str] = ..., run_id: _Optional[str] = ..., type: _Optional[_Union[_states_pb2.RunType, str]] = ..., state: _Optional[_Union[_states_pb2.RunState, str]] = ..., dag_version_id: _Optional[str] = ..., conf: _Optional[_Union[_value_pb2.Payload, _Mapping]] = ..., logical_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., data_interval_start_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., data_interval_end_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., queued_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., note: _Optional[str] = ..., triggered_by: _Optional[str] = ..., task_counts: _Optional[_Iterable[_Union[_states_pb2.TaskStateCount, _Mapping]]] = ..., revision: _Optional[int] = ..., bundle: _Optional[str] = ..., bundle_version: _Optional[str] = ..., backfill_id: _Optional[str] = ...) -> None: ...
+    partition_key: str
+    deadline_time: _timestamp_pb2.Timestamp
+    deadline_missed: bool
+    waiting_reason: _states_pb2.WaitingReason
+    waiting_detail: str
+    def __init__(self, dag_id: _Optional[str] = ..., run_id: _Optional[str] = ..., type: _Optional[_Union[_states_pb2.RunType, str]] = ..., state: _Optional[_Union[_states_pb2.RunState, str]] = ..., dag_version_id: _Optional[str] = ..., conf: _Optional[_Union[_value_pb2.Payload, _Mapping]] = ..., logical_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., data_interval_start_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., data_interval_end_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., queued_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., note: _Optional[str] = ..., triggered_by: _Optional[str] = ..., task_counts: _Optional[_Iterable[_Union[_states_pb2.TaskStateCount, _Mapping]]] = ..., revision: _Optional[int] = ..., bundle: _Optional[str] = ..., bundle_version: _Optional[str] = ..., backfill_id: _Optional[str] = ..., partition_key: _Optional[str] = ..., deadline_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., deadline_missed: bool = ..., waiting_reason: _Optional[_Union[_states_pb2.WaitingReason, str]] = ..., waiting_detail: _Optional[str] = ...) -> None: ...
 
 class TriggerDagRunRequest(_message.Message):
     __slots__ = ("dag_id", "run_id", "conf", "logical_time", "note", "request_id")
@@ -162,6 +172,24 @@ class ClearDagRunResponse(_message.Message):
     dag_run: DagRun
     cleared_count: int
     def __init__(self, dag_run: _Optional[_Union[DagRun, _Mapping]] = ..., cleared_count: _Optional[int] = ...) -> None: ...
+
+class SetDagRunStateRequest(_message.Message):
+    __slots__ = ("dag_id", "run_id", "state", "request_id")
+    DAG_ID_FIELD_NUMBER: _ClassVar[int]
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    dag_id: str
+    run_id: str
+    state: _states_pb2.RunState
+    request_id: str
+    def __init__(self, dag_id: _Optional[str] = ..., run_id: _Optional[str] = ..., state: _Optional[_Union[_states_pb2.RunState, str]] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class SetDagRunStateResponse(_message.Message):
+    __slots__ = ("dag_run",)
+    DAG_RUN_FIELD_NUMBER: _ClassVar[int]
+    dag_run: DagRun
+    def __init__(self, dag_run: _Optional[_Union[DagRun, _Mapping]] = ...) -> None: ...
 
 class UpdateDagRunRequest(_message.Message):
     __slots__ = ("dag_id", "run_id", "note", "request_id")

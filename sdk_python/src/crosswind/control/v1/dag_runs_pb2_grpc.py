@@ -60,6 +60,11 @@ class DagRunServiceStub(object):
                 request_serializer=crosswind_dot_control_dot_v1_dot_dag__runs__pb2.ClearDagRunRequest.SerializeToString,
                 response_deserializer=crosswind_dot_control_dot_v1_dot_dag__runs__pb2.ClearDagRunResponse.FromString,
                 _registered_method=True)
+        self.SetDagRunState = channel.unary_unary(
+                '/crosswind.control.v1.DagRunService/SetDagRunState',
+                request_serializer=crosswind_dot_control_dot_v1_dot_dag__runs__pb2.SetDagRunStateRequest.SerializeToString,
+                response_deserializer=crosswind_dot_control_dot_v1_dot_dag__runs__pb2.SetDagRunStateResponse.FromString,
+                _registered_method=True)
         self.UpdateDagRun = channel.unary_unary(
                 '/crosswind.control.v1.DagRunService/UpdateDagRun',
                 request_serializer=crosswind_dot_control_dot_v1_dot_dag__runs__pb2.UpdateDagRunRequest.SerializeToString,
@@ -83,6 +88,7 @@ class DagRunServiceServicer(object):
         * FAILED_PRECONDITION / DAG_PAUSED: unpause the DAG, then repeat.
         * ALREADY_EXISTS / RUN_EXISTS: the DAG has a run of this id. Choose another, or leave `run_id` empty.
         * INVALID_ARGUMENT / VALUE_TOO_LARGE: `conf` is past the inline limit. Pass a reference to the data instead.
+        * INVALID_ARGUMENT / CONF_INVALID: `conf` does not fit the DAG's params; the message says where. Mend it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -142,6 +148,21 @@ class DagRunServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SetDagRunState(self, request, context):
+        """Ends a run by a person's word. Role: OPERATOR.
+
+        With SUCCEEDED its task instances that have not ended become SUCCEEDED. With FAILED those become SKIPPED, and the run
+        is FAILED whatever its leaves say. Live attempts are cancelled first: the run is CANCELLING until they have ended.
+        [LEASE-4] A run that has ended takes the state at once.
+
+        Errors:
+        * NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.
+        * FAILED_PRECONDITION / RUN_CANCELLING: wait until the run is CANCELLED, then repeat.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def UpdateDagRun(self, request, context):
         """Changes the note of a run, in whatever state it is. Role: OPERATOR.
 
@@ -179,6 +200,11 @@ def add_DagRunServiceServicer_to_server(servicer, server):
                     servicer.ClearDagRun,
                     request_deserializer=crosswind_dot_control_dot_v1_dot_dag__runs__pb2.ClearDagRunRequest.FromString,
                     response_serializer=crosswind_dot_control_dot_v1_dot_dag__runs__pb2.ClearDagRunResponse.SerializeToString,
+            ),
+            'SetDagRunState': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetDagRunState,
+                    request_deserializer=crosswind_dot_control_dot_v1_dot_dag__runs__pb2.SetDagRunStateRequest.FromString,
+                    response_serializer=crosswind_dot_control_dot_v1_dot_dag__runs__pb2.SetDagRunStateResponse.SerializeToString,
             ),
             'UpdateDagRun': grpc.unary_unary_rpc_method_handler(
                     servicer.UpdateDagRun,
@@ -322,6 +348,33 @@ class DagRunService(object):
             '/crosswind.control.v1.DagRunService/ClearDagRun',
             crosswind_dot_control_dot_v1_dot_dag__runs__pb2.ClearDagRunRequest.SerializeToString,
             crosswind_dot_control_dot_v1_dot_dag__runs__pb2.ClearDagRunResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetDagRunState(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crosswind.control.v1.DagRunService/SetDagRunState',
+            crosswind_dot_control_dot_v1_dot_dag__runs__pb2.SetDagRunStateRequest.SerializeToString,
+            crosswind_dot_control_dot_v1_dot_dag__runs__pb2.SetDagRunStateResponse.FromString,
             options,
             channel_credentials,
             insecure,

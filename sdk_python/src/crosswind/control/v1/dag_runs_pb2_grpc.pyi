@@ -45,6 +45,7 @@ class DagRunServiceStub:
     * FAILED_PRECONDITION / DAG_PAUSED: unpause the DAG, then repeat.
     * ALREADY_EXISTS / RUN_EXISTS: the DAG has a run of this id. Choose another, or leave `run_id` empty.
     * INVALID_ARGUMENT / VALUE_TOO_LARGE: `conf` is past the inline limit. Pass a reference to the data instead.
+    * INVALID_ARGUMENT / CONF_INVALID: `conf` does not fit the DAG's params; the message says where. Mend it.
     """
     ListDagRuns: _grpc.UnaryUnaryMultiCallable[_dag_runs_pb2.ListDagRunsRequest, _dag_runs_pb2.ListDagRunsResponse]
     """Lists runs, those created last first. Without `dag_id` it lists the runs of all DAGs, so that a client can find the
@@ -84,6 +85,17 @@ class DagRunServiceStub:
     * NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.
     * FAILED_PRECONDITION / RUN_CANCELLING: wait until the run is CANCELLED, then repeat.
     """
+    SetDagRunState: _grpc.UnaryUnaryMultiCallable[_dag_runs_pb2.SetDagRunStateRequest, _dag_runs_pb2.SetDagRunStateResponse]
+    """Ends a run by a person's word. Role: OPERATOR.
+
+    With SUCCEEDED its task instances that have not ended become SUCCEEDED. With FAILED those become SKIPPED, and the run
+    is FAILED whatever its leaves say. Live attempts are cancelled first: the run is CANCELLING until they have ended.
+    [LEASE-4] A run that has ended takes the state at once.
+
+    Errors:
+    * NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.
+    * FAILED_PRECONDITION / RUN_CANCELLING: wait until the run is CANCELLED, then repeat.
+    """
     UpdateDagRun: _grpc.UnaryUnaryMultiCallable[_dag_runs_pb2.UpdateDagRunRequest, _dag_runs_pb2.UpdateDagRunResponse]
     """Changes the note of a run, in whatever state it is. Role: OPERATOR.
 
@@ -108,6 +120,7 @@ class DagRunServiceAsyncStub(DagRunServiceStub):
     * FAILED_PRECONDITION / DAG_PAUSED: unpause the DAG, then repeat.
     * ALREADY_EXISTS / RUN_EXISTS: the DAG has a run of this id. Choose another, or leave `run_id` empty.
     * INVALID_ARGUMENT / VALUE_TOO_LARGE: `conf` is past the inline limit. Pass a reference to the data instead.
+    * INVALID_ARGUMENT / CONF_INVALID: `conf` does not fit the DAG's params; the message says where. Mend it.
     """
     ListDagRuns: _aio.UnaryUnaryMultiCallable[_dag_runs_pb2.ListDagRunsRequest, _dag_runs_pb2.ListDagRunsResponse]  # type: ignore[assignment]
     """Lists runs, those created last first. Without `dag_id` it lists the runs of all DAGs, so that a client can find the
@@ -147,6 +160,17 @@ class DagRunServiceAsyncStub(DagRunServiceStub):
     * NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.
     * FAILED_PRECONDITION / RUN_CANCELLING: wait until the run is CANCELLED, then repeat.
     """
+    SetDagRunState: _aio.UnaryUnaryMultiCallable[_dag_runs_pb2.SetDagRunStateRequest, _dag_runs_pb2.SetDagRunStateResponse]  # type: ignore[assignment]
+    """Ends a run by a person's word. Role: OPERATOR.
+
+    With SUCCEEDED its task instances that have not ended become SUCCEEDED. With FAILED those become SKIPPED, and the run
+    is FAILED whatever its leaves say. Live attempts are cancelled first: the run is CANCELLING until they have ended.
+    [LEASE-4] A run that has ended takes the state at once.
+
+    Errors:
+    * NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.
+    * FAILED_PRECONDITION / RUN_CANCELLING: wait until the run is CANCELLED, then repeat.
+    """
     UpdateDagRun: _aio.UnaryUnaryMultiCallable[_dag_runs_pb2.UpdateDagRunRequest, _dag_runs_pb2.UpdateDagRunResponse]  # type: ignore[assignment]
     """Changes the note of a run, in whatever state it is. Role: OPERATOR.
 
@@ -174,6 +198,7 @@ class DagRunServiceServicer(metaclass=_abc_1.ABCMeta):
         * FAILED_PRECONDITION / DAG_PAUSED: unpause the DAG, then repeat.
         * ALREADY_EXISTS / RUN_EXISTS: the DAG has a run of this id. Choose another, or leave `run_id` empty.
         * INVALID_ARGUMENT / VALUE_TOO_LARGE: `conf` is past the inline limit. Pass a reference to the data instead.
+        * INVALID_ARGUMENT / CONF_INVALID: `conf` does not fit the DAG's params; the message says where. Mend it.
         """
 
     @_abc_1.abstractmethod
@@ -232,6 +257,23 @@ class DagRunServiceServicer(metaclass=_abc_1.ABCMeta):
         Their XComs are deleted; attempts and logs are kept. A mapped task is expanded anew when its upstream tasks have
         ended. A live attempt becomes CANCELLING, and its instance waits with `waiting_reason` CANCEL_PENDING until that
         attempt has ended or its lease has expired. [LEASE-4]
+
+        Errors:
+        * NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.
+        * FAILED_PRECONDITION / RUN_CANCELLING: wait until the run is CANCELLED, then repeat.
+        """
+
+    @_abc_1.abstractmethod
+    def SetDagRunState(
+        self,
+        request: _dag_runs_pb2.SetDagRunStateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_dag_runs_pb2.SetDagRunStateResponse, _abc.Awaitable[_dag_runs_pb2.SetDagRunStateResponse]]:
+        """Ends a run by a person's word. Role: OPERATOR.
+
+        With SUCCEEDED its task instances that have not ended become SUCCEEDED. With FAILED those become SKIPPED, and the run
+        is FAILED whatever its leaves say. Live attempts are cancelled first: the run is CANCELLING until they have ended.
+        [LEASE-4] A run that has ended takes the state at once.
 
         Errors:
         * NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.

@@ -71,6 +71,11 @@ class WaitingReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     WAITING_REASON_CONCURRENCY: _ClassVar[WaitingReason]
     WAITING_REASON_CANCEL_PENDING: _ClassVar[WaitingReason]
     WAITING_REASON_QUEUE: _ClassVar[WaitingReason]
+    WAITING_REASON_PAST: _ClassVar[WaitingReason]
+    WAITING_REASON_TRIGGER: _ClassVar[WaitingReason]
+    WAITING_REASON_INPUT: _ClassVar[WaitingReason]
+    WAITING_REASON_RUN: _ClassVar[WaitingReason]
+    WAITING_REASON_LABELS: _ClassVar[WaitingReason]
 
 class WorkerState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -132,6 +137,11 @@ WAITING_REASON_NOT_BEFORE: WaitingReason
 WAITING_REASON_CONCURRENCY: WaitingReason
 WAITING_REASON_CANCEL_PENDING: WaitingReason
 WAITING_REASON_QUEUE: WaitingReason
+WAITING_REASON_PAST: WaitingReason
+WAITING_REASON_TRIGGER: WaitingReason
+WAITING_REASON_INPUT: WaitingReason
+WAITING_REASON_RUN: WaitingReason
+WAITING_REASON_LABELS: WaitingReason
 WORKER_STATE_UNSPECIFIED: WorkerState
 WORKER_STATE_ACTIVE: WorkerState
 WORKER_STATE_DRAINING: WorkerState

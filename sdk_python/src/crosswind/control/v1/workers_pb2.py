@@ -28,7 +28,7 @@ from crosswind.options.v1 import options_pb2 as crosswind_dot_options_dot_v1_dot
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"crosswind/control/v1/workers.proto\x12\x14\x63rosswind.control.v1\x1a!crosswind/control/v1/states.proto\x1a+crosswind/execution/v1/worker_service.proto\x1a\"crosswind/options/v1/options.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc5\x08\n\x06Worker\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x1f\n\x0binstance_id\x18\x02 \x01(\tR\ninstanceId\x12\x37\n\x05state\x18\x03 \x01(\x0e\x32!.crosswind.control.v1.WorkerStateR\x05state\x12\x16\n\x06paused\x18\x04 \x01(\x08R\x06paused\x12\x1a\n\x08language\x18\x05 \x01(\tR\x08language\x12)\n\x10language_version\x18\x06 \x01(\tR\x0flanguageVersion\x12\x1f\n\x0bsdk_version\x18\x07 \x01(\tR\nsdkVersion\x12\x1f\n\x0b\x61pi_version\x18\x08 \x01(\tR\napiVersion\x12\x1a\n\x08runtimes\x18\t \x03(\tR\x08runtimes\x12\x38\n\x05roles\x18\n \x03(\x0e\x32\".crosswind.execution.v1.WorkerRoleR\x05roles\x12\x16\n\x06queues\x18\x0b \x03(\tR\x06queues\x12\x14\n\x05slots\x18\x0c \x01(\x05R\x05slots\x12\x1d\n\nused_slots\x18\r \x01(\x05R\tusedSlots\x12@\n\x06labels\x18\x0e \x03(\x0b\x32(.crosswind.control.v1.Worker.LabelsEntryR\x06labels\x12\x44\n\x07\x62undles\x18\x0f \x03(\x0b\x32*.crosswind.control.v1.Worker.OfferedBundleR\x07\x62undles\x12?\n\rregister_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0cregisterTime\x12J\n\x13last_heartbeat_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x11lastHeartbeatTime\x12\x12\n\x04host\x18\x12 \x01(\tR\x04host\x12\x18\n\x07\x61\x64\x64ress\x18\x13 \x01(\tR\x07\x61\x64\x64ress\x12\x1d\n\nprocess_id\x18\x14 \x01(\x03R\tprocessId\x12!\n\x0cmemory_bytes\x18\x15 \x01(\x03R\x0bmemoryBytes\x12\x12\n\x04load\x18\x16 \x01(\x01R\x04load\x12)\n\x10pending_outcomes\x18\x17 \x01(\x05R\x0fpendingOutcomes\x1a\x39\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\x1a\x89\x01\n\rOfferedBundle\x12\x16\n\x06\x62undle\x18\x01 \x01(\tR\x06\x62undle\x12%\n\x0e\x62undle_version\x18\x02 \x01(\tR\rbundleVersion\x12\x18\n\x07\x63urrent\x18\x03 \x01(\x08R\x07\x63urrent\x12\x1f\n\x0b\x61pi_version\x18\x04 \x01(\tR\napiVersion\"\xcf\x01\n\x12ListWorkersRequest\x12\x39\n\x06states\x18\x01 \x03(\x0e\x32!.crosswind.control.v1.WorkerStateR\x06states\x12\x16\n\x06\x62undle\x18\x02 \x01(\tR\x06\x62undle\x12\x14\n\x05queue\x18\x03 \x01(\tR\x05queue\x12\x31\n\tpage_size\x18\x04 \x01(\x05\x42\x14\xc2\x9d\"\x03\x31\x30\x30\xca\x9d\"\t\t\x00\x00\x00\x00\x00\x00\x00\x00R\x08pageSize\x12\x1d\n\npage_token\x18\x05 \x01(\tR\tpageToken\"u\n\x13ListWorkersResponse\x12\x36\n\x07workers\x18\x01 \x03(\x0b\x32\x1c.crosswind.control.v1.WorkerR\x07workers\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\",\n\x10GetWorkerRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\x04\xd0\x9d\"\x01R\x04name\"I\n\x11GetWorkerResponse\x12\x34\n\x06worker\x18\x01 \x01(\x0b\x32\x1c.crosswind.control.v1.WorkerR\x06worker\"S\n\x12\x44rainWorkerRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\x04\xd0\x9d\"\x01R\x04name\x12#\n\nrequest_id\x18\x02 \x01(\tB\x04\xd0\x9d\"\x01R\trequestId\"K\n\x13\x44rainWorkerResponse\x12\x34\n\x06worker\x18\x01 \x01(\x0b\x32\x1c.crosswind.control.v1.WorkerR\x06worker\"\x81\x01\n\x12PauseWorkerRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\x04\xd0\x9d\"\x01R\x04name\x12!\n\x06paused\x18\x02 \x01(\x08\x42\x04\xd0\x9d\"\x01H\x00R\x06paused\x88\x01\x01\x12#\n\nrequest_id\x18\x03 \x01(\tB\x04\xd0\x9d\"\x01R\trequestIdB\t\n\x07_paused\"K\n\x13PauseWorkerResponse\x12\x34\n\x06worker\x18\x01 \x01(\x0b\x32\x1c.crosswind.control.v1.WorkerR\x06worker2\xf2\x03\n\x12WorkerAdminService\x12h\n\x0bListWorkers\x12(.crosswind.control.v1.ListWorkersRequest\x1a).crosswind.control.v1.ListWorkersResponse\"\x04\xf0\xa9\"\x01\x12v\n\tGetWorker\x12&.crosswind.control.v1.GetWorkerRequest\x1a\'.crosswind.control.v1.GetWorkerResponse\"\x18\xf0\xa9\"\x01\xfa\xa9\"\x10WORKER_NOT_FOUND\x12|\n\x0b\x44rainWorker\x12(.crosswind.control.v1.DrainWorkerRequest\x1a).crosswind.control.v1.DrainWorkerResponse\"\x18\xf0\xa9\"\x01\xfa\xa9\"\x10WORKER_NOT_FOUND\x12|\n\x0bPauseWorker\x12(.crosswind.control.v1.PauseWorkerRequest\x1a).crosswind.control.v1.PauseWorkerResponse\"\x18\xf0\xa9\"\x01\xfa\xa9\"\x10WORKER_NOT_FOUNDb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"crosswind/control/v1/workers.proto\x12\x14\x63rosswind.control.v1\x1a!crosswind/control/v1/states.proto\x1a+crosswind/execution/v1/worker_service.proto\x1a\"crosswind/options/v1/options.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xdd\x08\n\x06Worker\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x1f\n\x0binstance_id\x18\x02 \x01(\tR\ninstanceId\x12\x37\n\x05state\x18\x03 \x01(\x0e\x32!.crosswind.control.v1.WorkerStateR\x05state\x12\x16\n\x06paused\x18\x04 \x01(\x08R\x06paused\x12\x1a\n\x08language\x18\x05 \x01(\tR\x08language\x12)\n\x10language_version\x18\x06 \x01(\tR\x0flanguageVersion\x12\x1f\n\x0bsdk_version\x18\x07 \x01(\tR\nsdkVersion\x12\x1f\n\x0b\x61pi_version\x18\x08 \x01(\tR\napiVersion\x12\x1a\n\x08runtimes\x18\t \x03(\tR\x08runtimes\x12\x38\n\x05roles\x18\n \x03(\x0e\x32\".crosswind.execution.v1.WorkerRoleR\x05roles\x12\x16\n\x06queues\x18\x0b \x03(\tR\x06queues\x12\x14\n\x05slots\x18\x0c \x01(\x05R\x05slots\x12\x1d\n\nused_slots\x18\r \x01(\x05R\tusedSlots\x12@\n\x06labels\x18\x0e \x03(\x0b\x32(.crosswind.control.v1.Worker.LabelsEntryR\x06labels\x12\x44\n\x07\x62undles\x18\x0f \x03(\x0b\x32*.crosswind.control.v1.Worker.OfferedBundleR\x07\x62undles\x12?\n\rregister_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0cregisterTime\x12J\n\x13last_heartbeat_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x11lastHeartbeatTime\x12\x12\n\x04host\x18\x12 \x01(\tR\x04host\x12\x18\n\x07\x61\x64\x64ress\x18\x13 \x01(\tR\x07\x61\x64\x64ress\x12\x1d\n\nprocess_id\x18\x14 \x01(\x03R\tprocessId\x12!\n\x0cmemory_bytes\x18\x15 \x01(\x03R\x0bmemoryBytes\x12\x12\n\x04load\x18\x16 \x01(\x01R\x04load\x12)\n\x10pending_outcomes\x18\x17 \x01(\x05R\x0fpendingOutcomes\x12\x16\n\x06moving\x18\x18 \x01(\x08R\x06moving\x1a\x39\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\x1a\x89\x01\n\rOfferedBundle\x12\x16\n\x06\x62undle\x18\x01 \x01(\tR\x06\x62undle\x12%\n\x0e\x62undle_version\x18\x02 \x01(\tR\rbundleVersion\x12\x18\n\x07\x63urrent\x18\x03 \x01(\x08R\x07\x63urrent\x12\x1f\n\x0b\x61pi_version\x18\x04 \x01(\tR\napiVersion\"\xcf\x01\n\x12ListWorkersRequest\x12\x39\n\x06states\x18\x01 \x03(\x0e\x32!.crosswind.control.v1.WorkerStateR\x06states\x12\x16\n\x06\x62undle\x18\x02 \x01(\tR\x06\x62undle\x12\x14\n\x05queue\x18\x03 \x01(\tR\x05queue\x12\x31\n\tpage_size\x18\x04 \x01(\x05\x42\x14\xc2\x9d\"\x03\x31\x30\x30\xca\x9d\"\t\t\x00\x00\x00\x00\x00\x00\x00\x00R\x08pageSize\x12\x1d\n\npage_token\x18\x05 \x01(\tR\tpageToken\"u\n\x13ListWorkersResponse\x12\x36\n\x07workers\x18\x01 \x03(\x0b\x32\x1c.crosswind.control.v1.WorkerR\x07workers\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\",\n\x10GetWorkerRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\x04\xd0\x9d\"\x01R\x04name\"I\n\x11GetWorkerResponse\x12\x34\n\x06worker\x18\x01 \x01(\x0b\x32\x1c.crosswind.control.v1.WorkerR\x06worker\"S\n\x12\x44rainWorkerRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\x04\xd0\x9d\"\x01R\x04name\x12#\n\nrequest_id\x18\x02 \x01(\tB\x04\xd0\x9d\"\x01R\trequestId\"K\n\x13\x44rainWorkerResponse\x12\x34\n\x06worker\x18\x01 \x01(\x0b\x32\x1c.crosswind.control.v1.WorkerR\x06worker\"\x81\x01\n\x12PauseWorkerRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\x04\xd0\x9d\"\x01R\x04name\x12!\n\x06paused\x18\x02 \x01(\x08\x42\x04\xd0\x9d\"\x01H\x00R\x06paused\x88\x01\x01\x12#\n\nrequest_id\x18\x03 \x01(\tB\x04\xd0\x9d\"\x01R\trequestIdB\t\n\x07_paused\"K\n\x13PauseWorkerResponse\x12\x34\n\x06worker\x18\x01 \x01(\x0b\x32\x1c.crosswind.control.v1.WorkerR\x06worker\"R\n\x11MoveWorkerRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\x04\xd0\x9d\"\x01R\x04name\x12#\n\nrequest_id\x18\x02 \x01(\tB\x04\xd0\x9d\"\x01R\trequestId\"J\n\x12MoveWorkerResponse\x12\x34\n\x06worker\x18\x01 \x01(\x0b\x32\x1c.crosswind.control.v1.WorkerR\x06worker2\xed\x04\n\x12WorkerAdminService\x12h\n\x0bListWorkers\x12(.crosswind.control.v1.ListWorkersRequest\x1a).crosswind.control.v1.ListWorkersResponse\"\x04\xf0\xa9\"\x01\x12v\n\tGetWorker\x12&.crosswind.control.v1.GetWorkerRequest\x1a\'.crosswind.control.v1.GetWorkerResponse\"\x18\xf0\xa9\"\x01\xfa\xa9\"\x10WORKER_NOT_FOUND\x12|\n\x0b\x44rainWorker\x12(.crosswind.control.v1.DrainWorkerRequest\x1a).crosswind.control.v1.DrainWorkerResponse\"\x18\xf0\xa9\"\x01\xfa\xa9\"\x10WORKER_NOT_FOUND\x12|\n\x0bPauseWorker\x12(.crosswind.control.v1.PauseWorkerRequest\x1a).crosswind.control.v1.PauseWorkerResponse\"\x18\xf0\xa9\"\x01\xfa\xa9\"\x10WORKER_NOT_FOUND\x12y\n\nMoveWorker\x12\'.crosswind.control.v1.MoveWorkerRequest\x1a(.crosswind.control.v1.MoveWorkerResponse\"\x18\xf0\xa9\"\x01\xfa\xa9\"\x10WORKER_NOT_FOUNDb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -51,6 +51,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PAUSEWORKERREQUEST'].fields_by_name['paused']._serialized_options = b'\320\235\"\001'
   _globals['_PAUSEWORKERREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_PAUSEWORKERREQUEST'].fields_by_name['request_id']._serialized_options = b'\320\235\"\001'
+  _globals['_MOVEWORKERREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_MOVEWORKERREQUEST'].fields_by_name['name']._serialized_options = b'\320\235\"\001'
+  _globals['_MOVEWORKERREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_MOVEWORKERREQUEST'].fields_by_name['request_id']._serialized_options = b'\320\235\"\001'
   _globals['_WORKERADMINSERVICE'].methods_by_name['ListWorkers']._loaded_options = None
   _globals['_WORKERADMINSERVICE'].methods_by_name['ListWorkers']._serialized_options = b'\360\251\"\001'
   _globals['_WORKERADMINSERVICE'].methods_by_name['GetWorker']._loaded_options = None
@@ -59,28 +63,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WORKERADMINSERVICE'].methods_by_name['DrainWorker']._serialized_options = b'\360\251\"\001\372\251\"\020WORKER_NOT_FOUND'
   _globals['_WORKERADMINSERVICE'].methods_by_name['PauseWorker']._loaded_options = None
   _globals['_WORKERADMINSERVICE'].methods_by_name['PauseWorker']._serialized_options = b'\360\251\"\001\372\251\"\020WORKER_NOT_FOUND'
+  _globals['_WORKERADMINSERVICE'].methods_by_name['MoveWorker']._loaded_options = None
+  _globals['_WORKERADMINSERVICE'].methods_by_name['MoveWorker']._serialized_options = b'\360\251\"\001\372\251\"\020WORKER_NOT_FOUND'
   _globals['_WORKER']._serialized_start=210
-  _globals['_WORKER']._serialized_end=1303
-  _globals['_WORKER_LABELSENTRY']._serialized_start=1106
-  _globals['_WORKER_LABELSENTRY']._serialized_end=1163
-  _globals['_WORKER_OFFEREDBUNDLE']._serialized_start=1166
-  _globals['_WORKER_OFFEREDBUNDLE']._serialized_end=1303
-  _globals['_LISTWORKERSREQUEST']._serialized_start=1306
-  _globals['_LISTWORKERSREQUEST']._serialized_end=1513
-  _globals['_LISTWORKERSRESPONSE']._serialized_start=1515
-  _globals['_LISTWORKERSRESPONSE']._serialized_end=1632
-  _globals['_GETWORKERREQUEST']._serialized_start=1634
-  _globals['_GETWORKERREQUEST']._serialized_end=1678
-  _globals['_GETWORKERRESPONSE']._serialized_start=1680
-  _globals['_GETWORKERRESPONSE']._serialized_end=1753
-  _globals['_DRAINWORKERREQUEST']._serialized_start=1755
-  _globals['_DRAINWORKERREQUEST']._serialized_end=1838
-  _globals['_DRAINWORKERRESPONSE']._serialized_start=1840
-  _globals['_DRAINWORKERRESPONSE']._serialized_end=1915
-  _globals['_PAUSEWORKERREQUEST']._serialized_start=1918
-  _globals['_PAUSEWORKERREQUEST']._serialized_end=2047
-  _globals['_PAUSEWORKERRESPONSE']._serialized_start=2049
-  _globals['_PAUSEWORKERRESPONSE']._serialized_end=2124
-  _globals['_WORKERADMINSERVICE']._serialized_start=2127
-  _globals['_WORKERADMINSERVICE']._serialized_end=2625
+  _globals['_WORKER']._serialized_end=1327
+  _globals['_WORKER_LABELSENTRY']._serialized_start=1130
+  _globals['_WORKER_LABELSENTRY']._serialized_end=1187
+  _globals['_WORKER_OFFEREDBUNDLE']._serialized_start=1190
+  _globals['_WORKER_OFFEREDBUNDLE']._serialized_end=1327
+  _globals['_LISTWORKERSREQUEST']._serialized_start=1330
+  _globals['_LISTWORKERSREQUEST']._serialized_end=1537
+  _globals['_LISTWORKERSRESPONSE']._serialized_start=1539
+  _globals['_LISTWORKERSRESPONSE']._serialized_end=1656
+  _globals['_GETWORKERREQUEST']._serialized_start=1658
+  _globals['_GETWORKERREQUEST']._serialized_end=1702
+  _globals['_GETWORKERRESPONSE']._serialized_start=1704
+  _globals['_GETWORKERRESPONSE']._serialized_end=1777
+  _globals['_DRAINWORKERREQUEST']._serialized_start=1779
+  _globals['_DRAINWORKERREQUEST']._serialized_end=1862
+  _globals['_DRAINWORKERRESPONSE']._serialized_start=1864
+  _globals['_DRAINWORKERRESPONSE']._serialized_end=1939
+  _globals['_PAUSEWORKERREQUEST']._serialized_start=1942
+  _globals['_PAUSEWORKERREQUEST']._serialized_end=2071
+  _globals['_PAUSEWORKERRESPONSE']._serialized_start=2073
+  _globals['_PAUSEWORKERRESPONSE']._serialized_end=2148
+  _globals['_MOVEWORKERREQUEST']._serialized_start=2150
+  _globals['_MOVEWORKERREQUEST']._serialized_end=2232
+  _globals['_MOVEWORKERRESPONSE']._serialized_start=2234
+  _globals['_MOVEWORKERRESPONSE']._serialized_end=2308
+  _globals['_WORKERADMINSERVICE']._serialized_start=2311
+  _globals['_WORKERADMINSERVICE']._serialized_end=2932
 # @@protoc_insertion_point(module_scope)

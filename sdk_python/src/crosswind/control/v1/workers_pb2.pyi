@@ -11,7 +11,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Worker(_message.Message):
-    __slots__ = ("name", "instance_id", "state", "paused", "language", "language_version", "sdk_version", "api_version", "runtimes", "roles", "queues", "slots", "used_slots", "labels", "bundles", "register_time", "last_heartbeat_time", "host", "address", "process_id", "memory_bytes", "load", "pending_outcomes")
+    __slots__ = ("name", "instance_id", "state", "paused", "language", "language_version", "sdk_version", "api_version", "runtimes", "roles", "queues", "slots", "used_slots", "labels", "bundles", "register_time", "last_heartbeat_time", "host", "address", "process_id", "memory_bytes", "load", "pending_outcomes", "moving")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -53,6 +53,7 @@ class Worker(_message.Message):
     MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
     LOAD_FIELD_NUMBER: _ClassVar[int]
     PENDING_OUTCOMES_FIELD_NUMBER: _ClassVar[int]
+    MOVING_FIELD_NUMBER: _ClassVar[int]
     name: str
     instance_id: str
     state: _states_pb2.WorkerState
@@ -76,7 +77,8 @@ class Worker(_message.Message):
     memory_bytes: int
     load: float
     pending_outcomes: int
-    def __init__(self, name: _Optional[str] = ..., instance_id: _Optional[str] = ..., state: _Optional[_Union[_states_pb2.WorkerState, str]] = ..., paused: bool = ..., language: _Optional[str] = ..., language_version: _Optional[str] = ..., sdk_version: _Optional[str] = ..., api_version: _Optional[str] = ..., runtimes: _Optional[_Iterable[str]] = ..., roles: _Optional[_Iterable[_Union[_worker_service_pb2.WorkerRole, str]]] = ..., queues: _Optional[_Iterable[str]] = ..., slots: _Optional[int] = ..., used_slots: _Optional[int] = ..., labels: _Optional[_Mapping[str, str]] = ..., bundles: _Optional[_Iterable[_Union[Worker.OfferedBundle, _Mapping]]] = ..., register_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., last_heartbeat_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., host: _Optional[str] = ..., address: _Optional[str] = ..., process_id: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., load: _Optional[float] = ..., pending_outcomes: _Optional[int] = ...) -> None: ...
+    moving: bool
+    def __init__(self, name: _Optional[str] = ..., instance_id: _Optional[str] = ..., state: _Optional[_Union[_states_pb2.WorkerState, str]] = ..., paused: bool = ..., language: _Optional[str] = ..., language_version: _Optional[str] = ..., sdk_version: _Optional[str] = ..., api_version: _Optional[str] = ..., runtimes: _Optional[_Iterable[str]] = ..., roles: _Optional[_Iterable[_Union[_worker_service_pb2.WorkerRole, str]]] = ..., queues: _Optional[_Iterable[str]] = ..., slots: _Optional[int] = ..., used_slots: _Optional[int] = ..., labels: _Optional[_Mapping[str, str]] = ..., bundles: _Optional[_Iterable[_Union[Worker.OfferedBundle, _Mapping]]] = ..., register_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., last_heartbeat_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., host: _Optional[str] = ..., address: _Optional[str] = ..., process_id: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., load: _Optional[float] = ..., pending_outcomes: _Optional[int] = ..., moving: bool = ...) -> None: ...
 
 class ListWorkersRequest(_message.Message):
     __slots__ = ("states", "bundle", "queue", "page_size", "page_token")
@@ -137,6 +139,20 @@ class PauseWorkerRequest(_message.Message):
     def __init__(self, name: _Optional[str] = ..., paused: bool = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class PauseWorkerResponse(_message.Message):
+    __slots__ = ("worker",)
+    WORKER_FIELD_NUMBER: _ClassVar[int]
+    worker: Worker
+    def __init__(self, worker: _Optional[_Union[Worker, _Mapping]] = ...) -> None: ...
+
+class MoveWorkerRequest(_message.Message):
+    __slots__ = ("name", "request_id")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    request_id: str
+    def __init__(self, name: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class MoveWorkerResponse(_message.Message):
     __slots__ = ("worker",)
     WORKER_FIELD_NUMBER: _ClassVar[int]
     worker: Worker

@@ -55,6 +55,11 @@ class WorkerAdminServiceStub(object):
                 request_serializer=crosswind_dot_control_dot_v1_dot_workers__pb2.PauseWorkerRequest.SerializeToString,
                 response_deserializer=crosswind_dot_control_dot_v1_dot_workers__pb2.PauseWorkerResponse.FromString,
                 _registered_method=True)
+        self.MoveWorker = channel.unary_unary(
+                '/crosswind.control.v1.WorkerAdminService/MoveWorker',
+                request_serializer=crosswind_dot_control_dot_v1_dot_workers__pb2.MoveWorkerRequest.SerializeToString,
+                response_deserializer=crosswind_dot_control_dot_v1_dot_workers__pb2.MoveWorkerResponse.FromString,
+                _registered_method=True)
 
 
 class WorkerAdminServiceServicer(object):
@@ -104,6 +109,17 @@ class WorkerAdminServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def MoveWorker(self, request, context):
+        """Tells a worker to move away: to connect anew, to another server where there is one. What it runs goes on. The worker
+        is told in every poll and heartbeat until it has obeyed. [LEASE-4] Role: OPERATOR.
+
+        Errors:
+        * NOT_FOUND / WORKER_NOT_FOUND: there is none of this name, or its newest instance is SUPERSEDED or GONE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_WorkerAdminServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -126,6 +142,11 @@ def add_WorkerAdminServiceServicer_to_server(servicer, server):
                     servicer.PauseWorker,
                     request_deserializer=crosswind_dot_control_dot_v1_dot_workers__pb2.PauseWorkerRequest.FromString,
                     response_serializer=crosswind_dot_control_dot_v1_dot_workers__pb2.PauseWorkerResponse.SerializeToString,
+            ),
+            'MoveWorker': grpc.unary_unary_rpc_method_handler(
+                    servicer.MoveWorker,
+                    request_deserializer=crosswind_dot_control_dot_v1_dot_workers__pb2.MoveWorkerRequest.FromString,
+                    response_serializer=crosswind_dot_control_dot_v1_dot_workers__pb2.MoveWorkerResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -237,6 +258,33 @@ class WorkerAdminService(object):
             '/crosswind.control.v1.WorkerAdminService/PauseWorker',
             crosswind_dot_control_dot_v1_dot_workers__pb2.PauseWorkerRequest.SerializeToString,
             crosswind_dot_control_dot_v1_dot_workers__pb2.PauseWorkerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MoveWorker(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crosswind.control.v1.WorkerAdminService/MoveWorker',
+            crosswind_dot_control_dot_v1_dot_workers__pb2.MoveWorkerRequest.SerializeToString,
+            crosswind_dot_control_dot_v1_dot_workers__pb2.MoveWorkerResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -60,6 +60,13 @@ class WorkerAdminServiceStub:
     Errors:
     * NOT_FOUND / WORKER_NOT_FOUND: there is none of this name. List them.
     """
+    MoveWorker: _grpc.UnaryUnaryMultiCallable[_workers_pb2.MoveWorkerRequest, _workers_pb2.MoveWorkerResponse]
+    """Tells a worker to move away: to connect anew, to another server where there is one. What it runs goes on. The worker
+    is told in every poll and heartbeat until it has obeyed. [LEASE-4] Role: OPERATOR.
+
+    Errors:
+    * NOT_FOUND / WORKER_NOT_FOUND: there is none of this name, or its newest instance is SUPERSEDED or GONE.
+    """
 
 @_typing.type_check_only
 class WorkerAdminServiceAsyncStub(WorkerAdminServiceStub):
@@ -92,6 +99,13 @@ class WorkerAdminServiceAsyncStub(WorkerAdminServiceStub):
 
     Errors:
     * NOT_FOUND / WORKER_NOT_FOUND: there is none of this name. List them.
+    """
+    MoveWorker: _aio.UnaryUnaryMultiCallable[_workers_pb2.MoveWorkerRequest, _workers_pb2.MoveWorkerResponse]  # type: ignore[assignment]
+    """Tells a worker to move away: to connect anew, to another server where there is one. What it runs goes on. The worker
+    is told in every poll and heartbeat until it has obeyed. [LEASE-4] Role: OPERATOR.
+
+    Errors:
+    * NOT_FOUND / WORKER_NOT_FOUND: there is none of this name, or its newest instance is SUPERSEDED or GONE.
     """
 
 class WorkerAdminServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -146,6 +160,19 @@ class WorkerAdminServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors:
         * NOT_FOUND / WORKER_NOT_FOUND: there is none of this name. List them.
+        """
+
+    @_abc_1.abstractmethod
+    def MoveWorker(
+        self,
+        request: _workers_pb2.MoveWorkerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_workers_pb2.MoveWorkerResponse, _abc.Awaitable[_workers_pb2.MoveWorkerResponse]]:
+        """Tells a worker to move away: to connect anew, to another server where there is one. What it runs goes on. The worker
+        is told in every poll and heartbeat until it has obeyed. [LEASE-4] Role: OPERATOR.
+
+        Errors:
+        * NOT_FOUND / WORKER_NOT_FOUND: there is none of this name, or its newest instance is SUPERSEDED or GONE.
         """
 
 def add_WorkerAdminServiceServicer_to_server(servicer: WorkerAdminServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

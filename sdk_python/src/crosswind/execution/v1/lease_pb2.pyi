@@ -1,17 +1,32 @@
 from crosswind.execution.v1 import failure_pb2 as _failure_pb2
 from crosswind.execution.v1 import xcom_pb2 as _xcom_pb2
+from crosswind.manifest.v1 import dag_pb2 as _dag_pb2
 from crosswind.manifest.v1 import task_pb2 as _task_pb2
 from crosswind.options.v1 import options_pb2 as _options_pb2
 from crosswind.value.v1 import value_pb2 as _value_pb2
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class Workload(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    WORKLOAD_UNSPECIFIED: _ClassVar[Workload]
+    WORKLOAD_TASK: _ClassVar[Workload]
+    WORKLOAD_TRIGGER: _ClassVar[Workload]
+    WORKLOAD_CALLBACK: _ClassVar[Workload]
+    WORKLOAD_TIMETABLE: _ClassVar[Workload]
+WORKLOAD_UNSPECIFIED: Workload
+WORKLOAD_TASK: Workload
+WORKLOAD_TRIGGER: Workload
+WORKLOAD_CALLBACK: Workload
+WORKLOAD_TIMETABLE: Workload
 
 class AttemptRef(_message.Message):
     __slots__ = ("attempt_id", "lease")
@@ -22,7 +37,7 @@ class AttemptRef(_message.Message):
     def __init__(self, attempt_id: _Optional[str] = ..., lease: _Optional[bytes] = ...) -> None: ...
 
 class Lease(_message.Message):
-    __slots__ = ("attempt", "task_instance", "try_number", "bundle", "bundle_version", "entry_point", "start_deadline", "slots", "queue", "delivery")
+    __slots__ = ("attempt", "task_instance", "try_number", "bundle", "bundle_version", "entry_point", "start_deadline", "slots", "queue", "delivery", "workload")
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     TASK_INSTANCE_FIELD_NUMBER: _ClassVar[int]
     TRY_NUMBER_FIELD_NUMBER: _ClassVar[int]
@@ -33,6 +48,7 @@ class Lease(_message.Message):
     SLOTS_FIELD_NUMBER: _ClassVar[int]
     QUEUE_FIELD_NUMBER: _ClassVar[int]
     DELIVERY_FIELD_NUMBER: _ClassVar[int]
+    WORKLOAD_FIELD_NUMBER: _ClassVar[int]
     attempt: AttemptRef
     task_instance: TaskInstanceKey
     try_number: int
@@ -43,7 +59,8 @@ class Lease(_message.Message):
     slots: int
     queue: str
     delivery: int
-    def __init__(self, attempt: _Optional[_Union[AttemptRef, _Mapping]] = ..., task_instance: _Optional[_Union[TaskInstanceKey, _Mapping]] = ..., try_number: _Optional[int] = ..., bundle: _Optional[str] = ..., bundle_version: _Optional[str] = ..., entry_point: _Optional[str] = ..., start_deadline: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., slots: _Optional[int] = ..., queue: _Optional[str] = ..., delivery: _Optional[int] = ...) -> None: ...
+    workload: Workload
+    def __init__(self, attempt: _Optional[_Union[AttemptRef, _Mapping]] = ..., task_instance: _Optional[_Union[TaskInstanceKey, _Mapping]] = ..., try_number: _Optional[int] = ..., bundle: _Optional[str] = ..., bundle_version: _Optional[str] = ..., entry_point: _Optional[str] = ..., start_deadline: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., slots: _Optional[int] = ..., queue: _Optional[str] = ..., delivery: _Optional[int] = ..., workload: _Optional[_Union[Workload, str]] = ...) -> None: ...
 
 class TaskInstanceKey(_message.Message):
     __slots__ = ("dag_id", "run_id", "task_id", "map_index")
@@ -58,7 +75,7 @@ class TaskInstanceKey(_message.Message):
     def __init__(self, dag_id: _Optional[str] = ..., run_id: _Optional[str] = ..., task_id: _Optional[str] = ..., map_index: _Optional[int] = ...) -> None: ...
 
 class TaskContext(_message.Message):
-    __slots__ = ("task_instance", "attempt_id", "try_number", "max_tries", "run", "bundle", "bundle_version", "entry_point", "inputs", "variables", "connections", "execution_timeout", "cancel_grace", "on_partition", "isolation", "previous_failure", "resumption", "start_time", "first_start_time", "downstream_task_ids", "kind")
+    __slots__ = ("task_instance", "attempt_id", "try_number", "max_tries", "run", "bundle", "bundle_version", "entry_point", "inputs", "variables", "connections", "execution_timeout", "cancel_grace", "on_partition", "isolation", "previous_failure", "resumption", "start_time", "first_start_time", "downstream_task_ids", "kind", "workload", "callback", "timetable", "map_index_name")
     TASK_INSTANCE_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_ID_FIELD_NUMBER: _ClassVar[int]
     TRY_NUMBER_FIELD_NUMBER: _ClassVar[int]
@@ -80,6 +97,10 @@ class TaskContext(_message.Message):
     FIRST_START_TIME_FIELD_NUMBER: _ClassVar[int]
     DOWNSTREAM_TASK_IDS_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
+    WORKLOAD_FIELD_NUMBER: _ClassVar[int]
+    CALLBACK_FIELD_NUMBER: _ClassVar[int]
+    TIMETABLE_FIELD_NUMBER: _ClassVar[int]
+    MAP_INDEX_NAME_FIELD_NUMBER: _ClassVar[int]
     task_instance: TaskInstanceKey
     attempt_id: str
     try_number: int
@@ -101,10 +122,58 @@ class TaskContext(_message.Message):
     first_start_time: _timestamp_pb2.Timestamp
     downstream_task_ids: _containers.RepeatedScalarFieldContainer[str]
     kind: _task_pb2.TaskKind
-    def __init__(self, task_instance: _Optional[_Union[TaskInstanceKey, _Mapping]] = ..., attempt_id: _Optional[str] = ..., try_number: _Optional[int] = ..., max_tries: _Optional[int] = ..., run: _Optional[_Union[RunContext, _Mapping]] = ..., bundle: _Optional[str] = ..., bundle_version: _Optional[str] = ..., entry_point: _Optional[str] = ..., inputs: _Optional[_Iterable[_Union[InputValue, _Mapping]]] = ..., variables: _Optional[_Iterable[_Union[Variable, _Mapping]]] = ..., connections: _Optional[_Iterable[_Union[Connection, _Mapping]]] = ..., execution_timeout: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., cancel_grace: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., on_partition: _Optional[_Union[_task_pb2.PartitionPolicy, str]] = ..., isolation: _Optional[_Union[_task_pb2.Isolation, str]] = ..., previous_failure: _Optional[_Union[_failure_pb2.Failure, _Mapping]] = ..., resumption: _Optional[_Union[Resumption, _Mapping]] = ..., start_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., first_start_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., downstream_task_ids: _Optional[_Iterable[str]] = ..., kind: _Optional[_Union[_task_pb2.TaskKind, str]] = ...) -> None: ...
+    workload: Workload
+    callback: CallbackContext
+    timetable: TimetableContext
+    map_index_name: str
+    def __init__(self, task_instance: _Optional[_Union[TaskInstanceKey, _Mapping]] = ..., attempt_id: _Optional[str] = ..., try_number: _Optional[int] = ..., max_tries: _Optional[int] = ..., run: _Optional[_Union[RunContext, _Mapping]] = ..., bundle: _Optional[str] = ..., bundle_version: _Optional[str] = ..., entry_point: _Optional[str] = ..., inputs: _Optional[_Iterable[_Union[InputValue, _Mapping]]] = ..., variables: _Optional[_Iterable[_Union[Variable, _Mapping]]] = ..., connections: _Optional[_Iterable[_Union[Connection, _Mapping]]] = ..., execution_timeout: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., cancel_grace: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., on_partition: _Optional[_Union[_task_pb2.PartitionPolicy, str]] = ..., isolation: _Optional[_Union[_task_pb2.Isolation, str]] = ..., previous_failure: _Optional[_Union[_failure_pb2.Failure, _Mapping]] = ..., resumption: _Optional[_Union[Resumption, _Mapping]] = ..., start_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., first_start_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., downstream_task_ids: _Optional[_Iterable[str]] = ..., kind: _Optional[_Union[_task_pb2.TaskKind, str]] = ..., workload: _Optional[_Union[Workload, str]] = ..., callback: _Optional[_Union[CallbackContext, _Mapping]] = ..., timetable: _Optional[_Union[TimetableContext, _Mapping]] = ..., map_index_name: _Optional[str] = ...) -> None: ...
+
+class CallbackContext(_message.Message):
+    __slots__ = ("event", "task_instance", "try_number", "failure", "state")
+    EVENT_FIELD_NUMBER: _ClassVar[int]
+    TASK_INSTANCE_FIELD_NUMBER: _ClassVar[int]
+    TRY_NUMBER_FIELD_NUMBER: _ClassVar[int]
+    FAILURE_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    event: _dag_pb2.Callback.Event
+    task_instance: TaskInstanceKey
+    try_number: int
+    failure: _failure_pb2.Failure
+    state: str
+    def __init__(self, event: _Optional[_Union[_dag_pb2.Callback.Event, str]] = ..., task_instance: _Optional[_Union[TaskInstanceKey, _Mapping]] = ..., try_number: _Optional[int] = ..., failure: _Optional[_Union[_failure_pb2.Failure, _Mapping]] = ..., state: _Optional[str] = ...) -> None: ...
+
+class TimetableContext(_message.Message):
+    __slots__ = ("config_json", "last_run", "start_time", "end_time", "catchup", "limit", "now")
+    CONFIG_JSON_FIELD_NUMBER: _ClassVar[int]
+    LAST_RUN_FIELD_NUMBER: _ClassVar[int]
+    START_TIME_FIELD_NUMBER: _ClassVar[int]
+    END_TIME_FIELD_NUMBER: _ClassVar[int]
+    CATCHUP_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    NOW_FIELD_NUMBER: _ClassVar[int]
+    config_json: str
+    last_run: NextRun
+    start_time: _timestamp_pb2.Timestamp
+    end_time: _timestamp_pb2.Timestamp
+    catchup: bool
+    limit: int
+    now: _timestamp_pb2.Timestamp
+    def __init__(self, config_json: _Optional[str] = ..., last_run: _Optional[_Union[NextRun, _Mapping]] = ..., start_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., catchup: bool = ..., limit: _Optional[int] = ..., now: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class NextRun(_message.Message):
+    __slots__ = ("logical_time", "data_interval_start_time", "data_interval_end_time", "run_after_time")
+    LOGICAL_TIME_FIELD_NUMBER: _ClassVar[int]
+    DATA_INTERVAL_START_TIME_FIELD_NUMBER: _ClassVar[int]
+    DATA_INTERVAL_END_TIME_FIELD_NUMBER: _ClassVar[int]
+    RUN_AFTER_TIME_FIELD_NUMBER: _ClassVar[int]
+    logical_time: _timestamp_pb2.Timestamp
+    data_interval_start_time: _timestamp_pb2.Timestamp
+    data_interval_end_time: _timestamp_pb2.Timestamp
+    run_after_time: _timestamp_pb2.Timestamp
+    def __init__(self, logical_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., data_interval_start_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., data_interval_end_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., run_after_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class RunContext(_message.Message):
-    __slots__ = ("dag_id", "run_id", "dag_version_id", "conf", "logical_time", "data_interval_start_time", "data_interval_end_time", "start_time", "run_type")
+    __slots__ = ("dag_id", "run_id", "dag_version_id", "conf", "logical_time", "data_interval_start_time", "data_interval_end_time", "start_time", "run_type", "partition_key")
     DAG_ID_FIELD_NUMBER: _ClassVar[int]
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     DAG_VERSION_ID_FIELD_NUMBER: _ClassVar[int]
@@ -114,6 +183,7 @@ class RunContext(_message.Message):
     DATA_INTERVAL_END_TIME_FIELD_NUMBER: _ClassVar[int]
     START_TIME_FIELD_NUMBER: _ClassVar[int]
     RUN_TYPE_FIELD_NUMBER: _ClassVar[int]
+    PARTITION_KEY_FIELD_NUMBER: _ClassVar[int]
     dag_id: str
     run_id: str
     dag_version_id: str
@@ -123,7 +193,8 @@ class RunContext(_message.Message):
     data_interval_end_time: _timestamp_pb2.Timestamp
     start_time: _timestamp_pb2.Timestamp
     run_type: str
-    def __init__(self, dag_id: _Optional[str] = ..., run_id: _Optional[str] = ..., dag_version_id: _Optional[str] = ..., conf: _Optional[_Union[_value_pb2.Payload, _Mapping]] = ..., logical_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., data_interval_start_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., data_interval_end_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., run_type: _Optional[str] = ...) -> None: ...
+    partition_key: str
+    def __init__(self, dag_id: _Optional[str] = ..., run_id: _Optional[str] = ..., dag_version_id: _Optional[str] = ..., conf: _Optional[_Union[_value_pb2.Payload, _Mapping]] = ..., logical_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., data_interval_start_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., data_interval_end_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., run_type: _Optional[str] = ..., partition_key: _Optional[str] = ...) -> None: ...
 
 class InputValue(_message.Message):
     __slots__ = ("name", "position", "payload", "list", "reference", "composite", "path")

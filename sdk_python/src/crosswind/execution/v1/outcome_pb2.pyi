@@ -1,4 +1,5 @@
 from crosswind.execution.v1 import failure_pb2 as _failure_pb2
+from crosswind.execution.v1 import lease_pb2 as _lease_pb2
 from crosswind.execution.v1 import xcom_pb2 as _xcom_pb2
 from crosswind.manifest.v1 import schedule_pb2 as _schedule_pb2
 from crosswind.options.v1 import options_pb2 as _options_pb2
@@ -38,14 +39,16 @@ class Outcome(_message.Message):
     def __init__(self, succeeded: _Optional[_Union[Succeeded, _Mapping]] = ..., failed: _Optional[_Union[Failed, _Mapping]] = ..., skipped: _Optional[_Union[Skipped, _Mapping]] = ..., deferred: _Optional[_Union[Deferred, _Mapping]] = ..., rescheduled: _Optional[_Union[Rescheduled, _Mapping]] = ..., awaiting_input: _Optional[_Union[AwaitingInput, _Mapping]] = ..., cancelled: _Optional[_Union[Cancelled, _Mapping]] = ..., xcoms: _Optional[_Iterable[_Union[_xcom_pb2.XComWrite, _Mapping]]] = ..., asset_events: _Optional[_Iterable[_Union[AssetEvent, _Mapping]]] = ..., checkpoints: _Optional[_Iterable[_Union[StateWrite, _Mapping]]] = ...) -> None: ...
 
 class Succeeded(_message.Message):
-    __slots__ = ("result", "branch", "skip_all_downstream")
+    __slots__ = ("result", "branch", "skip_all_downstream", "next_runs")
     RESULT_FIELD_NUMBER: _ClassVar[int]
     BRANCH_FIELD_NUMBER: _ClassVar[int]
     SKIP_ALL_DOWNSTREAM_FIELD_NUMBER: _ClassVar[int]
+    NEXT_RUNS_FIELD_NUMBER: _ClassVar[int]
     result: _value_pb2.Payload
     branch: BranchChoice
     skip_all_downstream: bool
-    def __init__(self, result: _Optional[_Union[_value_pb2.Payload, _Mapping]] = ..., branch: _Optional[_Union[BranchChoice, _Mapping]] = ..., skip_all_downstream: bool = ...) -> None: ...
+    next_runs: _containers.RepeatedCompositeFieldContainer[_lease_pb2.NextRun]
+    def __init__(self, result: _Optional[_Union[_value_pb2.Payload, _Mapping]] = ..., branch: _Optional[_Union[BranchChoice, _Mapping]] = ..., skip_all_downstream: bool = ..., next_runs: _Optional[_Iterable[_Union[_lease_pb2.NextRun, _Mapping]]] = ...) -> None: ...
 
 class BranchChoice(_message.Message):
     __slots__ = ("follow_ids",)
@@ -136,14 +139,16 @@ class Cancelled(_message.Message):
     def __init__(self, how: _Optional[str] = ...) -> None: ...
 
 class AssetEvent(_message.Message):
-    __slots__ = ("asset", "extra", "partition_key")
+    __slots__ = ("asset", "extra", "partition_key", "alias_names")
     ASSET_FIELD_NUMBER: _ClassVar[int]
     EXTRA_FIELD_NUMBER: _ClassVar[int]
     PARTITION_KEY_FIELD_NUMBER: _ClassVar[int]
+    ALIAS_NAMES_FIELD_NUMBER: _ClassVar[int]
     asset: _schedule_pb2.AssetReference
     extra: _value_pb2.Payload
     partition_key: str
-    def __init__(self, asset: _Optional[_Union[_schedule_pb2.AssetReference, _Mapping]] = ..., extra: _Optional[_Union[_value_pb2.Payload, _Mapping]] = ..., partition_key: _Optional[str] = ...) -> None: ...
+    alias_names: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, asset: _Optional[_Union[_schedule_pb2.AssetReference, _Mapping]] = ..., extra: _Optional[_Union[_value_pb2.Payload, _Mapping]] = ..., partition_key: _Optional[str] = ..., alias_names: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class StateWrite(_message.Message):
     __slots__ = ("key", "value", "time_to_live")

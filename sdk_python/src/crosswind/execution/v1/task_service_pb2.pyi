@@ -71,10 +71,12 @@ class GetConnectionResponse(_message.Message):
     def __init__(self, connection: _Optional[_Union[_lease_pb2.Connection, _Mapping]] = ...) -> None: ...
 
 class GetXComRequest(_message.Message):
-    __slots__ = ("key",)
+    __slots__ = ("key", "include_prior_dates")
     KEY_FIELD_NUMBER: _ClassVar[int]
+    INCLUDE_PRIOR_DATES_FIELD_NUMBER: _ClassVar[int]
     key: _xcom_pb2.XComKey
-    def __init__(self, key: _Optional[_Union[_xcom_pb2.XComKey, _Mapping]] = ...) -> None: ...
+    include_prior_dates: bool
+    def __init__(self, key: _Optional[_Union[_xcom_pb2.XComKey, _Mapping]] = ..., include_prior_dates: bool = ...) -> None: ...
 
 class GetXComResponse(_message.Message):
     __slots__ = ("value", "list")
@@ -330,18 +332,20 @@ class SetStateResponse(_message.Message):
     def __init__(self, revision: _Optional[int] = ...) -> None: ...
 
 class ListAssetEventsRequest(_message.Message):
-    __slots__ = ("asset", "after_time", "partition_key", "page_size", "page_token")
+    __slots__ = ("asset", "after_time", "partition_key", "page_size", "page_token", "of_run")
     ASSET_FIELD_NUMBER: _ClassVar[int]
     AFTER_TIME_FIELD_NUMBER: _ClassVar[int]
     PARTITION_KEY_FIELD_NUMBER: _ClassVar[int]
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    OF_RUN_FIELD_NUMBER: _ClassVar[int]
     asset: _schedule_pb2.AssetReference
     after_time: _timestamp_pb2.Timestamp
     partition_key: str
     page_size: int
     page_token: str
-    def __init__(self, asset: _Optional[_Union[_schedule_pb2.AssetReference, _Mapping]] = ..., after_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., partition_key: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+    of_run: bool
+    def __init__(self, asset: _Optional[_Union[_schedule_pb2.AssetReference, _Mapping]] = ..., after_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., partition_key: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., of_run: bool = ...) -> None: ...
 
 class ListAssetEventsResponse(_message.Message):
     __slots__ = ("events", "next_page_token")

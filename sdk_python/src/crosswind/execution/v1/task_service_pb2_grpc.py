@@ -260,7 +260,8 @@ class TaskServiceServicer(object):
 
     def TriggerDagRun(self, request, context):
         """Starts a run of a DAG. Errors: NOT_FOUND / DAG_NOT_FOUND; FAILED_PRECONDITION / DAG_PAUSED; ALREADY_EXISTS /
-        RUN_EXISTS: another request made a run of this id.
+        RUN_EXISTS: another request made a run of this id; INVALID_ARGUMENT / CONF_INVALID: `conf` does not fit the DAG's
+        params.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -295,7 +296,8 @@ class TaskServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def SetState(self, request, context):
-        """Writes to the state store.
+        """Writes to the state store. Errors: ABORTED / STATE_CHANGED: it has another revision than expected: read it again;
+        INVALID_ARGUMENT / VALUE_TOO_LARGE: store a reference to the value instead.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -73,7 +73,8 @@ class TaskServiceStub:
     """Reads a piece of a blob that an XCom names which the caller may read."""
     TriggerDagRun: _grpc.UnaryUnaryMultiCallable[_task_service_pb2.TriggerDagRunRequest, _task_service_pb2.TriggerDagRunResponse]
     """Starts a run of a DAG. Errors: NOT_FOUND / DAG_NOT_FOUND; FAILED_PRECONDITION / DAG_PAUSED; ALREADY_EXISTS /
-    RUN_EXISTS: another request made a run of this id.
+    RUN_EXISTS: another request made a run of this id; INVALID_ARGUMENT / CONF_INVALID: `conf` does not fit the DAG's
+    params.
     """
     GetDagRun: _grpc.UnaryUnaryMultiCallable[_task_service_pb2.GetDagRunRequest, _task_service_pb2.GetDagRunResponse]
     """Reads the state of a run. Errors: NOT_FOUND / RUN_NOT_FOUND."""
@@ -84,7 +85,9 @@ class TaskServiceStub:
     GetState: _grpc.UnaryUnaryMultiCallable[_task_service_pb2.GetStateRequest, _task_service_pb2.GetStateResponse]
     """Reads from the state store of the task instance, or of an asset. The answer is empty where the key is not there."""
     SetState: _grpc.UnaryUnaryMultiCallable[_task_service_pb2.SetStateRequest, _task_service_pb2.SetStateResponse]
-    """Writes to the state store."""
+    """Writes to the state store. Errors: ABORTED / STATE_CHANGED: it has another revision than expected: read it again;
+    INVALID_ARGUMENT / VALUE_TOO_LARGE: store a reference to the value instead.
+    """
     ListAssetEvents: _grpc.UnaryUnaryMultiCallable[_task_service_pb2.ListAssetEventsRequest, _task_service_pb2.ListAssetEventsResponse]
     """Lists events of an asset, the newest first."""
     EmitAssetEvent: _grpc.UnaryUnaryMultiCallable[_task_service_pb2.EmitAssetEventRequest, _task_service_pb2.EmitAssetEventResponse]
@@ -137,7 +140,8 @@ class TaskServiceAsyncStub(TaskServiceStub):
     """Reads a piece of a blob that an XCom names which the caller may read."""
     TriggerDagRun: _aio.UnaryUnaryMultiCallable[_task_service_pb2.TriggerDagRunRequest, _task_service_pb2.TriggerDagRunResponse]  # type: ignore[assignment]
     """Starts a run of a DAG. Errors: NOT_FOUND / DAG_NOT_FOUND; FAILED_PRECONDITION / DAG_PAUSED; ALREADY_EXISTS /
-    RUN_EXISTS: another request made a run of this id.
+    RUN_EXISTS: another request made a run of this id; INVALID_ARGUMENT / CONF_INVALID: `conf` does not fit the DAG's
+    params.
     """
     GetDagRun: _aio.UnaryUnaryMultiCallable[_task_service_pb2.GetDagRunRequest, _task_service_pb2.GetDagRunResponse]  # type: ignore[assignment]
     """Reads the state of a run. Errors: NOT_FOUND / RUN_NOT_FOUND."""
@@ -148,7 +152,9 @@ class TaskServiceAsyncStub(TaskServiceStub):
     GetState: _aio.UnaryUnaryMultiCallable[_task_service_pb2.GetStateRequest, _task_service_pb2.GetStateResponse]  # type: ignore[assignment]
     """Reads from the state store of the task instance, or of an asset. The answer is empty where the key is not there."""
     SetState: _aio.UnaryUnaryMultiCallable[_task_service_pb2.SetStateRequest, _task_service_pb2.SetStateResponse]  # type: ignore[assignment]
-    """Writes to the state store."""
+    """Writes to the state store. Errors: ABORTED / STATE_CHANGED: it has another revision than expected: read it again;
+    INVALID_ARGUMENT / VALUE_TOO_LARGE: store a reference to the value instead.
+    """
     ListAssetEvents: _aio.UnaryUnaryMultiCallable[_task_service_pb2.ListAssetEventsRequest, _task_service_pb2.ListAssetEventsResponse]  # type: ignore[assignment]
     """Lists events of an asset, the newest first."""
     EmitAssetEvent: _aio.UnaryUnaryMultiCallable[_task_service_pb2.EmitAssetEventRequest, _task_service_pb2.EmitAssetEventResponse]  # type: ignore[assignment]
@@ -282,7 +288,8 @@ class TaskServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_task_service_pb2.TriggerDagRunResponse, _abc.Awaitable[_task_service_pb2.TriggerDagRunResponse]]:
         """Starts a run of a DAG. Errors: NOT_FOUND / DAG_NOT_FOUND; FAILED_PRECONDITION / DAG_PAUSED; ALREADY_EXISTS /
-        RUN_EXISTS: another request made a run of this id.
+        RUN_EXISTS: another request made a run of this id; INVALID_ARGUMENT / CONF_INVALID: `conf` does not fit the DAG's
+        params.
         """
 
     @_abc_1.abstractmethod
@@ -323,7 +330,9 @@ class TaskServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _task_service_pb2.SetStateRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_task_service_pb2.SetStateResponse, _abc.Awaitable[_task_service_pb2.SetStateResponse]]:
-        """Writes to the state store."""
+        """Writes to the state store. Errors: ABORTED / STATE_CHANGED: it has another revision than expected: read it again;
+        INVALID_ARGUMENT / VALUE_TOO_LARGE: store a reference to the value instead.
+        """
 
     @_abc_1.abstractmethod
     def ListAssetEvents(

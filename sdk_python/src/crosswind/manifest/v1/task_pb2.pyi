@@ -21,6 +21,7 @@ class TaskKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     TASK_KIND_SENSOR: _ClassVar[TaskKind]
     TASK_KIND_SETUP: _ClassVar[TaskKind]
     TASK_KIND_TEARDOWN: _ClassVar[TaskKind]
+    TASK_KIND_LATEST_ONLY: _ClassVar[TaskKind]
 
 class TriggerRule(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -62,6 +63,7 @@ TASK_KIND_SHORT_CIRCUIT: TaskKind
 TASK_KIND_SENSOR: TaskKind
 TASK_KIND_SETUP: TaskKind
 TASK_KIND_TEARDOWN: TaskKind
+TASK_KIND_LATEST_ONLY: TaskKind
 TRIGGER_RULE_UNSPECIFIED: TriggerRule
 TRIGGER_RULE_ALL_SUCCESS: TriggerRule
 TRIGGER_RULE_ALL_FAILED: TriggerRule
@@ -86,7 +88,7 @@ DEPENDS_ON_PAST_SELF: DependsOnPast
 DEPENDS_ON_PAST_DOWNSTREAM: DependsOnPast
 
 class Task(_message.Message):
-    __slots__ = ("task_id", "display_name", "doc_md", "entry_point", "reference", "kind", "upstream", "trigger_rule", "inputs", "mapping", "retry", "execution_timeout", "cancel_grace", "queue", "slots", "pool", "pool_slots", "priority", "worker_labels", "group_id", "on_partition", "isolation", "variables", "connections", "inlets", "outlets", "output_names", "depends_on_past", "max_active_instances", "max_active_instances_per_run", "callbacks", "language", "map_index_template", "setup_task_ids")
+    __slots__ = ("task_id", "display_name", "doc_md", "entry_point", "reference", "kind", "upstream", "trigger_rule", "inputs", "mapping", "retry", "execution_timeout", "cancel_grace", "queue", "slots", "pool", "pool_slots", "priority", "worker_labels", "group_id", "on_partition", "isolation", "variables", "connections", "inlets", "outlets", "output_names", "depends_on_past", "max_active_instances", "max_active_instances_per_run", "callbacks", "language", "map_index_template", "setup_task_ids", "on_failure_fail_run")
     TASK_ID_FIELD_NUMBER: _ClassVar[int]
     DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
     DOC_MD_FIELD_NUMBER: _ClassVar[int]
@@ -121,6 +123,7 @@ class Task(_message.Message):
     LANGUAGE_FIELD_NUMBER: _ClassVar[int]
     MAP_INDEX_TEMPLATE_FIELD_NUMBER: _ClassVar[int]
     SETUP_TASK_IDS_FIELD_NUMBER: _ClassVar[int]
+    ON_FAILURE_FAIL_RUN_FIELD_NUMBER: _ClassVar[int]
     task_id: str
     display_name: str
     doc_md: str
@@ -155,7 +158,8 @@ class Task(_message.Message):
     language: str
     map_index_template: str
     setup_task_ids: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, task_id: _Optional[str] = ..., display_name: _Optional[str] = ..., doc_md: _Optional[str] = ..., entry_point: _Optional[str] = ..., reference: _Optional[_Union[TaskReference, _Mapping]] = ..., kind: _Optional[_Union[TaskKind, str]] = ..., upstream: _Optional[_Iterable[_Union[Edge, _Mapping]]] = ..., trigger_rule: _Optional[_Union[TriggerRule, str]] = ..., inputs: _Optional[_Iterable[_Union[Input, _Mapping]]] = ..., mapping: _Optional[_Union[Mapping, _Mapping]] = ..., retry: _Optional[_Union[_retry_pb2.RetryPolicy, _Mapping]] = ..., execution_timeout: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., cancel_grace: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., queue: _Optional[str] = ..., slots: _Optional[int] = ..., pool: _Optional[str] = ..., pool_slots: _Optional[int] = ..., priority: _Optional[int] = ..., worker_labels: _Optional[_Iterable[_Union[LabelSelector, _Mapping]]] = ..., group_id: _Optional[str] = ..., on_partition: _Optional[_Union[PartitionPolicy, str]] = ..., isolation: _Optional[_Union[Isolation, str]] = ..., variables: _Optional[_Iterable[str]] = ..., connections: _Optional[_Iterable[str]] = ..., inlets: _Optional[_Iterable[_Union[_schedule_pb2.AssetReference, _Mapping]]] = ..., outlets: _Optional[_Iterable[_Union[_schedule_pb2.AssetReference, _Mapping]]] = ..., output_names: _Optional[_Iterable[str]] = ..., depends_on_past: _Optional[_Union[DependsOnPast, str]] = ..., max_active_instances: _Optional[int] = ..., max_active_instances_per_run: _Optional[int] = ..., callbacks: _Optional[_Iterable[_Union[TaskCallback, _Mapping]]] = ..., language: _Optional[str] = ..., map_index_template: _Optional[str] = ..., setup_task_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+    on_failure_fail_run: bool
+    def __init__(self, task_id: _Optional[str] = ..., display_name: _Optional[str] = ..., doc_md: _Optional[str] = ..., entry_point: _Optional[str] = ..., reference: _Optional[_Union[TaskReference, _Mapping]] = ..., kind: _Optional[_Union[TaskKind, str]] = ..., upstream: _Optional[_Iterable[_Union[Edge, _Mapping]]] = ..., trigger_rule: _Optional[_Union[TriggerRule, str]] = ..., inputs: _Optional[_Iterable[_Union[Input, _Mapping]]] = ..., mapping: _Optional[_Union[Mapping, _Mapping]] = ..., retry: _Optional[_Union[_retry_pb2.RetryPolicy, _Mapping]] = ..., execution_timeout: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., cancel_grace: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., queue: _Optional[str] = ..., slots: _Optional[int] = ..., pool: _Optional[str] = ..., pool_slots: _Optional[int] = ..., priority: _Optional[int] = ..., worker_labels: _Optional[_Iterable[_Union[LabelSelector, _Mapping]]] = ..., group_id: _Optional[str] = ..., on_partition: _Optional[_Union[PartitionPolicy, str]] = ..., isolation: _Optional[_Union[Isolation, str]] = ..., variables: _Optional[_Iterable[str]] = ..., connections: _Optional[_Iterable[str]] = ..., inlets: _Optional[_Iterable[_Union[_schedule_pb2.AssetReference, _Mapping]]] = ..., outlets: _Optional[_Iterable[_Union[_schedule_pb2.AssetReference, _Mapping]]] = ..., output_names: _Optional[_Iterable[str]] = ..., depends_on_past: _Optional[_Union[DependsOnPast, str]] = ..., max_active_instances: _Optional[int] = ..., max_active_instances_per_run: _Optional[int] = ..., callbacks: _Optional[_Iterable[_Union[TaskCallback, _Mapping]]] = ..., language: _Optional[str] = ..., map_index_template: _Optional[str] = ..., setup_task_ids: _Optional[_Iterable[str]] = ..., on_failure_fail_run: bool = ...) -> None: ...
 
 class TaskReference(_message.Message):
     __slots__ = ("bundle", "entry_point")
@@ -174,20 +178,22 @@ class Edge(_message.Message):
     def __init__(self, task_id: _Optional[str] = ..., label: _Optional[str] = ...) -> None: ...
 
 class Input(_message.Message):
-    __slots__ = ("name", "position", "literal", "output", "param", "composite")
+    __slots__ = ("name", "position", "literal", "output", "param", "composite", "group_item")
     NAME_FIELD_NUMBER: _ClassVar[int]
     POSITION_FIELD_NUMBER: _ClassVar[int]
     LITERAL_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_FIELD_NUMBER: _ClassVar[int]
     PARAM_FIELD_NUMBER: _ClassVar[int]
     COMPOSITE_FIELD_NUMBER: _ClassVar[int]
+    GROUP_ITEM_FIELD_NUMBER: _ClassVar[int]
     name: str
     position: int
     literal: _value_pb2.Payload
     output: Output
     param: str
     composite: Composite
-    def __init__(self, name: _Optional[str] = ..., position: _Optional[int] = ..., literal: _Optional[_Union[_value_pb2.Payload, _Mapping]] = ..., output: _Optional[_Union[Output, _Mapping]] = ..., param: _Optional[str] = ..., composite: _Optional[_Union[Composite, _Mapping]] = ...) -> None: ...
+    group_item: str
+    def __init__(self, name: _Optional[str] = ..., position: _Optional[int] = ..., literal: _Optional[_Union[_value_pb2.Payload, _Mapping]] = ..., output: _Optional[_Union[Output, _Mapping]] = ..., param: _Optional[str] = ..., composite: _Optional[_Union[Composite, _Mapping]] = ..., group_item: _Optional[str] = ...) -> None: ...
 
 class Output(_message.Message):
     __slots__ = ("task_id", "key", "path")

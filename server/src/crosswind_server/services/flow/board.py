@@ -118,6 +118,7 @@ class Board:
 
     Args:
         ended: instances that ended and whose successors have not been told; `progress.advance` empties it.
+        told: of those whose successors were told in part, by id: how many.
     """
 
     uow: UnitOfWork
@@ -126,6 +127,7 @@ class Board:
     instances: dict[str, Instance] = field(default_factory=dict)
     tasks: dict[tuple[str, int], Instance] = field(default_factory=dict)
     ended: list[Instance] = field(default_factory=list)
+    told: dict[str, int] = field(default_factory=dict)
     _changed: dict[str, None] = field(default_factory=dict)
     _changed_runs: dict[str, None] = field(default_factory=dict)
     _new: list[Instance] = field(default_factory=list)
@@ -222,8 +224,8 @@ class Board:
         if instance.state == TaskState.QUEUED:
             self.uow.hint(f"work:{instance.team}")
 
-    def leave(self, kind: str, instance: Instance, position: int) -> None:
-        """Leave work for a later transaction. [SCHED-1]"""
+    def leave(self, kind: str, instance: Instance, position: int = 0, *, detail_json: str | None = None) -> None:
+        """Leave work on an instance for a later transaction. [SCHED-1]"""
         self._left.append(
             {
                 "id": str(uuid7(self.uow.now)),
@@ -231,6 +233,7 @@ class Board:
                 "run_key": instance.run_key,
                 "subject_id": instance.id,
                 "position": position,
+                "detail_json": detail_json,
                 "created_time": self.uow.now,
             }
         )

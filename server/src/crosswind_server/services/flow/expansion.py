@@ -7,12 +7,14 @@ change once the upstream tasks have ended; see `contexts`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
+
+from sqlalchemy import Row
 
 from crosswind_server import manifests
 from crosswind_server.domain.plan import MAX_INSTANCES, DagPlan, MappedInputPlan, TaskPlan, UnequalLengths
 from crosswind_server.domain.states import TaskState
-from crosswind_server.services.flow.board import Board, Instance, new_instance
+from crosswind_server.services.flow.board import PIECE, Board, Instance, new_instance
 from crosswind_server.store import xcoms
 from crosswind_server.store.unit_of_work import UnitOfWork
 
@@ -82,6 +84,14 @@ def make_instances(board: Board, parent: Instance, *, first: int, budget: int) -
     if end < parent.instances_total:
         board.leave(EXPAND, parent, end)
     return budget - (end - first)
+
+
+def go_on(board: Board, piece: Row[Any]) -> None:
+    """Work off a continuation of kind `EXPAND`."""
+    board.load_instances({piece.subject_id})
+    parent = board.instances[piece.subject_id]
+    if parent.state == TaskState.EXPANDED:
+        make_instances(board, parent, first=piece.position, budget=PIECE)
 
 
 def _mapped_inputs(task: TaskPlan) -> tuple[MappedInputPlan, ...]:

@@ -8,7 +8,9 @@ DAG. [SCHED-2] What fans out beyond a bound is left as a continuation.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
+
+from sqlalchemy import Row
 
 from crosswind_server.domain.plan import TaskPlan
 from crosswind_server.domain.readiness import Counts, Readiness, TriggerRule, judge, mapped_state, run_state
@@ -21,15 +23,13 @@ ADVANCE: Final = "advance"
 """Kind of a continuation: tell the successors of the subject, from `position` on in its plan's order."""
 
 
-def advance(board: Board, *, causes: int = 1, positions: dict[str, int] | None = None) -> None:
+def advance(board: Board, *, causes: int = 1) -> None:
     """Tell the successors of all that ended on the board, write the board, and end the runs that are done.
 
     Args:
         causes: how many calls the transaction answers; each may change so many rows as one alone.
-        positions: for instances of a continuation, by id: the first successor that was not told.
     """
     budget = max(PIECE, 8 * causes)
-    began_at = positions or {}
     while board.ended:
         wave, board.ended = board.ended, []
         told: list[tuple[Instance, Sequence[int]]] = []
@@ -39,7 +39,7 @@ def advance(board: Board, *, causes: int = 1, positions: dict[str, int] | None =
                 keys[ended.run_key, ended.task_index] = None
                 continue
             downstream = board.task_of(ended).downstream
-            first = began_at.get(ended.id, 0)
+            first = board.told.get(ended.id, 0)
             piece = downstream[first : first + max(budget, 0)]
             budget -= len(piece)
             if first + len(piece) < len(downstream):
@@ -51,6 +51,15 @@ def advance(board: Board, *, causes: int = 1, positions: dict[str, int] | None =
         budget = _decide(board, _count_upstream(board, told), budget)
     board.flush()
     _end_runs(board)
+
+
+def go_on(board: Board, piece: Row[Any]) -> None:
+    """Work off a continuation of kind `ADVANCE`."""
+    board.load_instances({piece.subject_id})
+    instance = board.instances[piece.subject_id]
+    if instance.ended:
+        board.told[instance.id] = piece.position
+        board.ended.append(instance)
 
 
 def _count_instances(board: Board, ended: Sequence[Instance]) -> None:

@@ -1,7 +1,7 @@
 """The timekeeper: what happens because time has passed, or because a transaction left work behind. [LEASE-3] [SCHED-2]
 
-It sleeps until the earliest due time, found by one probe of an index for each kind, or until it is hinted, and works in
-bounded pieces. Several servers may do so on one database: each takes what no other has locked.
+It sleeps until the earliest due time, found by one statement that probes an index for each kind, or until it is
+hinted, and works in bounded pieces. Several servers may do so on one database: each takes what no other has locked.
 """
 
 from __future__ import annotations
@@ -9,21 +9,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from crosswind_server.domain.leases import may_expire
 from crosswind_server.domain.lifecycle import Event
-from crosswind_server.domain.states import TaskState
 from crosswind_server.services.catalog.plans import PlanCache
 from crosswind_server.services.fleet.workers import Workers
-from crosswind_server.services.flow import progress
-from crosswind_server.services.flow.board import PIECE, Board, instance_of
-from crosswind_server.services.flow.expansion import EXPAND, make_instances
-from crosswind_server.services.flow.progress import ADVANCE
+from crosswind_server.services.flow.board import Board, instance_of
+from crosswind_server.services.flow.continuing import Continuer
 from crosswind_server.services.flow.settlement import apply_to_all
-from crosswind_server.store import attempts, continuations, task_instances, workers
+from crosswind_server.store import attempts, task_instances, timers
+from crosswind_server.store.due import Due, probe
 from crosswind_server.store.engine import Store
 from crosswind_server.store.errors import StoreUnavailable
 from crosswind_server.store.group_commit import Handler, each
@@ -31,6 +28,8 @@ from crosswind_server.store.unit_of_work import UnitOfWork
 from crosswind_server.timing import SECOND_US, Timing
 
 LARGEST_SWEEP: Final = 200
+LARGEST_RING: Final = 50
+"""So many timers are done in one transaction; each may create a run."""
 _SHORTEST_SLEEP: Final = 0.02
 """Where another server has locked what is due, it is about to do it."""
 _AFTER_A_FAILURE: Final = 1.0
@@ -39,16 +38,8 @@ _HOUR: Final = 3600.0
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Due:
-    """When something is due, in microseconds since the epoch; None: nothing is."""
-
-    now: int
-    continuation: bool
-    waiting: int | None
-    start: int | None
-    expiry: int | None
-    silence: int | None
+TimerHandler = Callable[[UnitOfWork, Sequence[str]], None]
+"""Does what is due for the subjects of a kind of timer. It sets the next timer itself, where there is one."""
 
 
 class Timekeeper:
@@ -61,13 +52,18 @@ class Timekeeper:
         all_workers: Workers,
         *,
         timing: Timing,
+        continuer: Continuer,
+        timers: Mapping[str, TimerHandler],
         clean: Handler[None, int] | None = None,
     ) -> None:
+        """Args: timers: what each kind of timer does."""
         self._store = store
         self._plans = plans
         self._workers = all_workers
         self._timing = timing
         self._clean = clean
+        self._continuer = continuer
+        self._timers = timers
         self._cleaned_at = 0.0
         self._look_at: int | None = None
         self._task: asyncio.Task[None] | None = None
@@ -98,19 +94,21 @@ class Timekeeper:
 
     async def tick(self) -> float:
         """Do what is due, a piece of each kind; answers for how many seconds nothing else can be."""
-        due = await self._store.read(self._probe)
+        due = await self._store.read(probe)
         self._notice_absence(due.now)
         expiring = may_expire(time.monotonic(), self._store.available_since, self._timing.lease_duration)
         duties: list[Handler[Any, int]] = []
         if due.continuation:
             duties.append(each(self.continue_left))
+        if due.timer is not None and due.timer <= due.now:
+            duties.append(each(self.ring))
         if due.waiting is not None and due.waiting <= due.now:
             duties.append(each(self.wake))
         if expiring and due.start is not None and due.start < due.now:
             duties.append(each(self.return_unstarted))
         if expiring and due.expiry is not None and due.expiry < due.now:
             duties.append(each(self.expire))
-        if expiring and due.silence is not None and due.silence < due.now:
+        if expiring and due.quietest is not None and due.quietest + self._timing.lease_us < due.now:
             duties.append(each(self.lose_silent))
         if self._clean is not None and time.monotonic() - self._cleaned_at > _HOUR:
             self._cleaned_at = time.monotonic()
@@ -144,9 +142,10 @@ class Timekeeper:
         timing = self._timing
         # What begins after this moment is due no earlier than this, so no hint is needed for it.
         pause = min(timing.longest_sleep, timing.start_deadline, timing.lease_duration)
-        moments = [due.waiting]
+        moments = [due.waiting, due.timer]
         if expiring:
-            moments += [due.start, due.expiry, due.silence]
+            silence = None if due.quietest is None else due.quietest + timing.lease_us
+            moments += [due.start, due.expiry, silence]
         elif self._store.available_since is not None:
             pause = min(pause, self._store.available_since + timing.lease_duration - time.monotonic())
         for moment in moments:
@@ -156,16 +155,14 @@ class Timekeeper:
 
     # In a transaction
 
-    def _probe(self, uow: UnitOfWork) -> Due:
-        heard = workers.quietest(uow)
-        return Due(
-            now=uow.now,
-            continuation=continuations.exist(uow),
-            waiting=task_instances.next_due(uow),
-            start=attempts.next_start_deadline(uow),
-            expiry=attempts.next_expiry(uow),
-            silence=None if heard is None else heard + self._timing.lease_us,
-        )
+    def ring(self, uow: UnitOfWork, _: object) -> int:
+        """Do what is due for timers whose time has come."""
+        by_kind: dict[str, list[str]] = {}
+        for row in timers.take_due(uow, LARGEST_RING):
+            by_kind.setdefault(row.kind, []).append(row.subject_id)
+        for kind, subjects in by_kind.items():
+            self._timers[kind](uow, subjects)
+        return sum(map(len, by_kind.values()))
 
     def wake(self, uow: UnitOfWork, _: object) -> int:
         """Queue the instances whose retry delay, deferral or reschedule is over."""
@@ -208,19 +205,4 @@ class Timekeeper:
 
     def continue_left(self, uow: UnitOfWork, _: object) -> int:
         """Work off one piece that an earlier transaction left. [SCHED-1]"""
-        pieces = continuations.take(uow, 1)
-        if not pieces:
-            return 0
-        board = Board(uow, self._plans)
-        board.lock_runs({piece.run_key for piece in pieces})
-        board.load_instances({piece.subject_id for piece in pieces})
-        positions: dict[str, int] = {}
-        for piece in pieces:
-            instance = board.instances[piece.subject_id]
-            if piece.kind == ADVANCE and instance.ended:
-                positions[instance.id] = piece.position
-                board.ended.append(instance)
-            elif piece.kind == EXPAND and instance.state == TaskState.EXPANDED:
-                make_instances(board, instance, first=piece.position, budget=PIECE)
-        progress.advance(board, positions=positions)
-        return len(pieces)
+        return self._continuer.take(uow, None)

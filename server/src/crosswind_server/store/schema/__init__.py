@@ -11,7 +11,7 @@ bytes named ``..._message`` are serialized protobuf messages that the server sto
 from crosswind_server.store.columns import metadata
 from crosswind_server.store.schema.catalog import bundle, bundle_offer, bundle_version, dag, dag_version, source_error
 from crosswind_server.store.schema.fleet import worker, worker_bundle
-from crosswind_server.store.schema.housekeeping import answered_request, continuation, deployment_key, token
+from crosswind_server.store.schema.housekeeping import answered_request, continuation, deployment_key, timer, token
 from crosswind_server.store.schema.runs import attempt, dag_run, log_chunk, task_instance
 from crosswind_server.store.schema.values import connection, variable, xcom, xcom_item
 
@@ -31,6 +31,7 @@ __all__ = [
     "log_chunk",
     "source_error",
     "task_instance",
+    "timer",
     "token",
     "variable",
     "worker",

@@ -60,6 +60,13 @@ worker = Table(
         sqlite_where=_NAMED,
         postgresql_where=_NAMED,
     ),
+    # Who has been silent longest.
+    Index(
+        "ix_worker_last_heartbeat_time",
+        "last_heartbeat_time",
+        sqlite_where=_NAMED,
+        postgresql_where=_NAMED,
+    ),
 )
 
 worker_bundle = Table(

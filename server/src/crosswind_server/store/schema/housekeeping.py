@@ -57,9 +57,23 @@ continuation = Table(
     metadata,
     id_column("id", primary_key=True),
     Column("kind", String(50), nullable=False),
-    Column("run_key", String(36), nullable=False),
-    Column("subject_id", String(36), nullable=False),
+    # The run that is locked for it; NULL where it concerns none.
+    Column("run_key", String(36)),
+    # What it concerns, such as the id of a task instance.
+    Column("subject_id", String(500), nullable=False),
     # Where the next piece begins.
     Column("position", BigInteger, nullable=False, server_default=text("0")),
+    # What else its kind needs to know, as JSON.
+    Column("detail_json", Text),
     time_column("created_time"),
+)
+
+# What is to happen at a moment, but for what task instances and attempts carry themselves: they have due times of
+# their own. One index finds the earliest, however many there are. [SCHED-2]
+timer = Table(
+    "timer",
+    metadata,
+    Column("kind", String(50), primary_key=True),
+    Column("subject_id", String(500), primary_key=True),
+    Column("due_time", BigInteger, nullable=False, index=True),
 )

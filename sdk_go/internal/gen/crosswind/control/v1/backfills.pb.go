@@ -978,9 +978,9 @@ const file_crosswind_control_v1_backfills_proto_rawDesc = "" +
 	"\x1cREPROCESS_POLICY_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15REPROCESS_POLICY_NONE\x10\x01\x12\x1b\n" +
 	"\x17REPROCESS_POLICY_FAILED\x10\x02\x12\x1a\n" +
-	"\x16REPROCESS_POLICY_ENDED\x10\x032\xb8\x04\n" +
-	"\x0fBackfillService\x12\xaa\x01\n" +
-	"\x0eCreateBackfill\x12+.crosswind.control.v1.CreateBackfillRequest\x1a,.crosswind.control.v1.CreateBackfillResponse\"=\xf0\xa9\"\x01\xfa\xa9\"\rDAG_NOT_FOUND\xfa\xa9\"\x11DAG_NOT_SCHEDULED\xfa\xa9\"\x0fVALUE_TOO_LARGE\x12n\n" +
+	"\x16REPROCESS_POLICY_ENDED\x10\x032\xc8\x04\n" +
+	"\x0fBackfillService\x12\xba\x01\n" +
+	"\x0eCreateBackfill\x12+.crosswind.control.v1.CreateBackfillRequest\x1a,.crosswind.control.v1.CreateBackfillResponse\"M\xf0\xa9\"\x01\xfa\xa9\"\rDAG_NOT_FOUND\xfa\xa9\"\x11DAG_NOT_SCHEDULED\xfa\xa9\"\x0fVALUE_TOO_LARGE\xfa\xa9\"\fCONF_INVALID\x12n\n" +
 	"\rListBackfills\x12*.crosswind.control.v1.ListBackfillsRequest\x1a+.crosswind.control.v1.ListBackfillsResponse\"\x04\xf0\xa9\"\x01\x12~\n" +
 	"\vGetBackfill\x12(.crosswind.control.v1.GetBackfillRequest\x1a).crosswind.control.v1.GetBackfillResponse\"\x1a\xf0\xa9\"\x01\xfa\xa9\"\x12BACKFILL_NOT_FOUND\x12\x87\x01\n" +
 	"\x0eCancelBackfill\x12+.crosswind.control.v1.CancelBackfillRequest\x1a,.crosswind.control.v1.CancelBackfillResponse\"\x1a\xf0\xa9\"\x01\xfa\xa9\"\x12BACKFILL_NOT_FOUNDB\xda\x01\n" +

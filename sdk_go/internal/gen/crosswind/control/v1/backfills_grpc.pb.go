@@ -42,6 +42,7 @@ type BackfillServiceClient interface {
 	//   - NOT_FOUND / DAG_NOT_FOUND: no bundle of the team has published it. List the DAGs.
 	//   - FAILED_PRECONDITION / DAG_NOT_SCHEDULED: its schedule has no points in time. Trigger single runs instead.
 	//   - INVALID_ARGUMENT / VALUE_TOO_LARGE: `conf` is past the inline limit. Pass a reference to the data instead.
+	//   - INVALID_ARGUMENT / CONF_INVALID: `conf` does not fit the DAG's params; the message says where. Mend it.
 	CreateBackfill(ctx context.Context, in *CreateBackfillRequest, opts ...grpc.CallOption) (*CreateBackfillResponse, error)
 	// Lists backfills, created last first. Changes nothing. Role: VIEWER.
 	//
@@ -126,6 +127,7 @@ type BackfillServiceServer interface {
 	//   - NOT_FOUND / DAG_NOT_FOUND: no bundle of the team has published it. List the DAGs.
 	//   - FAILED_PRECONDITION / DAG_NOT_SCHEDULED: its schedule has no points in time. Trigger single runs instead.
 	//   - INVALID_ARGUMENT / VALUE_TOO_LARGE: `conf` is past the inline limit. Pass a reference to the data instead.
+	//   - INVALID_ARGUMENT / CONF_INVALID: `conf` does not fit the DAG's params; the message says where. Mend it.
 	CreateBackfill(context.Context, *CreateBackfillRequest) (*CreateBackfillResponse, error)
 	// Lists backfills, created last first. Changes nothing. Role: VIEWER.
 	//

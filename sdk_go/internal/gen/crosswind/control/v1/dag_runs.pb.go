@@ -69,7 +69,17 @@ type DagRun struct {
 	// yet.
 	BundleVersion string `protobuf:"bytes,18,opt,name=bundle_version,json=bundleVersion,proto3" json:"bundle_version,omitempty"`
 	// The backfill that it belongs to. Empty: none.
-	BackfillId    string `protobuf:"bytes,19,opt,name=backfill_id,json=backfillId,proto3" json:"backfill_id,omitempty"`
+	BackfillId string `protobuf:"bytes,19,opt,name=backfill_id,json=backfillId,proto3" json:"backfill_id,omitempty"`
+	// The partition of the assets that it is about. Empty: none.
+	PartitionKey string `protobuf:"bytes,20,opt,name=partition_key,json=partitionKey,proto3" json:"partition_key,omitempty"`
+	// By when it should have ended. Absent: its DAG has no deadline.
+	DeadlineTime *timestamppb.Timestamp `protobuf:"bytes,21,opt,name=deadline_time,json=deadlineTime,proto3" json:"deadline_time,omitempty"`
+	// True where it had not ended by then.
+	DeadlineMissed bool `protobuf:"varint,22,opt,name=deadline_missed,json=deadlineMissed,proto3" json:"deadline_missed,omitempty"`
+	// Why it is QUEUED: PAUSED or RUN. UNSPECIFIED: it is not.
+	WaitingReason WaitingReason `protobuf:"varint,23,opt,name=waiting_reason,json=waitingReason,proto3,enum=crosswind.control.v1.WaitingReason" json:"waiting_reason,omitempty"`
+	// The same as a sentence. Empty: it is not QUEUED.
+	WaitingDetail string `protobuf:"bytes,24,opt,name=waiting_detail,json=waitingDetail,proto3" json:"waiting_detail,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -237,6 +247,41 @@ func (x *DagRun) GetBackfillId() string {
 	return ""
 }
 
+func (x *DagRun) GetPartitionKey() string {
+	if x != nil {
+		return x.PartitionKey
+	}
+	return ""
+}
+
+func (x *DagRun) GetDeadlineTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DeadlineTime
+	}
+	return nil
+}
+
+func (x *DagRun) GetDeadlineMissed() bool {
+	if x != nil {
+		return x.DeadlineMissed
+	}
+	return false
+}
+
+func (x *DagRun) GetWaitingReason() WaitingReason {
+	if x != nil {
+		return x.WaitingReason
+	}
+	return WaitingReason_WAITING_REASON_UNSPECIFIED
+}
+
+func (x *DagRun) GetWaitingDetail() string {
+	if x != nil {
+		return x.WaitingDetail
+	}
+	return ""
+}
+
 // Asks for a new run.
 type TriggerDagRunRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -244,7 +289,8 @@ type TriggerDagRunRequest struct {
 	DagId string `protobuf:"bytes,1,opt,name=dag_id,json=dagId,proto3" json:"dag_id,omitempty"`
 	// Name of the new run, 1 to 250 of the characters `A-Z a-z 0-9 _ - . : + ~`. Empty: the server makes one.
 	RunId string `protobuf:"bytes,2,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
-	// Parameters of the run: a JSON object, encoded `json/utf-8` and inline. Absent: none. The server does not decode it.
+	// Parameters of the run: a JSON object, encoded `json/utf-8` and inline. Absent: the defaults. The server checks it
+	// against the JSON Schemas of the DAG's params; keys that are no params are let through.
 	Conf *v1.Payload `protobuf:"bytes,3,opt,name=conf,proto3" json:"conf,omitempty"`
 	// The point in time that the run is about. Absent: none.
 	LogicalTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=logical_time,json=logicalTime,proto3" json:"logical_time,omitempty"`
@@ -922,6 +968,125 @@ func (x *ClearDagRunResponse) GetClearedCount() int64 {
 	return 0
 }
 
+// Ends a run by a person's word.
+type SetDagRunStateRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The DAG. REQUIRED.
+	DagId string `protobuf:"bytes,1,opt,name=dag_id,json=dagId,proto3" json:"dag_id,omitempty"`
+	// The run. REQUIRED.
+	RunId string `protobuf:"bytes,2,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
+	// SUCCEEDED or FAILED; others are refused with INVALID_ARGUMENT. REQUIRED.
+	State RunState `protobuf:"varint,3,opt,name=state,proto3,enum=crosswind.control.v1.RunState" json:"state,omitempty"`
+	// UUID text made by the caller for this call; see "Repeating" in states.proto. REQUIRED.
+	RequestId     string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetDagRunStateRequest) Reset() {
+	*x = SetDagRunStateRequest{}
+	mi := &file_crosswind_control_v1_dag_runs_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetDagRunStateRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetDagRunStateRequest) ProtoMessage() {}
+
+func (x *SetDagRunStateRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_crosswind_control_v1_dag_runs_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetDagRunStateRequest.ProtoReflect.Descriptor instead.
+func (*SetDagRunStateRequest) Descriptor() ([]byte, []int) {
+	return file_crosswind_control_v1_dag_runs_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *SetDagRunStateRequest) GetDagId() string {
+	if x != nil {
+		return x.DagId
+	}
+	return ""
+}
+
+func (x *SetDagRunStateRequest) GetRunId() string {
+	if x != nil {
+		return x.RunId
+	}
+	return ""
+}
+
+func (x *SetDagRunStateRequest) GetState() RunState {
+	if x != nil {
+		return x.State
+	}
+	return RunState_RUN_STATE_UNSPECIFIED
+}
+
+func (x *SetDagRunStateRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+// The changed run.
+type SetDagRunStateResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The run after the change.
+	DagRun        *DagRun `protobuf:"bytes,1,opt,name=dag_run,json=dagRun,proto3" json:"dag_run,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetDagRunStateResponse) Reset() {
+	*x = SetDagRunStateResponse{}
+	mi := &file_crosswind_control_v1_dag_runs_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetDagRunStateResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetDagRunStateResponse) ProtoMessage() {}
+
+func (x *SetDagRunStateResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_crosswind_control_v1_dag_runs_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetDagRunStateResponse.ProtoReflect.Descriptor instead.
+func (*SetDagRunStateResponse) Descriptor() ([]byte, []int) {
+	return file_crosswind_control_v1_dag_runs_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *SetDagRunStateResponse) GetDagRun() *DagRun {
+	if x != nil {
+		return x.DagRun
+	}
+	return nil
+}
+
 // Changes a run's note.
 type UpdateDagRunRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -939,7 +1104,7 @@ type UpdateDagRunRequest struct {
 
 func (x *UpdateDagRunRequest) Reset() {
 	*x = UpdateDagRunRequest{}
-	mi := &file_crosswind_control_v1_dag_runs_proto_msgTypes[11]
+	mi := &file_crosswind_control_v1_dag_runs_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -951,7 +1116,7 @@ func (x *UpdateDagRunRequest) String() string {
 func (*UpdateDagRunRequest) ProtoMessage() {}
 
 func (x *UpdateDagRunRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_crosswind_control_v1_dag_runs_proto_msgTypes[11]
+	mi := &file_crosswind_control_v1_dag_runs_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -964,7 +1129,7 @@ func (x *UpdateDagRunRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateDagRunRequest.ProtoReflect.Descriptor instead.
 func (*UpdateDagRunRequest) Descriptor() ([]byte, []int) {
-	return file_crosswind_control_v1_dag_runs_proto_rawDescGZIP(), []int{11}
+	return file_crosswind_control_v1_dag_runs_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *UpdateDagRunRequest) GetDagId() string {
@@ -1006,7 +1171,7 @@ type UpdateDagRunResponse struct {
 
 func (x *UpdateDagRunResponse) Reset() {
 	*x = UpdateDagRunResponse{}
-	mi := &file_crosswind_control_v1_dag_runs_proto_msgTypes[12]
+	mi := &file_crosswind_control_v1_dag_runs_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1018,7 +1183,7 @@ func (x *UpdateDagRunResponse) String() string {
 func (*UpdateDagRunResponse) ProtoMessage() {}
 
 func (x *UpdateDagRunResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_crosswind_control_v1_dag_runs_proto_msgTypes[12]
+	mi := &file_crosswind_control_v1_dag_runs_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1031,7 +1196,7 @@ func (x *UpdateDagRunResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateDagRunResponse.ProtoReflect.Descriptor instead.
 func (*UpdateDagRunResponse) Descriptor() ([]byte, []int) {
-	return file_crosswind_control_v1_dag_runs_proto_rawDescGZIP(), []int{12}
+	return file_crosswind_control_v1_dag_runs_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *UpdateDagRunResponse) GetDagRun() *DagRun {
@@ -1045,7 +1210,7 @@ var File_crosswind_control_v1_dag_runs_proto protoreflect.FileDescriptor
 
 const file_crosswind_control_v1_dag_runs_proto_rawDesc = "" +
 	"\n" +
-	"#crosswind/control/v1/dag_runs.proto\x12\x14crosswind.control.v1\x1a!crosswind/control/v1/states.proto\x1a\"crosswind/options/v1/options.proto\x1a\x1ecrosswind/value/v1/value.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x84\a\n" +
+	"#crosswind/control/v1/dag_runs.proto\x12\x14crosswind.control.v1\x1a!crosswind/control/v1/states.proto\x1a\"crosswind/options/v1/options.proto\x1a\x1ecrosswind/value/v1/value.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x86\t\n" +
 	"\x06DagRun\x12\x15\n" +
 	"\x06dag_id\x18\x01 \x01(\tR\x05dagId\x12\x15\n" +
 	"\x06run_id\x18\x02 \x01(\tR\x05runId\x121\n" +
@@ -1070,7 +1235,12 @@ const file_crosswind_control_v1_dag_runs_proto_rawDesc = "" +
 	"\x06bundle\x18\x11 \x01(\tR\x06bundle\x12%\n" +
 	"\x0ebundle_version\x18\x12 \x01(\tR\rbundleVersion\x12\x1f\n" +
 	"\vbackfill_id\x18\x13 \x01(\tR\n" +
-	"backfillId\"\xfc\x01\n" +
+	"backfillId\x12#\n" +
+	"\rpartition_key\x18\x14 \x01(\tR\fpartitionKey\x12?\n" +
+	"\rdeadline_time\x18\x15 \x01(\v2\x1a.google.protobuf.TimestampR\fdeadlineTime\x12'\n" +
+	"\x0fdeadline_missed\x18\x16 \x01(\bR\x0edeadlineMissed\x12J\n" +
+	"\x0ewaiting_reason\x18\x17 \x01(\x0e2#.crosswind.control.v1.WaitingReasonR\rwaitingReason\x12%\n" +
+	"\x0ewaiting_detail\x18\x18 \x01(\tR\rwaitingDetail\"\xfc\x01\n" +
 	"\x14TriggerDagRunRequest\x12\x1b\n" +
 	"\x06dag_id\x18\x01 \x01(\tB\x04Н\"\x01R\x05dagId\x12\x1e\n" +
 	"\x06run_id\x18\x02 \x01(\tB\aʝ\"\x03 \xfa\x01R\x05runId\x12/\n" +
@@ -1122,7 +1292,15 @@ const file_crosswind_control_v1_dag_runs_proto_rawDesc = "" +
 	"request_id\x18\x06 \x01(\tB\x04Н\"\x01R\trequestId\"q\n" +
 	"\x13ClearDagRunResponse\x125\n" +
 	"\adag_run\x18\x01 \x01(\v2\x1c.crosswind.control.v1.DagRunR\x06dagRun\x12#\n" +
-	"\rcleared_count\x18\x02 \x01(\x03R\fclearedCount\"\x96\x01\n" +
+	"\rcleared_count\x18\x02 \x01(\x03R\fclearedCount\"\xb2\x01\n" +
+	"\x15SetDagRunStateRequest\x12\x1b\n" +
+	"\x06dag_id\x18\x01 \x01(\tB\x04Н\"\x01R\x05dagId\x12\x1b\n" +
+	"\x06run_id\x18\x02 \x01(\tB\x04Н\"\x01R\x05runId\x12:\n" +
+	"\x05state\x18\x03 \x01(\x0e2\x1e.crosswind.control.v1.RunStateB\x04Н\"\x01R\x05state\x12#\n" +
+	"\n" +
+	"request_id\x18\x04 \x01(\tB\x04Н\"\x01R\trequestId\"O\n" +
+	"\x16SetDagRunStateResponse\x125\n" +
+	"\adag_run\x18\x01 \x01(\v2\x1c.crosswind.control.v1.DagRunR\x06dagRun\"\x96\x01\n" +
 	"\x13UpdateDagRunRequest\x12\x1b\n" +
 	"\x06dag_id\x18\x01 \x01(\tB\x04Н\"\x01R\x05dagId\x12\x1b\n" +
 	"\x06run_id\x18\x02 \x01(\tB\x04Н\"\x01R\x05runId\x12\x17\n" +
@@ -1131,15 +1309,16 @@ const file_crosswind_control_v1_dag_runs_proto_rawDesc = "" +
 	"request_id\x18\x04 \x01(\tB\x04Н\"\x01R\trequestIdB\a\n" +
 	"\x05_note\"M\n" +
 	"\x14UpdateDagRunResponse\x125\n" +
-	"\adag_run\x18\x01 \x01(\v2\x1c.crosswind.control.v1.DagRunR\x06dagRun2\xba\x06\n" +
-	"\rDagRunService\x12\xae\x01\n" +
-	"\rTriggerDagRun\x12*.crosswind.control.v1.TriggerDagRunRequest\x1a+.crosswind.control.v1.TriggerDagRunResponse\"D\xf0\xa9\"\x01\xfa\xa9\"\rDAG_NOT_FOUND\xfa\xa9\"\n" +
+	"\adag_run\x18\x01 \x01(\v2\x1c.crosswind.control.v1.DagRunR\x06dagRun2\xe1\a\n" +
+	"\rDagRunService\x12\xbe\x01\n" +
+	"\rTriggerDagRun\x12*.crosswind.control.v1.TriggerDagRunRequest\x1a+.crosswind.control.v1.TriggerDagRunResponse\"T\xf0\xa9\"\x01\xfa\xa9\"\rDAG_NOT_FOUND\xfa\xa9\"\n" +
 	"DAG_PAUSED\xfa\xa9\"\n" +
-	"RUN_EXISTS\xfa\xa9\"\x0fVALUE_TOO_LARGE\x12h\n" +
+	"RUN_EXISTS\xfa\xa9\"\x0fVALUE_TOO_LARGE\xfa\xa9\"\fCONF_INVALID\x12h\n" +
 	"\vListDagRuns\x12(.crosswind.control.v1.ListDagRunsRequest\x1a).crosswind.control.v1.ListDagRunsResponse\"\x04\xf0\xa9\"\x01\x12s\n" +
 	"\tGetDagRun\x12&.crosswind.control.v1.GetDagRunRequest\x1a'.crosswind.control.v1.GetDagRunResponse\"\x15\xf0\xa9\"\x01\xfa\xa9\"\rRUN_NOT_FOUND\x12\x8c\x01\n" +
 	"\fCancelDagRun\x12).crosswind.control.v1.CancelDagRunRequest\x1a*.crosswind.control.v1.CancelDagRunResponse\"%\xf0\xa9\"\x01\xfa\xa9\"\rRUN_NOT_FOUND\xfa\xa9\"\fRUN_FINISHED\x12\x8b\x01\n" +
-	"\vClearDagRun\x12(.crosswind.control.v1.ClearDagRunRequest\x1a).crosswind.control.v1.ClearDagRunResponse\"'\xf0\xa9\"\x01\xfa\xa9\"\rRUN_NOT_FOUND\xfa\xa9\"\x0eRUN_CANCELLING\x12|\n" +
+	"\vClearDagRun\x12(.crosswind.control.v1.ClearDagRunRequest\x1a).crosswind.control.v1.ClearDagRunResponse\"'\xf0\xa9\"\x01\xfa\xa9\"\rRUN_NOT_FOUND\xfa\xa9\"\x0eRUN_CANCELLING\x12\x94\x01\n" +
+	"\x0eSetDagRunState\x12+.crosswind.control.v1.SetDagRunStateRequest\x1a,.crosswind.control.v1.SetDagRunStateResponse\"'\xf0\xa9\"\x01\xfa\xa9\"\rRUN_NOT_FOUND\xfa\xa9\"\x0eRUN_CANCELLING\x12|\n" +
 	"\fUpdateDagRun\x12).crosswind.control.v1.UpdateDagRunRequest\x1a*.crosswind.control.v1.UpdateDagRunResponse\"\x15\xf0\xa9\"\x01\xfa\xa9\"\rRUN_NOT_FOUNDB\xd8\x01\n" +
 	"\x18com.crosswind.control.v1B\fDagRunsProtoP\x01Z<crosswind.dev/go/internal/gen/crosswind/control/v1;controlv1\xa2\x02\x03CCX\xaa\x02\x14Crosswind.Control.V1\xca\x02\x14Crosswind\\Control\\V1\xe2\x02 Crosswind\\Control\\V1\\GPBMetadata\xea\x02\x16Crosswind::Control::V1b\x06proto3"
 
@@ -1155,69 +1334,78 @@ func file_crosswind_control_v1_dag_runs_proto_rawDescGZIP() []byte {
 	return file_crosswind_control_v1_dag_runs_proto_rawDescData
 }
 
-var file_crosswind_control_v1_dag_runs_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_crosswind_control_v1_dag_runs_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_crosswind_control_v1_dag_runs_proto_goTypes = []any{
-	(*DagRun)(nil),                // 0: crosswind.control.v1.DagRun
-	(*TriggerDagRunRequest)(nil),  // 1: crosswind.control.v1.TriggerDagRunRequest
-	(*TriggerDagRunResponse)(nil), // 2: crosswind.control.v1.TriggerDagRunResponse
-	(*ListDagRunsRequest)(nil),    // 3: crosswind.control.v1.ListDagRunsRequest
-	(*ListDagRunsResponse)(nil),   // 4: crosswind.control.v1.ListDagRunsResponse
-	(*GetDagRunRequest)(nil),      // 5: crosswind.control.v1.GetDagRunRequest
-	(*GetDagRunResponse)(nil),     // 6: crosswind.control.v1.GetDagRunResponse
-	(*CancelDagRunRequest)(nil),   // 7: crosswind.control.v1.CancelDagRunRequest
-	(*CancelDagRunResponse)(nil),  // 8: crosswind.control.v1.CancelDagRunResponse
-	(*ClearDagRunRequest)(nil),    // 9: crosswind.control.v1.ClearDagRunRequest
-	(*ClearDagRunResponse)(nil),   // 10: crosswind.control.v1.ClearDagRunResponse
-	(*UpdateDagRunRequest)(nil),   // 11: crosswind.control.v1.UpdateDagRunRequest
-	(*UpdateDagRunResponse)(nil),  // 12: crosswind.control.v1.UpdateDagRunResponse
-	(RunType)(0),                  // 13: crosswind.control.v1.RunType
-	(RunState)(0),                 // 14: crosswind.control.v1.RunState
-	(*v1.Payload)(nil),            // 15: crosswind.value.v1.Payload
-	(*timestamppb.Timestamp)(nil), // 16: google.protobuf.Timestamp
-	(*TaskStateCount)(nil),        // 17: crosswind.control.v1.TaskStateCount
-	(*durationpb.Duration)(nil),   // 18: google.protobuf.Duration
+	(*DagRun)(nil),                 // 0: crosswind.control.v1.DagRun
+	(*TriggerDagRunRequest)(nil),   // 1: crosswind.control.v1.TriggerDagRunRequest
+	(*TriggerDagRunResponse)(nil),  // 2: crosswind.control.v1.TriggerDagRunResponse
+	(*ListDagRunsRequest)(nil),     // 3: crosswind.control.v1.ListDagRunsRequest
+	(*ListDagRunsResponse)(nil),    // 4: crosswind.control.v1.ListDagRunsResponse
+	(*GetDagRunRequest)(nil),       // 5: crosswind.control.v1.GetDagRunRequest
+	(*GetDagRunResponse)(nil),      // 6: crosswind.control.v1.GetDagRunResponse
+	(*CancelDagRunRequest)(nil),    // 7: crosswind.control.v1.CancelDagRunRequest
+	(*CancelDagRunResponse)(nil),   // 8: crosswind.control.v1.CancelDagRunResponse
+	(*ClearDagRunRequest)(nil),     // 9: crosswind.control.v1.ClearDagRunRequest
+	(*ClearDagRunResponse)(nil),    // 10: crosswind.control.v1.ClearDagRunResponse
+	(*SetDagRunStateRequest)(nil),  // 11: crosswind.control.v1.SetDagRunStateRequest
+	(*SetDagRunStateResponse)(nil), // 12: crosswind.control.v1.SetDagRunStateResponse
+	(*UpdateDagRunRequest)(nil),    // 13: crosswind.control.v1.UpdateDagRunRequest
+	(*UpdateDagRunResponse)(nil),   // 14: crosswind.control.v1.UpdateDagRunResponse
+	(RunType)(0),                   // 15: crosswind.control.v1.RunType
+	(RunState)(0),                  // 16: crosswind.control.v1.RunState
+	(*v1.Payload)(nil),             // 17: crosswind.value.v1.Payload
+	(*timestamppb.Timestamp)(nil),  // 18: google.protobuf.Timestamp
+	(*TaskStateCount)(nil),         // 19: crosswind.control.v1.TaskStateCount
+	(WaitingReason)(0),             // 20: crosswind.control.v1.WaitingReason
+	(*durationpb.Duration)(nil),    // 21: google.protobuf.Duration
 }
 var file_crosswind_control_v1_dag_runs_proto_depIdxs = []int32{
-	13, // 0: crosswind.control.v1.DagRun.type:type_name -> crosswind.control.v1.RunType
-	14, // 1: crosswind.control.v1.DagRun.state:type_name -> crosswind.control.v1.RunState
-	15, // 2: crosswind.control.v1.DagRun.conf:type_name -> crosswind.value.v1.Payload
-	16, // 3: crosswind.control.v1.DagRun.logical_time:type_name -> google.protobuf.Timestamp
-	16, // 4: crosswind.control.v1.DagRun.data_interval_start_time:type_name -> google.protobuf.Timestamp
-	16, // 5: crosswind.control.v1.DagRun.data_interval_end_time:type_name -> google.protobuf.Timestamp
-	16, // 6: crosswind.control.v1.DagRun.queued_time:type_name -> google.protobuf.Timestamp
-	16, // 7: crosswind.control.v1.DagRun.start_time:type_name -> google.protobuf.Timestamp
-	16, // 8: crosswind.control.v1.DagRun.end_time:type_name -> google.protobuf.Timestamp
-	17, // 9: crosswind.control.v1.DagRun.task_counts:type_name -> crosswind.control.v1.TaskStateCount
-	15, // 10: crosswind.control.v1.TriggerDagRunRequest.conf:type_name -> crosswind.value.v1.Payload
-	16, // 11: crosswind.control.v1.TriggerDagRunRequest.logical_time:type_name -> google.protobuf.Timestamp
-	0,  // 12: crosswind.control.v1.TriggerDagRunResponse.dag_run:type_name -> crosswind.control.v1.DagRun
-	14, // 13: crosswind.control.v1.ListDagRunsRequest.states:type_name -> crosswind.control.v1.RunState
-	13, // 14: crosswind.control.v1.ListDagRunsRequest.types:type_name -> crosswind.control.v1.RunType
-	16, // 15: crosswind.control.v1.ListDagRunsRequest.min_queued_time:type_name -> google.protobuf.Timestamp
-	16, // 16: crosswind.control.v1.ListDagRunsRequest.max_queued_time:type_name -> google.protobuf.Timestamp
-	0,  // 17: crosswind.control.v1.ListDagRunsResponse.dag_runs:type_name -> crosswind.control.v1.DagRun
-	18, // 18: crosswind.control.v1.GetDagRunRequest.wait:type_name -> google.protobuf.Duration
-	0,  // 19: crosswind.control.v1.GetDagRunResponse.dag_run:type_name -> crosswind.control.v1.DagRun
-	0,  // 20: crosswind.control.v1.CancelDagRunResponse.dag_run:type_name -> crosswind.control.v1.DagRun
-	0,  // 21: crosswind.control.v1.ClearDagRunResponse.dag_run:type_name -> crosswind.control.v1.DagRun
-	0,  // 22: crosswind.control.v1.UpdateDagRunResponse.dag_run:type_name -> crosswind.control.v1.DagRun
-	1,  // 23: crosswind.control.v1.DagRunService.TriggerDagRun:input_type -> crosswind.control.v1.TriggerDagRunRequest
-	3,  // 24: crosswind.control.v1.DagRunService.ListDagRuns:input_type -> crosswind.control.v1.ListDagRunsRequest
-	5,  // 25: crosswind.control.v1.DagRunService.GetDagRun:input_type -> crosswind.control.v1.GetDagRunRequest
-	7,  // 26: crosswind.control.v1.DagRunService.CancelDagRun:input_type -> crosswind.control.v1.CancelDagRunRequest
-	9,  // 27: crosswind.control.v1.DagRunService.ClearDagRun:input_type -> crosswind.control.v1.ClearDagRunRequest
-	11, // 28: crosswind.control.v1.DagRunService.UpdateDagRun:input_type -> crosswind.control.v1.UpdateDagRunRequest
-	2,  // 29: crosswind.control.v1.DagRunService.TriggerDagRun:output_type -> crosswind.control.v1.TriggerDagRunResponse
-	4,  // 30: crosswind.control.v1.DagRunService.ListDagRuns:output_type -> crosswind.control.v1.ListDagRunsResponse
-	6,  // 31: crosswind.control.v1.DagRunService.GetDagRun:output_type -> crosswind.control.v1.GetDagRunResponse
-	8,  // 32: crosswind.control.v1.DagRunService.CancelDagRun:output_type -> crosswind.control.v1.CancelDagRunResponse
-	10, // 33: crosswind.control.v1.DagRunService.ClearDagRun:output_type -> crosswind.control.v1.ClearDagRunResponse
-	12, // 34: crosswind.control.v1.DagRunService.UpdateDagRun:output_type -> crosswind.control.v1.UpdateDagRunResponse
-	29, // [29:35] is the sub-list for method output_type
-	23, // [23:29] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	15, // 0: crosswind.control.v1.DagRun.type:type_name -> crosswind.control.v1.RunType
+	16, // 1: crosswind.control.v1.DagRun.state:type_name -> crosswind.control.v1.RunState
+	17, // 2: crosswind.control.v1.DagRun.conf:type_name -> crosswind.value.v1.Payload
+	18, // 3: crosswind.control.v1.DagRun.logical_time:type_name -> google.protobuf.Timestamp
+	18, // 4: crosswind.control.v1.DagRun.data_interval_start_time:type_name -> google.protobuf.Timestamp
+	18, // 5: crosswind.control.v1.DagRun.data_interval_end_time:type_name -> google.protobuf.Timestamp
+	18, // 6: crosswind.control.v1.DagRun.queued_time:type_name -> google.protobuf.Timestamp
+	18, // 7: crosswind.control.v1.DagRun.start_time:type_name -> google.protobuf.Timestamp
+	18, // 8: crosswind.control.v1.DagRun.end_time:type_name -> google.protobuf.Timestamp
+	19, // 9: crosswind.control.v1.DagRun.task_counts:type_name -> crosswind.control.v1.TaskStateCount
+	18, // 10: crosswind.control.v1.DagRun.deadline_time:type_name -> google.protobuf.Timestamp
+	20, // 11: crosswind.control.v1.DagRun.waiting_reason:type_name -> crosswind.control.v1.WaitingReason
+	17, // 12: crosswind.control.v1.TriggerDagRunRequest.conf:type_name -> crosswind.value.v1.Payload
+	18, // 13: crosswind.control.v1.TriggerDagRunRequest.logical_time:type_name -> google.protobuf.Timestamp
+	0,  // 14: crosswind.control.v1.TriggerDagRunResponse.dag_run:type_name -> crosswind.control.v1.DagRun
+	16, // 15: crosswind.control.v1.ListDagRunsRequest.states:type_name -> crosswind.control.v1.RunState
+	15, // 16: crosswind.control.v1.ListDagRunsRequest.types:type_name -> crosswind.control.v1.RunType
+	18, // 17: crosswind.control.v1.ListDagRunsRequest.min_queued_time:type_name -> google.protobuf.Timestamp
+	18, // 18: crosswind.control.v1.ListDagRunsRequest.max_queued_time:type_name -> google.protobuf.Timestamp
+	0,  // 19: crosswind.control.v1.ListDagRunsResponse.dag_runs:type_name -> crosswind.control.v1.DagRun
+	21, // 20: crosswind.control.v1.GetDagRunRequest.wait:type_name -> google.protobuf.Duration
+	0,  // 21: crosswind.control.v1.GetDagRunResponse.dag_run:type_name -> crosswind.control.v1.DagRun
+	0,  // 22: crosswind.control.v1.CancelDagRunResponse.dag_run:type_name -> crosswind.control.v1.DagRun
+	0,  // 23: crosswind.control.v1.ClearDagRunResponse.dag_run:type_name -> crosswind.control.v1.DagRun
+	16, // 24: crosswind.control.v1.SetDagRunStateRequest.state:type_name -> crosswind.control.v1.RunState
+	0,  // 25: crosswind.control.v1.SetDagRunStateResponse.dag_run:type_name -> crosswind.control.v1.DagRun
+	0,  // 26: crosswind.control.v1.UpdateDagRunResponse.dag_run:type_name -> crosswind.control.v1.DagRun
+	1,  // 27: crosswind.control.v1.DagRunService.TriggerDagRun:input_type -> crosswind.control.v1.TriggerDagRunRequest
+	3,  // 28: crosswind.control.v1.DagRunService.ListDagRuns:input_type -> crosswind.control.v1.ListDagRunsRequest
+	5,  // 29: crosswind.control.v1.DagRunService.GetDagRun:input_type -> crosswind.control.v1.GetDagRunRequest
+	7,  // 30: crosswind.control.v1.DagRunService.CancelDagRun:input_type -> crosswind.control.v1.CancelDagRunRequest
+	9,  // 31: crosswind.control.v1.DagRunService.ClearDagRun:input_type -> crosswind.control.v1.ClearDagRunRequest
+	11, // 32: crosswind.control.v1.DagRunService.SetDagRunState:input_type -> crosswind.control.v1.SetDagRunStateRequest
+	13, // 33: crosswind.control.v1.DagRunService.UpdateDagRun:input_type -> crosswind.control.v1.UpdateDagRunRequest
+	2,  // 34: crosswind.control.v1.DagRunService.TriggerDagRun:output_type -> crosswind.control.v1.TriggerDagRunResponse
+	4,  // 35: crosswind.control.v1.DagRunService.ListDagRuns:output_type -> crosswind.control.v1.ListDagRunsResponse
+	6,  // 36: crosswind.control.v1.DagRunService.GetDagRun:output_type -> crosswind.control.v1.GetDagRunResponse
+	8,  // 37: crosswind.control.v1.DagRunService.CancelDagRun:output_type -> crosswind.control.v1.CancelDagRunResponse
+	10, // 38: crosswind.control.v1.DagRunService.ClearDagRun:output_type -> crosswind.control.v1.ClearDagRunResponse
+	12, // 39: crosswind.control.v1.DagRunService.SetDagRunState:output_type -> crosswind.control.v1.SetDagRunStateResponse
+	14, // 40: crosswind.control.v1.DagRunService.UpdateDagRun:output_type -> crosswind.control.v1.UpdateDagRunResponse
+	34, // [34:41] is the sub-list for method output_type
+	27, // [27:34] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_crosswind_control_v1_dag_runs_proto_init() }
@@ -1227,14 +1415,14 @@ func file_crosswind_control_v1_dag_runs_proto_init() {
 	}
 	file_crosswind_control_v1_states_proto_init()
 	file_crosswind_control_v1_dag_runs_proto_msgTypes[5].OneofWrappers = []any{}
-	file_crosswind_control_v1_dag_runs_proto_msgTypes[11].OneofWrappers = []any{}
+	file_crosswind_control_v1_dag_runs_proto_msgTypes[13].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_crosswind_control_v1_dag_runs_proto_rawDesc), len(file_crosswind_control_v1_dag_runs_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   13,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

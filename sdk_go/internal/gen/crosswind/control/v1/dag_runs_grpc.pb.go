@@ -19,12 +19,13 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	DagRunService_TriggerDagRun_FullMethodName = "/crosswind.control.v1.DagRunService/TriggerDagRun"
-	DagRunService_ListDagRuns_FullMethodName   = "/crosswind.control.v1.DagRunService/ListDagRuns"
-	DagRunService_GetDagRun_FullMethodName     = "/crosswind.control.v1.DagRunService/GetDagRun"
-	DagRunService_CancelDagRun_FullMethodName  = "/crosswind.control.v1.DagRunService/CancelDagRun"
-	DagRunService_ClearDagRun_FullMethodName   = "/crosswind.control.v1.DagRunService/ClearDagRun"
-	DagRunService_UpdateDagRun_FullMethodName  = "/crosswind.control.v1.DagRunService/UpdateDagRun"
+	DagRunService_TriggerDagRun_FullMethodName  = "/crosswind.control.v1.DagRunService/TriggerDagRun"
+	DagRunService_ListDagRuns_FullMethodName    = "/crosswind.control.v1.DagRunService/ListDagRuns"
+	DagRunService_GetDagRun_FullMethodName      = "/crosswind.control.v1.DagRunService/GetDagRun"
+	DagRunService_CancelDagRun_FullMethodName   = "/crosswind.control.v1.DagRunService/CancelDagRun"
+	DagRunService_ClearDagRun_FullMethodName    = "/crosswind.control.v1.DagRunService/ClearDagRun"
+	DagRunService_SetDagRunState_FullMethodName = "/crosswind.control.v1.DagRunService/SetDagRunState"
+	DagRunService_UpdateDagRun_FullMethodName   = "/crosswind.control.v1.DagRunService/UpdateDagRun"
 )
 
 // DagRunServiceClient is the client API for DagRunService service.
@@ -44,6 +45,7 @@ type DagRunServiceClient interface {
 	//   - FAILED_PRECONDITION / DAG_PAUSED: unpause the DAG, then repeat.
 	//   - ALREADY_EXISTS / RUN_EXISTS: the DAG has a run of this id. Choose another, or leave `run_id` empty.
 	//   - INVALID_ARGUMENT / VALUE_TOO_LARGE: `conf` is past the inline limit. Pass a reference to the data instead.
+	//   - INVALID_ARGUMENT / CONF_INVALID: `conf` does not fit the DAG's params; the message says where. Mend it.
 	TriggerDagRun(ctx context.Context, in *TriggerDagRunRequest, opts ...grpc.CallOption) (*TriggerDagRunResponse, error)
 	// Lists runs, those created last first. Without `dag_id` it lists the runs of all DAGs, so that a client can find the
 	// DAG of a `run_id`. Changes nothing. Role: VIEWER.
@@ -79,6 +81,16 @@ type DagRunServiceClient interface {
 	//   - NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.
 	//   - FAILED_PRECONDITION / RUN_CANCELLING: wait until the run is CANCELLED, then repeat.
 	ClearDagRun(ctx context.Context, in *ClearDagRunRequest, opts ...grpc.CallOption) (*ClearDagRunResponse, error)
+	// Ends a run by a person's word. Role: OPERATOR.
+	//
+	// With SUCCEEDED its task instances that have not ended become SUCCEEDED. With FAILED those become SKIPPED, and the run
+	// is FAILED whatever its leaves say. Live attempts are cancelled first: the run is CANCELLING until they have ended.
+	// [LEASE-4] A run that has ended takes the state at once.
+	//
+	// Errors:
+	//   - NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.
+	//   - FAILED_PRECONDITION / RUN_CANCELLING: wait until the run is CANCELLED, then repeat.
+	SetDagRunState(ctx context.Context, in *SetDagRunStateRequest, opts ...grpc.CallOption) (*SetDagRunStateResponse, error)
 	// Changes the note of a run, in whatever state it is. Role: OPERATOR.
 	//
 	// Errors:
@@ -144,6 +156,16 @@ func (c *dagRunServiceClient) ClearDagRun(ctx context.Context, in *ClearDagRunRe
 	return out, nil
 }
 
+func (c *dagRunServiceClient) SetDagRunState(ctx context.Context, in *SetDagRunStateRequest, opts ...grpc.CallOption) (*SetDagRunStateResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SetDagRunStateResponse)
+	err := c.cc.Invoke(ctx, DagRunService_SetDagRunState_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *dagRunServiceClient) UpdateDagRun(ctx context.Context, in *UpdateDagRunRequest, opts ...grpc.CallOption) (*UpdateDagRunResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(UpdateDagRunResponse)
@@ -171,6 +193,7 @@ type DagRunServiceServer interface {
 	//   - FAILED_PRECONDITION / DAG_PAUSED: unpause the DAG, then repeat.
 	//   - ALREADY_EXISTS / RUN_EXISTS: the DAG has a run of this id. Choose another, or leave `run_id` empty.
 	//   - INVALID_ARGUMENT / VALUE_TOO_LARGE: `conf` is past the inline limit. Pass a reference to the data instead.
+	//   - INVALID_ARGUMENT / CONF_INVALID: `conf` does not fit the DAG's params; the message says where. Mend it.
 	TriggerDagRun(context.Context, *TriggerDagRunRequest) (*TriggerDagRunResponse, error)
 	// Lists runs, those created last first. Without `dag_id` it lists the runs of all DAGs, so that a client can find the
 	// DAG of a `run_id`. Changes nothing. Role: VIEWER.
@@ -206,6 +229,16 @@ type DagRunServiceServer interface {
 	//   - NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.
 	//   - FAILED_PRECONDITION / RUN_CANCELLING: wait until the run is CANCELLED, then repeat.
 	ClearDagRun(context.Context, *ClearDagRunRequest) (*ClearDagRunResponse, error)
+	// Ends a run by a person's word. Role: OPERATOR.
+	//
+	// With SUCCEEDED its task instances that have not ended become SUCCEEDED. With FAILED those become SKIPPED, and the run
+	// is FAILED whatever its leaves say. Live attempts are cancelled first: the run is CANCELLING until they have ended.
+	// [LEASE-4] A run that has ended takes the state at once.
+	//
+	// Errors:
+	//   - NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.
+	//   - FAILED_PRECONDITION / RUN_CANCELLING: wait until the run is CANCELLED, then repeat.
+	SetDagRunState(context.Context, *SetDagRunStateRequest) (*SetDagRunStateResponse, error)
 	// Changes the note of a run, in whatever state it is. Role: OPERATOR.
 	//
 	// Errors:
@@ -235,6 +268,9 @@ func (UnimplementedDagRunServiceServer) CancelDagRun(context.Context, *CancelDag
 }
 func (UnimplementedDagRunServiceServer) ClearDagRun(context.Context, *ClearDagRunRequest) (*ClearDagRunResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ClearDagRun not implemented")
+}
+func (UnimplementedDagRunServiceServer) SetDagRunState(context.Context, *SetDagRunStateRequest) (*SetDagRunStateResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SetDagRunState not implemented")
 }
 func (UnimplementedDagRunServiceServer) UpdateDagRun(context.Context, *UpdateDagRunRequest) (*UpdateDagRunResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method UpdateDagRun not implemented")
@@ -350,6 +386,24 @@ func _DagRunService_ClearDagRun_Handler(srv interface{}, ctx context.Context, de
 	return interceptor(ctx, in, info, handler)
 }
 
+func _DagRunService_SetDagRunState_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SetDagRunStateRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DagRunServiceServer).SetDagRunState(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DagRunService_SetDagRunState_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DagRunServiceServer).SetDagRunState(ctx, req.(*SetDagRunStateRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _DagRunService_UpdateDagRun_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(UpdateDagRunRequest)
 	if err := dec(in); err != nil {
@@ -394,6 +448,10 @@ var DagRunService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ClearDagRun",
 			Handler:    _DagRunService_ClearDagRun_Handler,
+		},
+		{
+			MethodName: "SetDagRunState",
+			Handler:    _DagRunService_SetDagRunState_Handler,
 		},
 		{
 			MethodName: "UpdateDagRun",

@@ -403,8 +403,7 @@ const (
 	WaitingReason_WAITING_REASON_NO_WORKER WaitingReason = 4
 	// Its DAG, or every worker that could take it, is paused. Unpause.
 	WaitingReason_WAITING_REASON_PAUSED WaitingReason = 5
-	// `not_before_time` is still to come: a retry, a reschedule or a deferral. Also a deferral whose trigger has no due
-	// time; `waiting_detail` then names the trigger.
+	// `not_before_time` is still to come: a retry, a reschedule or a deferral until a moment.
 	WaitingReason_WAITING_REASON_NOT_BEFORE WaitingReason = 6
 	// A limit of the DAG or the task on what may run at once is reached.
 	WaitingReason_WAITING_REASON_CONCURRENCY WaitingReason = 7
@@ -412,21 +411,37 @@ const (
 	WaitingReason_WAITING_REASON_CANCEL_PENDING WaitingReason = 8
 	// Workers offer its bundle, but none of them serves its queue. Start one with `--queue`.
 	WaitingReason_WAITING_REASON_QUEUE WaitingReason = 9
+	// Its instance of the run before has not ended well, and the task depends on the past. Mend that run.
+	WaitingReason_WAITING_REASON_PAST WaitingReason = 10
+	// Deferred until an event comes or its trigger's code finds what it looks for; `waiting_detail` names it.
+	WaitingReason_WAITING_REASON_TRIGGER WaitingReason = 11
+	// A person has not answered its question yet.
+	WaitingReason_WAITING_REASON_INPUT WaitingReason = 12
+	// Its run is QUEUED: as many runs of its DAG are active as may be.
+	WaitingReason_WAITING_REASON_RUN WaitingReason = 13
+	// Workers offer its bundle and serve its queue, but none has the labels, the role or the slots that it needs. Start
+	// one.
+	WaitingReason_WAITING_REASON_LABELS WaitingReason = 14
 )
 
 // Enum value maps for WaitingReason.
 var (
 	WaitingReason_name = map[int32]string{
-		0: "WAITING_REASON_UNSPECIFIED",
-		1: "WAITING_REASON_UPSTREAM",
-		2: "WAITING_REASON_POOL",
-		3: "WAITING_REASON_SLOTS",
-		4: "WAITING_REASON_NO_WORKER",
-		5: "WAITING_REASON_PAUSED",
-		6: "WAITING_REASON_NOT_BEFORE",
-		7: "WAITING_REASON_CONCURRENCY",
-		8: "WAITING_REASON_CANCEL_PENDING",
-		9: "WAITING_REASON_QUEUE",
+		0:  "WAITING_REASON_UNSPECIFIED",
+		1:  "WAITING_REASON_UPSTREAM",
+		2:  "WAITING_REASON_POOL",
+		3:  "WAITING_REASON_SLOTS",
+		4:  "WAITING_REASON_NO_WORKER",
+		5:  "WAITING_REASON_PAUSED",
+		6:  "WAITING_REASON_NOT_BEFORE",
+		7:  "WAITING_REASON_CONCURRENCY",
+		8:  "WAITING_REASON_CANCEL_PENDING",
+		9:  "WAITING_REASON_QUEUE",
+		10: "WAITING_REASON_PAST",
+		11: "WAITING_REASON_TRIGGER",
+		12: "WAITING_REASON_INPUT",
+		13: "WAITING_REASON_RUN",
+		14: "WAITING_REASON_LABELS",
 	}
 	WaitingReason_value = map[string]int32{
 		"WAITING_REASON_UNSPECIFIED":    0,
@@ -439,6 +454,11 @@ var (
 		"WAITING_REASON_CONCURRENCY":    7,
 		"WAITING_REASON_CANCEL_PENDING": 8,
 		"WAITING_REASON_QUEUE":          9,
+		"WAITING_REASON_PAST":           10,
+		"WAITING_REASON_TRIGGER":        11,
+		"WAITING_REASON_INPUT":          12,
+		"WAITING_REASON_RUN":            13,
+		"WAITING_REASON_LABELS":         14,
 	}
 )
 
@@ -645,7 +665,7 @@ const file_crosswind_control_v1_states_proto_rawDesc = "" +
 	"\x17ATTEMPT_STATE_CANCELLED\x10\n" +
 	"\x12\x16\n" +
 	"\x12ATTEMPT_STATE_LOST\x10\v\x12\x1a\n" +
-	"\x16ATTEMPT_STATE_RETURNED\x10\f*\xb4\x02\n" +
+	"\x16ATTEMPT_STATE_RETURNED\x10\f*\xb6\x03\n" +
 	"\rWaitingReason\x12\x1e\n" +
 	"\x1aWAITING_REASON_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17WAITING_REASON_UPSTREAM\x10\x01\x12\x17\n" +
@@ -656,7 +676,13 @@ const file_crosswind_control_v1_states_proto_rawDesc = "" +
 	"\x19WAITING_REASON_NOT_BEFORE\x10\x06\x12\x1e\n" +
 	"\x1aWAITING_REASON_CONCURRENCY\x10\a\x12!\n" +
 	"\x1dWAITING_REASON_CANCEL_PENDING\x10\b\x12\x18\n" +
-	"\x14WAITING_REASON_QUEUE\x10\t*\xaa\x01\n" +
+	"\x14WAITING_REASON_QUEUE\x10\t\x12\x17\n" +
+	"\x13WAITING_REASON_PAST\x10\n" +
+	"\x12\x1a\n" +
+	"\x16WAITING_REASON_TRIGGER\x10\v\x12\x18\n" +
+	"\x14WAITING_REASON_INPUT\x10\f\x12\x16\n" +
+	"\x12WAITING_REASON_RUN\x10\r\x12\x19\n" +
+	"\x15WAITING_REASON_LABELS\x10\x0e*\xaa\x01\n" +
 	"\vWorkerState\x12\x1c\n" +
 	"\x18WORKER_STATE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13WORKER_STATE_ACTIVE\x10\x01\x12\x19\n" +

@@ -73,8 +73,10 @@ type Worker struct {
 	Load float64 `protobuf:"fixed64,22,opt,name=load,proto3" json:"load,omitempty"`
 	// Outcomes that it holds and that wait to be acknowledged, as it says. [FIN-1]
 	PendingOutcomes int32 `protobuf:"varint,23,opt,name=pending_outcomes,json=pendingOutcomes,proto3" json:"pending_outcomes,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// True while an operator has told it to move away, and it has not obeyed yet.
+	Moving        bool `protobuf:"varint,24,opt,name=moving,proto3" json:"moving,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Worker) Reset() {
@@ -266,6 +268,13 @@ func (x *Worker) GetPendingOutcomes() int32 {
 		return x.PendingOutcomes
 	}
 	return 0
+}
+
+func (x *Worker) GetMoving() bool {
+	if x != nil {
+		return x.Moving
+	}
+	return false
 }
 
 // Asks for the team's workers.
@@ -708,6 +717,107 @@ func (x *PauseWorkerResponse) GetWorker() *Worker {
 	return nil
 }
 
+// Tells a worker to move away.
+type MoveWorkerRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its name. REQUIRED.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// UUID text made by the caller for this call; see "Repeating" in states.proto. REQUIRED.
+	RequestId     string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MoveWorkerRequest) Reset() {
+	*x = MoveWorkerRequest{}
+	mi := &file_crosswind_control_v1_workers_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MoveWorkerRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MoveWorkerRequest) ProtoMessage() {}
+
+func (x *MoveWorkerRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_crosswind_control_v1_workers_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MoveWorkerRequest.ProtoReflect.Descriptor instead.
+func (*MoveWorkerRequest) Descriptor() ([]byte, []int) {
+	return file_crosswind_control_v1_workers_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *MoveWorkerRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *MoveWorkerRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+// The worker that moves.
+type MoveWorkerResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The worker after the change.
+	Worker        *Worker `protobuf:"bytes,1,opt,name=worker,proto3" json:"worker,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MoveWorkerResponse) Reset() {
+	*x = MoveWorkerResponse{}
+	mi := &file_crosswind_control_v1_workers_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MoveWorkerResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MoveWorkerResponse) ProtoMessage() {}
+
+func (x *MoveWorkerResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_crosswind_control_v1_workers_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MoveWorkerResponse.ProtoReflect.Descriptor instead.
+func (*MoveWorkerResponse) Descriptor() ([]byte, []int) {
+	return file_crosswind_control_v1_workers_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *MoveWorkerResponse) GetWorker() *Worker {
+	if x != nil {
+		return x.Worker
+	}
+	return nil
+}
+
 // A bundle version that a worker offers.
 type Worker_OfferedBundle struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -725,7 +835,7 @@ type Worker_OfferedBundle struct {
 
 func (x *Worker_OfferedBundle) Reset() {
 	*x = Worker_OfferedBundle{}
-	mi := &file_crosswind_control_v1_workers_proto_msgTypes[10]
+	mi := &file_crosswind_control_v1_workers_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -737,7 +847,7 @@ func (x *Worker_OfferedBundle) String() string {
 func (*Worker_OfferedBundle) ProtoMessage() {}
 
 func (x *Worker_OfferedBundle) ProtoReflect() protoreflect.Message {
-	mi := &file_crosswind_control_v1_workers_proto_msgTypes[10]
+	mi := &file_crosswind_control_v1_workers_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -785,7 +895,7 @@ var File_crosswind_control_v1_workers_proto protoreflect.FileDescriptor
 
 const file_crosswind_control_v1_workers_proto_rawDesc = "" +
 	"\n" +
-	"\"crosswind/control/v1/workers.proto\x12\x14crosswind.control.v1\x1a!crosswind/control/v1/states.proto\x1a+crosswind/execution/v1/worker_service.proto\x1a\"crosswind/options/v1/options.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc5\b\n" +
+	"\"crosswind/control/v1/workers.proto\x12\x14crosswind.control.v1\x1a!crosswind/control/v1/states.proto\x1a+crosswind/execution/v1/worker_service.proto\x1a\"crosswind/options/v1/options.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xdd\b\n" +
 	"\x06Worker\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1f\n" +
 	"\vinstance_id\x18\x02 \x01(\tR\n" +
@@ -815,7 +925,8 @@ const file_crosswind_control_v1_workers_proto_rawDesc = "" +
 	"process_id\x18\x14 \x01(\x03R\tprocessId\x12!\n" +
 	"\fmemory_bytes\x18\x15 \x01(\x03R\vmemoryBytes\x12\x12\n" +
 	"\x04load\x18\x16 \x01(\x01R\x04load\x12)\n" +
-	"\x10pending_outcomes\x18\x17 \x01(\x05R\x0fpendingOutcomes\x1a9\n" +
+	"\x10pending_outcomes\x18\x17 \x01(\x05R\x0fpendingOutcomes\x12\x16\n" +
+	"\x06moving\x18\x18 \x01(\bR\x06moving\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a\x89\x01\n" +
@@ -852,12 +963,20 @@ const file_crosswind_control_v1_workers_proto_rawDesc = "" +
 	"request_id\x18\x03 \x01(\tB\x04Н\"\x01R\trequestIdB\t\n" +
 	"\a_paused\"K\n" +
 	"\x13PauseWorkerResponse\x124\n" +
-	"\x06worker\x18\x01 \x01(\v2\x1c.crosswind.control.v1.WorkerR\x06worker2\xf2\x03\n" +
+	"\x06worker\x18\x01 \x01(\v2\x1c.crosswind.control.v1.WorkerR\x06worker\"R\n" +
+	"\x11MoveWorkerRequest\x12\x18\n" +
+	"\x04name\x18\x01 \x01(\tB\x04Н\"\x01R\x04name\x12#\n" +
+	"\n" +
+	"request_id\x18\x02 \x01(\tB\x04Н\"\x01R\trequestId\"J\n" +
+	"\x12MoveWorkerResponse\x124\n" +
+	"\x06worker\x18\x01 \x01(\v2\x1c.crosswind.control.v1.WorkerR\x06worker2\xed\x04\n" +
 	"\x12WorkerAdminService\x12h\n" +
 	"\vListWorkers\x12(.crosswind.control.v1.ListWorkersRequest\x1a).crosswind.control.v1.ListWorkersResponse\"\x04\xf0\xa9\"\x01\x12v\n" +
 	"\tGetWorker\x12&.crosswind.control.v1.GetWorkerRequest\x1a'.crosswind.control.v1.GetWorkerResponse\"\x18\xf0\xa9\"\x01\xfa\xa9\"\x10WORKER_NOT_FOUND\x12|\n" +
 	"\vDrainWorker\x12(.crosswind.control.v1.DrainWorkerRequest\x1a).crosswind.control.v1.DrainWorkerResponse\"\x18\xf0\xa9\"\x01\xfa\xa9\"\x10WORKER_NOT_FOUND\x12|\n" +
-	"\vPauseWorker\x12(.crosswind.control.v1.PauseWorkerRequest\x1a).crosswind.control.v1.PauseWorkerResponse\"\x18\xf0\xa9\"\x01\xfa\xa9\"\x10WORKER_NOT_FOUNDB\xd8\x01\n" +
+	"\vPauseWorker\x12(.crosswind.control.v1.PauseWorkerRequest\x1a).crosswind.control.v1.PauseWorkerResponse\"\x18\xf0\xa9\"\x01\xfa\xa9\"\x10WORKER_NOT_FOUND\x12y\n" +
+	"\n" +
+	"MoveWorker\x12'.crosswind.control.v1.MoveWorkerRequest\x1a(.crosswind.control.v1.MoveWorkerResponse\"\x18\xf0\xa9\"\x01\xfa\xa9\"\x10WORKER_NOT_FOUNDB\xd8\x01\n" +
 	"\x18com.crosswind.control.v1B\fWorkersProtoP\x01Z<crosswind.dev/go/internal/gen/crosswind/control/v1;controlv1\xa2\x02\x03CCX\xaa\x02\x14Crosswind.Control.V1\xca\x02\x14Crosswind\\Control\\V1\xe2\x02 Crosswind\\Control\\V1\\GPBMetadata\xea\x02\x16Crosswind::Control::V1b\x06proto3"
 
 var (
@@ -872,7 +991,7 @@ func file_crosswind_control_v1_workers_proto_rawDescGZIP() []byte {
 	return file_crosswind_control_v1_workers_proto_rawDescData
 }
 
-var file_crosswind_control_v1_workers_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_crosswind_control_v1_workers_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_crosswind_control_v1_workers_proto_goTypes = []any{
 	(*Worker)(nil),                // 0: crosswind.control.v1.Worker
 	(*ListWorkersRequest)(nil),    // 1: crosswind.control.v1.ListWorkersRequest
@@ -883,37 +1002,42 @@ var file_crosswind_control_v1_workers_proto_goTypes = []any{
 	(*DrainWorkerResponse)(nil),   // 6: crosswind.control.v1.DrainWorkerResponse
 	(*PauseWorkerRequest)(nil),    // 7: crosswind.control.v1.PauseWorkerRequest
 	(*PauseWorkerResponse)(nil),   // 8: crosswind.control.v1.PauseWorkerResponse
-	nil,                           // 9: crosswind.control.v1.Worker.LabelsEntry
-	(*Worker_OfferedBundle)(nil),  // 10: crosswind.control.v1.Worker.OfferedBundle
-	(WorkerState)(0),              // 11: crosswind.control.v1.WorkerState
-	(v1.WorkerRole)(0),            // 12: crosswind.execution.v1.WorkerRole
-	(*timestamppb.Timestamp)(nil), // 13: google.protobuf.Timestamp
+	(*MoveWorkerRequest)(nil),     // 9: crosswind.control.v1.MoveWorkerRequest
+	(*MoveWorkerResponse)(nil),    // 10: crosswind.control.v1.MoveWorkerResponse
+	nil,                           // 11: crosswind.control.v1.Worker.LabelsEntry
+	(*Worker_OfferedBundle)(nil),  // 12: crosswind.control.v1.Worker.OfferedBundle
+	(WorkerState)(0),              // 13: crosswind.control.v1.WorkerState
+	(v1.WorkerRole)(0),            // 14: crosswind.execution.v1.WorkerRole
+	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
 }
 var file_crosswind_control_v1_workers_proto_depIdxs = []int32{
-	11, // 0: crosswind.control.v1.Worker.state:type_name -> crosswind.control.v1.WorkerState
-	12, // 1: crosswind.control.v1.Worker.roles:type_name -> crosswind.execution.v1.WorkerRole
-	9,  // 2: crosswind.control.v1.Worker.labels:type_name -> crosswind.control.v1.Worker.LabelsEntry
-	10, // 3: crosswind.control.v1.Worker.bundles:type_name -> crosswind.control.v1.Worker.OfferedBundle
-	13, // 4: crosswind.control.v1.Worker.register_time:type_name -> google.protobuf.Timestamp
-	13, // 5: crosswind.control.v1.Worker.last_heartbeat_time:type_name -> google.protobuf.Timestamp
-	11, // 6: crosswind.control.v1.ListWorkersRequest.states:type_name -> crosswind.control.v1.WorkerState
+	13, // 0: crosswind.control.v1.Worker.state:type_name -> crosswind.control.v1.WorkerState
+	14, // 1: crosswind.control.v1.Worker.roles:type_name -> crosswind.execution.v1.WorkerRole
+	11, // 2: crosswind.control.v1.Worker.labels:type_name -> crosswind.control.v1.Worker.LabelsEntry
+	12, // 3: crosswind.control.v1.Worker.bundles:type_name -> crosswind.control.v1.Worker.OfferedBundle
+	15, // 4: crosswind.control.v1.Worker.register_time:type_name -> google.protobuf.Timestamp
+	15, // 5: crosswind.control.v1.Worker.last_heartbeat_time:type_name -> google.protobuf.Timestamp
+	13, // 6: crosswind.control.v1.ListWorkersRequest.states:type_name -> crosswind.control.v1.WorkerState
 	0,  // 7: crosswind.control.v1.ListWorkersResponse.workers:type_name -> crosswind.control.v1.Worker
 	0,  // 8: crosswind.control.v1.GetWorkerResponse.worker:type_name -> crosswind.control.v1.Worker
 	0,  // 9: crosswind.control.v1.DrainWorkerResponse.worker:type_name -> crosswind.control.v1.Worker
 	0,  // 10: crosswind.control.v1.PauseWorkerResponse.worker:type_name -> crosswind.control.v1.Worker
-	1,  // 11: crosswind.control.v1.WorkerAdminService.ListWorkers:input_type -> crosswind.control.v1.ListWorkersRequest
-	3,  // 12: crosswind.control.v1.WorkerAdminService.GetWorker:input_type -> crosswind.control.v1.GetWorkerRequest
-	5,  // 13: crosswind.control.v1.WorkerAdminService.DrainWorker:input_type -> crosswind.control.v1.DrainWorkerRequest
-	7,  // 14: crosswind.control.v1.WorkerAdminService.PauseWorker:input_type -> crosswind.control.v1.PauseWorkerRequest
-	2,  // 15: crosswind.control.v1.WorkerAdminService.ListWorkers:output_type -> crosswind.control.v1.ListWorkersResponse
-	4,  // 16: crosswind.control.v1.WorkerAdminService.GetWorker:output_type -> crosswind.control.v1.GetWorkerResponse
-	6,  // 17: crosswind.control.v1.WorkerAdminService.DrainWorker:output_type -> crosswind.control.v1.DrainWorkerResponse
-	8,  // 18: crosswind.control.v1.WorkerAdminService.PauseWorker:output_type -> crosswind.control.v1.PauseWorkerResponse
-	15, // [15:19] is the sub-list for method output_type
-	11, // [11:15] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	0,  // 11: crosswind.control.v1.MoveWorkerResponse.worker:type_name -> crosswind.control.v1.Worker
+	1,  // 12: crosswind.control.v1.WorkerAdminService.ListWorkers:input_type -> crosswind.control.v1.ListWorkersRequest
+	3,  // 13: crosswind.control.v1.WorkerAdminService.GetWorker:input_type -> crosswind.control.v1.GetWorkerRequest
+	5,  // 14: crosswind.control.v1.WorkerAdminService.DrainWorker:input_type -> crosswind.control.v1.DrainWorkerRequest
+	7,  // 15: crosswind.control.v1.WorkerAdminService.PauseWorker:input_type -> crosswind.control.v1.PauseWorkerRequest
+	9,  // 16: crosswind.control.v1.WorkerAdminService.MoveWorker:input_type -> crosswind.control.v1.MoveWorkerRequest
+	2,  // 17: crosswind.control.v1.WorkerAdminService.ListWorkers:output_type -> crosswind.control.v1.ListWorkersResponse
+	4,  // 18: crosswind.control.v1.WorkerAdminService.GetWorker:output_type -> crosswind.control.v1.GetWorkerResponse
+	6,  // 19: crosswind.control.v1.WorkerAdminService.DrainWorker:output_type -> crosswind.control.v1.DrainWorkerResponse
+	8,  // 20: crosswind.control.v1.WorkerAdminService.PauseWorker:output_type -> crosswind.control.v1.PauseWorkerResponse
+	10, // 21: crosswind.control.v1.WorkerAdminService.MoveWorker:output_type -> crosswind.control.v1.MoveWorkerResponse
+	17, // [17:22] is the sub-list for method output_type
+	12, // [12:17] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_crosswind_control_v1_workers_proto_init() }
@@ -929,7 +1053,7 @@ func file_crosswind_control_v1_workers_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_crosswind_control_v1_workers_proto_rawDesc), len(file_crosswind_control_v1_workers_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   11,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

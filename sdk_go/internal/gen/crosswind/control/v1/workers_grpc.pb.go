@@ -23,6 +23,7 @@ const (
 	WorkerAdminService_GetWorker_FullMethodName   = "/crosswind.control.v1.WorkerAdminService/GetWorker"
 	WorkerAdminService_DrainWorker_FullMethodName = "/crosswind.control.v1.WorkerAdminService/DrainWorker"
 	WorkerAdminService_PauseWorker_FullMethodName = "/crosswind.control.v1.WorkerAdminService/PauseWorker"
+	WorkerAdminService_MoveWorker_FullMethodName  = "/crosswind.control.v1.WorkerAdminService/MoveWorker"
 )
 
 // WorkerAdminServiceClient is the client API for WorkerAdminService service.
@@ -54,6 +55,12 @@ type WorkerAdminServiceClient interface {
 	// Errors:
 	//   - NOT_FOUND / WORKER_NOT_FOUND: there is none of this name. List them.
 	PauseWorker(ctx context.Context, in *PauseWorkerRequest, opts ...grpc.CallOption) (*PauseWorkerResponse, error)
+	// Tells a worker to move away: to connect anew, to another server where there is one. What it runs goes on. The worker
+	// is told in every poll and heartbeat until it has obeyed. [LEASE-4] Role: OPERATOR.
+	//
+	// Errors:
+	//   - NOT_FOUND / WORKER_NOT_FOUND: there is none of this name, or its newest instance is SUPERSEDED or GONE.
+	MoveWorker(ctx context.Context, in *MoveWorkerRequest, opts ...grpc.CallOption) (*MoveWorkerResponse, error)
 }
 
 type workerAdminServiceClient struct {
@@ -104,6 +111,16 @@ func (c *workerAdminServiceClient) PauseWorker(ctx context.Context, in *PauseWor
 	return out, nil
 }
 
+func (c *workerAdminServiceClient) MoveWorker(ctx context.Context, in *MoveWorkerRequest, opts ...grpc.CallOption) (*MoveWorkerResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(MoveWorkerResponse)
+	err := c.cc.Invoke(ctx, WorkerAdminService_MoveWorker_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // WorkerAdminServiceServer is the server API for WorkerAdminService service.
 // All implementations must embed UnimplementedWorkerAdminServiceServer
 // for forward compatibility.
@@ -133,6 +150,12 @@ type WorkerAdminServiceServer interface {
 	// Errors:
 	//   - NOT_FOUND / WORKER_NOT_FOUND: there is none of this name. List them.
 	PauseWorker(context.Context, *PauseWorkerRequest) (*PauseWorkerResponse, error)
+	// Tells a worker to move away: to connect anew, to another server where there is one. What it runs goes on. The worker
+	// is told in every poll and heartbeat until it has obeyed. [LEASE-4] Role: OPERATOR.
+	//
+	// Errors:
+	//   - NOT_FOUND / WORKER_NOT_FOUND: there is none of this name, or its newest instance is SUPERSEDED or GONE.
+	MoveWorker(context.Context, *MoveWorkerRequest) (*MoveWorkerResponse, error)
 	mustEmbedUnimplementedWorkerAdminServiceServer()
 }
 
@@ -154,6 +177,9 @@ func (UnimplementedWorkerAdminServiceServer) DrainWorker(context.Context, *Drain
 }
 func (UnimplementedWorkerAdminServiceServer) PauseWorker(context.Context, *PauseWorkerRequest) (*PauseWorkerResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method PauseWorker not implemented")
+}
+func (UnimplementedWorkerAdminServiceServer) MoveWorker(context.Context, *MoveWorkerRequest) (*MoveWorkerResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method MoveWorker not implemented")
 }
 func (UnimplementedWorkerAdminServiceServer) mustEmbedUnimplementedWorkerAdminServiceServer() {}
 func (UnimplementedWorkerAdminServiceServer) testEmbeddedByValue()                            {}
@@ -248,6 +274,24 @@ func _WorkerAdminService_PauseWorker_Handler(srv interface{}, ctx context.Contex
 	return interceptor(ctx, in, info, handler)
 }
 
+func _WorkerAdminService_MoveWorker_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MoveWorkerRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(WorkerAdminServiceServer).MoveWorker(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: WorkerAdminService_MoveWorker_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(WorkerAdminServiceServer).MoveWorker(ctx, req.(*MoveWorkerRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // WorkerAdminService_ServiceDesc is the grpc.ServiceDesc for WorkerAdminService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -270,6 +314,10 @@ var WorkerAdminService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "PauseWorker",
 			Handler:    _WorkerAdminService_PauseWorker_Handler,
+		},
+		{
+			MethodName: "MoveWorker",
+			Handler:    _WorkerAdminService_MoveWorker_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

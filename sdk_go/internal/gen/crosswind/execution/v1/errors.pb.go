@@ -143,6 +143,10 @@ const (
 	ErrorReason_ERROR_REASON_INPUT_REQUEST_CLOSED ErrorReason = 83
 	// FAILED_PRECONDITION. The DAG has no schedule, so there are no dates to fill.
 	ErrorReason_ERROR_REASON_DAG_NOT_SCHEDULED ErrorReason = 84
+	// INVALID_ARGUMENT. The run's `conf` does not fit its DAG's params; `metadata.param` names the first that is wrong.
+	ErrorReason_ERROR_REASON_CONF_INVALID ErrorReason = 85
+	// ABORTED. The value was changed since it was read. Read it again, and decide anew.
+	ErrorReason_ERROR_REASON_STATE_CHANGED ErrorReason = 86
 )
 
 // Enum value maps for ErrorReason.
@@ -204,6 +208,8 @@ var (
 		82: "ERROR_REASON_TASK_FINISHED",
 		83: "ERROR_REASON_INPUT_REQUEST_CLOSED",
 		84: "ERROR_REASON_DAG_NOT_SCHEDULED",
+		85: "ERROR_REASON_CONF_INVALID",
+		86: "ERROR_REASON_STATE_CHANGED",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":               0,
@@ -262,6 +268,8 @@ var (
 		"ERROR_REASON_TASK_FINISHED":             82,
 		"ERROR_REASON_INPUT_REQUEST_CLOSED":      83,
 		"ERROR_REASON_DAG_NOT_SCHEDULED":         84,
+		"ERROR_REASON_CONF_INVALID":              85,
+		"ERROR_REASON_STATE_CHANGED":             86,
 	}
 )
 
@@ -296,7 +304,7 @@ var File_crosswind_execution_v1_errors_proto protoreflect.FileDescriptor
 
 const file_crosswind_execution_v1_errors_proto_rawDesc = "" +
 	"\n" +
-	"#crosswind/execution/v1/errors.proto\x12\x16crosswind.execution.v1\x1a\"crosswind/options/v1/options.proto*\xd5\x17\n" +
+	"#crosswind/execution/v1/errors.proto\x12\x16crosswind.execution.v1\x1a\"crosswind/options/v1/options.proto*\xb7\x18\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x125\n" +
 	"\x18ERROR_REASON_STALE_LEASE\x10\x01\x1a\x17ڣ\"\x13FAILED_PRECONDITION\x12.\n" +
@@ -354,7 +362,9 @@ const file_crosswind_execution_v1_errors_proto_rawDesc = "" +
 	"\x19ERROR_REASON_TASK_RUNNING\x10Q\x1a\x17ڣ\"\x13FAILED_PRECONDITION\x127\n" +
 	"\x1aERROR_REASON_TASK_FINISHED\x10R\x1a\x17ڣ\"\x13FAILED_PRECONDITION\x12>\n" +
 	"!ERROR_REASON_INPUT_REQUEST_CLOSED\x10S\x1a\x17ڣ\"\x13FAILED_PRECONDITION\x12;\n" +
-	"\x1eERROR_REASON_DAG_NOT_SCHEDULED\x10T\x1a\x17ڣ\"\x13FAILED_PRECONDITIONB\xe5\x01\n" +
+	"\x1eERROR_REASON_DAG_NOT_SCHEDULED\x10T\x1a\x17ڣ\"\x13FAILED_PRECONDITION\x123\n" +
+	"\x19ERROR_REASON_CONF_INVALID\x10U\x1a\x14ڣ\"\x10INVALID_ARGUMENT\x12+\n" +
+	"\x1aERROR_REASON_STATE_CHANGED\x10V\x1a\vڣ\"\aABORTEDB\xe5\x01\n" +
 	"\x1acom.crosswind.execution.v1B\vErrorsProtoP\x01Z@crosswind.dev/go/internal/gen/crosswind/execution/v1;executionv1\xa2\x02\x03CEX\xaa\x02\x16Crosswind.Execution.V1\xca\x02\x16Crosswind\\Execution\\V1\xe2\x02\"Crosswind\\Execution\\V1\\GPBMetadata\xea\x02\x18Crosswind::Execution::V1b\x06proto3"
 
 var (

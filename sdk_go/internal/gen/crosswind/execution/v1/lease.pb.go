@@ -26,6 +26,68 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// What an attempt runs. All kinds are leased, started, kept alive, logged and finished alike.
+type Workload int32
+
+const (
+	// Not said: a task.
+	Workload_WORKLOAD_UNSPECIFIED Workload = 0
+	// A task instance.
+	Workload_WORKLOAD_TASK Workload = 1
+	// The trigger of a deferred task instance, which `task_instance` names. Only workers with `WORKER_ROLE_TRIGGERS` get
+	// it. Its result is the event that the task resumes with; one that reschedules itself is asked again.
+	Workload_WORKLOAD_TRIGGER Workload = 2
+	// A callback of a run or of a task instance. `TaskContext.callback` says what happened; its result is not kept.
+	Workload_WORKLOAD_CALLBACK Workload = 3
+	// An author's timetable. `TaskContext.timetable` says what is asked; it answers with `Succeeded.next_runs`.
+	Workload_WORKLOAD_TIMETABLE Workload = 4
+)
+
+// Enum value maps for Workload.
+var (
+	Workload_name = map[int32]string{
+		0: "WORKLOAD_UNSPECIFIED",
+		1: "WORKLOAD_TASK",
+		2: "WORKLOAD_TRIGGER",
+		3: "WORKLOAD_CALLBACK",
+		4: "WORKLOAD_TIMETABLE",
+	}
+	Workload_value = map[string]int32{
+		"WORKLOAD_UNSPECIFIED": 0,
+		"WORKLOAD_TASK":        1,
+		"WORKLOAD_TRIGGER":     2,
+		"WORKLOAD_CALLBACK":    3,
+		"WORKLOAD_TIMETABLE":   4,
+	}
+)
+
+func (x Workload) Enum() *Workload {
+	p := new(Workload)
+	*p = x
+	return p
+}
+
+func (x Workload) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Workload) Descriptor() protoreflect.EnumDescriptor {
+	return file_crosswind_execution_v1_lease_proto_enumTypes[0].Descriptor()
+}
+
+func (Workload) Type() protoreflect.EnumType {
+	return &file_crosswind_execution_v1_lease_proto_enumTypes[0]
+}
+
+func (x Workload) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Workload.Descriptor instead.
+func (Workload) EnumDescriptor() ([]byte, []int) {
+	return file_crosswind_execution_v1_lease_proto_rawDescGZIP(), []int{0}
+}
+
 // Names an attempt and proves the right to speak for it. [LEASE-1]
 //
 // In messages of `WorkerService` it is a field. With calls of `TaskService` the worker sends it as metadata,
@@ -107,7 +169,9 @@ type Lease struct {
 	// The queue through which it came.
 	Queue string `protobuf:"bytes,9,opt,name=queue,proto3" json:"queue,omitempty"`
 	// How many times this lease has been sent, from 1.
-	Delivery      int32 `protobuf:"varint,10,opt,name=delivery,proto3" json:"delivery,omitempty"`
+	Delivery int32 `protobuf:"varint,10,opt,name=delivery,proto3" json:"delivery,omitempty"`
+	// What kind of code it is for.
+	Workload      Workload `protobuf:"varint,11,opt,name=workload,proto3,enum=crosswind.execution.v1.Workload" json:"workload,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -210,6 +274,13 @@ func (x *Lease) GetDelivery() int32 {
 		return x.Delivery
 	}
 	return 0
+}
+
+func (x *Lease) GetWorkload() Workload {
+	if x != nil {
+		return x.Workload
+	}
+	return Workload_WORKLOAD_UNSPECIFIED
 }
 
 // Names a task instance.
@@ -329,7 +400,15 @@ type TaskContext struct {
 	// Tasks directly downstream, for a branch to choose from.
 	DownstreamTaskIds []string `protobuf:"bytes,20,rep,name=downstream_task_ids,json=downstreamTaskIds,proto3" json:"downstream_task_ids,omitempty"`
 	// What the task does to the flow of the run.
-	Kind          v1.TaskKind `protobuf:"varint,21,opt,name=kind,proto3,enum=crosswind.manifest.v1.TaskKind" json:"kind,omitempty"`
+	Kind v1.TaskKind `protobuf:"varint,21,opt,name=kind,proto3,enum=crosswind.manifest.v1.TaskKind" json:"kind,omitempty"`
+	// What the attempt runs.
+	Workload Workload `protobuf:"varint,22,opt,name=workload,proto3,enum=crosswind.execution.v1.Workload" json:"workload,omitempty"`
+	// For `WORKLOAD_CALLBACK`: what happened.
+	Callback *CallbackContext `protobuf:"bytes,23,opt,name=callback,proto3" json:"callback,omitempty"`
+	// For `WORKLOAD_TIMETABLE`: what is asked.
+	Timetable *TimetableContext `protobuf:"bytes,24,opt,name=timetable,proto3" json:"timetable,omitempty"`
+	// The name of a mapped instance, from the task's `map_index_template`. Empty: it has none.
+	MapIndexName  string `protobuf:"bytes,25,opt,name=map_index_name,json=mapIndexName,proto3" json:"map_index_name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -511,6 +590,289 @@ func (x *TaskContext) GetKind() v1.TaskKind {
 	return v1.TaskKind(0)
 }
 
+func (x *TaskContext) GetWorkload() Workload {
+	if x != nil {
+		return x.Workload
+	}
+	return Workload_WORKLOAD_UNSPECIFIED
+}
+
+func (x *TaskContext) GetCallback() *CallbackContext {
+	if x != nil {
+		return x.Callback
+	}
+	return nil
+}
+
+func (x *TaskContext) GetTimetable() *TimetableContext {
+	if x != nil {
+		return x.Timetable
+	}
+	return nil
+}
+
+func (x *TaskContext) GetMapIndexName() string {
+	if x != nil {
+		return x.MapIndexName
+	}
+	return ""
+}
+
+// What a callback is called for.
+type CallbackContext struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What happened.
+	Event v1.Callback_Event `protobuf:"varint,1,opt,name=event,proto3,enum=crosswind.manifest.v1.Callback_Event" json:"event,omitempty"`
+	// The task instance to which it happened. Absent: it happened to the run.
+	TaskInstance *TaskInstanceKey `protobuf:"bytes,2,opt,name=task_instance,json=taskInstance,proto3" json:"task_instance,omitempty"`
+	// Number of the try that ended. 0 for a run.
+	TryNumber int32 `protobuf:"varint,3,opt,name=try_number,json=tryNumber,proto3" json:"try_number,omitempty"`
+	// Why the task instance failed. Absent: it did not, or it happened to the run.
+	Failure *Failure `protobuf:"bytes,4,opt,name=failure,proto3" json:"failure,omitempty"`
+	// State of the run or of the task instance, in lower case.
+	State         string `protobuf:"bytes,5,opt,name=state,proto3" json:"state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CallbackContext) Reset() {
+	*x = CallbackContext{}
+	mi := &file_crosswind_execution_v1_lease_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CallbackContext) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CallbackContext) ProtoMessage() {}
+
+func (x *CallbackContext) ProtoReflect() protoreflect.Message {
+	mi := &file_crosswind_execution_v1_lease_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CallbackContext.ProtoReflect.Descriptor instead.
+func (*CallbackContext) Descriptor() ([]byte, []int) {
+	return file_crosswind_execution_v1_lease_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *CallbackContext) GetEvent() v1.Callback_Event {
+	if x != nil {
+		return x.Event
+	}
+	return v1.Callback_Event(0)
+}
+
+func (x *CallbackContext) GetTaskInstance() *TaskInstanceKey {
+	if x != nil {
+		return x.TaskInstance
+	}
+	return nil
+}
+
+func (x *CallbackContext) GetTryNumber() int32 {
+	if x != nil {
+		return x.TryNumber
+	}
+	return 0
+}
+
+func (x *CallbackContext) GetFailure() *Failure {
+	if x != nil {
+		return x.Failure
+	}
+	return nil
+}
+
+func (x *CallbackContext) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+// What a timetable is asked.
+type TimetableContext struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its configuration, as the manifest has it.
+	ConfigJson string `protobuf:"bytes,1,opt,name=config_json,json=configJson,proto3" json:"config_json,omitempty"`
+	// The run that it answered last and that was created. Absent: there is none yet.
+	LastRun *NextRun `protobuf:"bytes,2,opt,name=last_run,json=lastRun,proto3" json:"last_run,omitempty"`
+	// Bounds of the DAG's runs. Absent: none.
+	StartTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	// See `start_time`.
+	EndTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
+	// Whether runs that were missed are wanted.
+	Catchup bool `protobuf:"varint,5,opt,name=catchup,proto3" json:"catchup,omitempty"`
+	// Answers at most.
+	Limit int32 `protobuf:"varint,6,opt,name=limit,proto3" json:"limit,omitempty"`
+	// The moment of asking, by the database's clock.
+	Now           *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=now,proto3" json:"now,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TimetableContext) Reset() {
+	*x = TimetableContext{}
+	mi := &file_crosswind_execution_v1_lease_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TimetableContext) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TimetableContext) ProtoMessage() {}
+
+func (x *TimetableContext) ProtoReflect() protoreflect.Message {
+	mi := &file_crosswind_execution_v1_lease_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TimetableContext.ProtoReflect.Descriptor instead.
+func (*TimetableContext) Descriptor() ([]byte, []int) {
+	return file_crosswind_execution_v1_lease_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *TimetableContext) GetConfigJson() string {
+	if x != nil {
+		return x.ConfigJson
+	}
+	return ""
+}
+
+func (x *TimetableContext) GetLastRun() *NextRun {
+	if x != nil {
+		return x.LastRun
+	}
+	return nil
+}
+
+func (x *TimetableContext) GetStartTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartTime
+	}
+	return nil
+}
+
+func (x *TimetableContext) GetEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndTime
+	}
+	return nil
+}
+
+func (x *TimetableContext) GetCatchup() bool {
+	if x != nil {
+		return x.Catchup
+	}
+	return false
+}
+
+func (x *TimetableContext) GetLimit() int32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+func (x *TimetableContext) GetNow() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Now
+	}
+	return nil
+}
+
+// A run that a timetable wants.
+type NextRun struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The moment that the run stands for. REQUIRED.
+	LogicalTime *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=logical_time,json=logicalTime,proto3" json:"logical_time,omitempty"`
+	// The span of data that it covers. Absent: none.
+	DataIntervalStartTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=data_interval_start_time,json=dataIntervalStartTime,proto3" json:"data_interval_start_time,omitempty"`
+	// See `data_interval_start_time`.
+	DataIntervalEndTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=data_interval_end_time,json=dataIntervalEndTime,proto3" json:"data_interval_end_time,omitempty"`
+	// When it is to be created. Absent: at the end of its data interval, or at its logical time.
+	RunAfterTime  *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=run_after_time,json=runAfterTime,proto3" json:"run_after_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NextRun) Reset() {
+	*x = NextRun{}
+	mi := &file_crosswind_execution_v1_lease_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NextRun) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NextRun) ProtoMessage() {}
+
+func (x *NextRun) ProtoReflect() protoreflect.Message {
+	mi := &file_crosswind_execution_v1_lease_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NextRun.ProtoReflect.Descriptor instead.
+func (*NextRun) Descriptor() ([]byte, []int) {
+	return file_crosswind_execution_v1_lease_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *NextRun) GetLogicalTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LogicalTime
+	}
+	return nil
+}
+
+func (x *NextRun) GetDataIntervalStartTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DataIntervalStartTime
+	}
+	return nil
+}
+
+func (x *NextRun) GetDataIntervalEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DataIntervalEndTime
+	}
+	return nil
+}
+
+func (x *NextRun) GetRunAfterTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RunAfterTime
+	}
+	return nil
+}
+
 // The run that a task belongs to.
 type RunContext struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -531,14 +893,16 @@ type RunContext struct {
 	// When it started.
 	StartTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
 	// How it came to be: `manual`, `scheduled`, `backfill`, `asset`.
-	RunType       string `protobuf:"bytes,9,opt,name=run_type,json=runType,proto3" json:"run_type,omitempty"`
+	RunType string `protobuf:"bytes,9,opt,name=run_type,json=runType,proto3" json:"run_type,omitempty"`
+	// The partition of the assets that the run is about. Empty: none.
+	PartitionKey  string `protobuf:"bytes,10,opt,name=partition_key,json=partitionKey,proto3" json:"partition_key,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RunContext) Reset() {
 	*x = RunContext{}
-	mi := &file_crosswind_execution_v1_lease_proto_msgTypes[4]
+	mi := &file_crosswind_execution_v1_lease_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -550,7 +914,7 @@ func (x *RunContext) String() string {
 func (*RunContext) ProtoMessage() {}
 
 func (x *RunContext) ProtoReflect() protoreflect.Message {
-	mi := &file_crosswind_execution_v1_lease_proto_msgTypes[4]
+	mi := &file_crosswind_execution_v1_lease_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -563,7 +927,7 @@ func (x *RunContext) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunContext.ProtoReflect.Descriptor instead.
 func (*RunContext) Descriptor() ([]byte, []int) {
-	return file_crosswind_execution_v1_lease_proto_rawDescGZIP(), []int{4}
+	return file_crosswind_execution_v1_lease_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *RunContext) GetDagId() string {
@@ -629,6 +993,13 @@ func (x *RunContext) GetRunType() string {
 	return ""
 }
 
+func (x *RunContext) GetPartitionKey() string {
+	if x != nil {
+		return x.PartitionKey
+	}
+	return ""
+}
+
 // The value of one argument.
 type InputValue struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -654,7 +1025,7 @@ type InputValue struct {
 
 func (x *InputValue) Reset() {
 	*x = InputValue{}
-	mi := &file_crosswind_execution_v1_lease_proto_msgTypes[5]
+	mi := &file_crosswind_execution_v1_lease_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -666,7 +1037,7 @@ func (x *InputValue) String() string {
 func (*InputValue) ProtoMessage() {}
 
 func (x *InputValue) ProtoReflect() protoreflect.Message {
-	mi := &file_crosswind_execution_v1_lease_proto_msgTypes[5]
+	mi := &file_crosswind_execution_v1_lease_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -679,7 +1050,7 @@ func (x *InputValue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InputValue.ProtoReflect.Descriptor instead.
 func (*InputValue) Descriptor() ([]byte, []int) {
-	return file_crosswind_execution_v1_lease_proto_rawDescGZIP(), []int{5}
+	return file_crosswind_execution_v1_lease_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *InputValue) GetName() string {
@@ -789,7 +1160,7 @@ type PayloadList struct {
 
 func (x *PayloadList) Reset() {
 	*x = PayloadList{}
-	mi := &file_crosswind_execution_v1_lease_proto_msgTypes[6]
+	mi := &file_crosswind_execution_v1_lease_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -801,7 +1172,7 @@ func (x *PayloadList) String() string {
 func (*PayloadList) ProtoMessage() {}
 
 func (x *PayloadList) ProtoReflect() protoreflect.Message {
-	mi := &file_crosswind_execution_v1_lease_proto_msgTypes[6]
+	mi := &file_crosswind_execution_v1_lease_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -814,7 +1185,7 @@ func (x *PayloadList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PayloadList.ProtoReflect.Descriptor instead.
 func (*PayloadList) Descriptor() ([]byte, []int) {
-	return file_crosswind_execution_v1_lease_proto_rawDescGZIP(), []int{6}
+	return file_crosswind_execution_v1_lease_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *PayloadList) GetPayloads() []*v11.Payload {
@@ -837,7 +1208,7 @@ type CompositeValue struct {
 
 func (x *CompositeValue) Reset() {
 	*x = CompositeValue{}
-	mi := &file_crosswind_execution_v1_lease_proto_msgTypes[7]
+	mi := &file_crosswind_execution_v1_lease_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -849,7 +1220,7 @@ func (x *CompositeValue) String() string {
 func (*CompositeValue) ProtoMessage() {}
 
 func (x *CompositeValue) ProtoReflect() protoreflect.Message {
-	mi := &file_crosswind_execution_v1_lease_proto_msgTypes[7]
+	mi := &file_crosswind_execution_v1_lease_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -862,7 +1233,7 @@ func (x *CompositeValue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompositeValue.ProtoReflect.Descriptor instead.
 func (*CompositeValue) Descriptor() ([]byte, []int) {
-	return file_crosswind_execution_v1_lease_proto_rawDescGZIP(), []int{7}
+	return file_crosswind_execution_v1_lease_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *CompositeValue) GetTemplateJson() string {
@@ -896,7 +1267,7 @@ type Resumption struct {
 
 func (x *Resumption) Reset() {
 	*x = Resumption{}
-	mi := &file_crosswind_execution_v1_lease_proto_msgTypes[8]
+	mi := &file_crosswind_execution_v1_lease_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -908,7 +1279,7 @@ func (x *Resumption) String() string {
 func (*Resumption) ProtoMessage() {}
 
 func (x *Resumption) ProtoReflect() protoreflect.Message {
-	mi := &file_crosswind_execution_v1_lease_proto_msgTypes[8]
+	mi := &file_crosswind_execution_v1_lease_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -921,7 +1292,7 @@ func (x *Resumption) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Resumption.ProtoReflect.Descriptor instead.
 func (*Resumption) Descriptor() ([]byte, []int) {
-	return file_crosswind_execution_v1_lease_proto_rawDescGZIP(), []int{8}
+	return file_crosswind_execution_v1_lease_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Resumption) GetMethod() string {
@@ -967,7 +1338,7 @@ type Variable struct {
 
 func (x *Variable) Reset() {
 	*x = Variable{}
-	mi := &file_crosswind_execution_v1_lease_proto_msgTypes[9]
+	mi := &file_crosswind_execution_v1_lease_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -979,7 +1350,7 @@ func (x *Variable) String() string {
 func (*Variable) ProtoMessage() {}
 
 func (x *Variable) ProtoReflect() protoreflect.Message {
-	mi := &file_crosswind_execution_v1_lease_proto_msgTypes[9]
+	mi := &file_crosswind_execution_v1_lease_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -992,7 +1363,7 @@ func (x *Variable) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Variable.ProtoReflect.Descriptor instead.
 func (*Variable) Descriptor() ([]byte, []int) {
-	return file_crosswind_execution_v1_lease_proto_rawDescGZIP(), []int{9}
+	return file_crosswind_execution_v1_lease_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Variable) GetKey() string {
@@ -1043,7 +1414,7 @@ type Connection struct {
 
 func (x *Connection) Reset() {
 	*x = Connection{}
-	mi := &file_crosswind_execution_v1_lease_proto_msgTypes[10]
+	mi := &file_crosswind_execution_v1_lease_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1055,7 +1426,7 @@ func (x *Connection) String() string {
 func (*Connection) ProtoMessage() {}
 
 func (x *Connection) ProtoReflect() protoreflect.Message {
-	mi := &file_crosswind_execution_v1_lease_proto_msgTypes[10]
+	mi := &file_crosswind_execution_v1_lease_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1068,7 +1439,7 @@ func (x *Connection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Connection.ProtoReflect.Descriptor instead.
 func (*Connection) Descriptor() ([]byte, []int) {
-	return file_crosswind_execution_v1_lease_proto_rawDescGZIP(), []int{10}
+	return file_crosswind_execution_v1_lease_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Connection) GetConnectionId() string {
@@ -1138,12 +1509,12 @@ var File_crosswind_execution_v1_lease_proto protoreflect.FileDescriptor
 
 const file_crosswind_execution_v1_lease_proto_rawDesc = "" +
 	"\n" +
-	"\"crosswind/execution/v1/lease.proto\x12\x16crosswind.execution.v1\x1a$crosswind/execution/v1/failure.proto\x1a!crosswind/execution/v1/xcom.proto\x1a crosswind/manifest/v1/task.proto\x1a\"crosswind/options/v1/options.proto\x1a\x1ecrosswind/value/v1/value.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"F\n" +
+	"\"crosswind/execution/v1/lease.proto\x12\x16crosswind.execution.v1\x1a$crosswind/execution/v1/failure.proto\x1a!crosswind/execution/v1/xcom.proto\x1a\x1fcrosswind/manifest/v1/dag.proto\x1a crosswind/manifest/v1/task.proto\x1a\"crosswind/options/v1/options.proto\x1a\x1ecrosswind/value/v1/value.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"F\n" +
 	"\n" +
 	"AttemptRef\x12\x1d\n" +
 	"\n" +
 	"attempt_id\x18\x01 \x01(\tR\tattemptId\x12\x19\n" +
-	"\x05lease\x18\x02 \x01(\fB\x03\x80\x01\x01R\x05lease\"\x9c\x03\n" +
+	"\x05lease\x18\x02 \x01(\fB\x03\x80\x01\x01R\x05lease\"\xda\x03\n" +
 	"\x05Lease\x12<\n" +
 	"\aattempt\x18\x01 \x01(\v2\".crosswind.execution.v1.AttemptRefR\aattempt\x12L\n" +
 	"\rtask_instance\x18\x02 \x01(\v2'.crosswind.execution.v1.TaskInstanceKeyR\ftaskInstance\x12\x1d\n" +
@@ -1157,14 +1528,15 @@ const file_crosswind_execution_v1_lease_proto_rawDesc = "" +
 	"\x05slots\x18\b \x01(\x05R\x05slots\x12\x14\n" +
 	"\x05queue\x18\t \x01(\tR\x05queue\x12\x1a\n" +
 	"\bdelivery\x18\n" +
-	" \x01(\x05R\bdelivery\"\x88\x01\n" +
+	" \x01(\x05R\bdelivery\x12<\n" +
+	"\bworkload\x18\v \x01(\x0e2 .crosswind.execution.v1.WorkloadR\bworkload\"\x88\x01\n" +
 	"\x0fTaskInstanceKey\x12\x15\n" +
 	"\x06dag_id\x18\x01 \x01(\tR\x05dagId\x12\x15\n" +
 	"\x06run_id\x18\x02 \x01(\tR\x05runId\x12\x17\n" +
 	"\atask_id\x18\x03 \x01(\tR\x06taskId\x12 \n" +
 	"\tmap_index\x18\x04 \x01(\x05H\x00R\bmapIndex\x88\x01\x01B\f\n" +
 	"\n" +
-	"_map_index\"\x95\t\n" +
+	"_map_index\"\x86\v\n" +
 	"\vTaskContext\x12L\n" +
 	"\rtask_instance\x18\x01 \x01(\v2'.crosswind.execution.v1.TaskInstanceKeyR\ftaskInstance\x12\x1d\n" +
 	"\n" +
@@ -1193,7 +1565,33 @@ const file_crosswind_execution_v1_lease_proto_rawDesc = "" +
 	"start_time\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x12D\n" +
 	"\x10first_start_time\x18\x13 \x01(\v2\x1a.google.protobuf.TimestampR\x0efirstStartTime\x12.\n" +
 	"\x13downstream_task_ids\x18\x14 \x03(\tR\x11downstreamTaskIds\x123\n" +
-	"\x04kind\x18\x15 \x01(\x0e2\x1f.crosswind.manifest.v1.TaskKindR\x04kind\"\xcc\x03\n" +
+	"\x04kind\x18\x15 \x01(\x0e2\x1f.crosswind.manifest.v1.TaskKindR\x04kind\x12<\n" +
+	"\bworkload\x18\x16 \x01(\x0e2 .crosswind.execution.v1.WorkloadR\bworkload\x12C\n" +
+	"\bcallback\x18\x17 \x01(\v2'.crosswind.execution.v1.CallbackContextR\bcallback\x12F\n" +
+	"\ttimetable\x18\x18 \x01(\v2(.crosswind.execution.v1.TimetableContextR\ttimetable\x12$\n" +
+	"\x0emap_index_name\x18\x19 \x01(\tR\fmapIndexName\"\x8c\x02\n" +
+	"\x0fCallbackContext\x12;\n" +
+	"\x05event\x18\x01 \x01(\x0e2%.crosswind.manifest.v1.Callback.EventR\x05event\x12L\n" +
+	"\rtask_instance\x18\x02 \x01(\v2'.crosswind.execution.v1.TaskInstanceKeyR\ftaskInstance\x12\x1d\n" +
+	"\n" +
+	"try_number\x18\x03 \x01(\x05R\ttryNumber\x129\n" +
+	"\afailure\x18\x04 \x01(\v2\x1f.crosswind.execution.v1.FailureR\afailure\x12\x14\n" +
+	"\x05state\x18\x05 \x01(\tR\x05state\"\xbf\x02\n" +
+	"\x10TimetableContext\x12\x1f\n" +
+	"\vconfig_json\x18\x01 \x01(\tR\n" +
+	"configJson\x12:\n" +
+	"\blast_run\x18\x02 \x01(\v2\x1f.crosswind.execution.v1.NextRunR\alastRun\x129\n" +
+	"\n" +
+	"start_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
+	"\bend_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x12\x18\n" +
+	"\acatchup\x18\x05 \x01(\bR\acatchup\x12\x14\n" +
+	"\x05limit\x18\x06 \x01(\x05R\x05limit\x12,\n" +
+	"\x03now\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x03now\"\xb6\x02\n" +
+	"\aNextRun\x12C\n" +
+	"\flogical_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampB\x04Н\"\x01R\vlogicalTime\x12S\n" +
+	"\x18data_interval_start_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x15dataIntervalStartTime\x12O\n" +
+	"\x16data_interval_end_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x13dataIntervalEndTime\x12@\n" +
+	"\x0erun_after_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\frunAfterTime\"\xf1\x03\n" +
 	"\n" +
 	"RunContext\x12\x15\n" +
 	"\x06dag_id\x18\x01 \x01(\tR\x05dagId\x12\x15\n" +
@@ -1205,7 +1603,9 @@ const file_crosswind_execution_v1_lease_proto_rawDesc = "" +
 	"\x16data_interval_end_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x13dataIntervalEndTime\x129\n" +
 	"\n" +
 	"start_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x12\x19\n" +
-	"\brun_type\x18\t \x01(\tR\arunType\"\x90\x03\n" +
+	"\brun_type\x18\t \x01(\tR\arunType\x12#\n" +
+	"\rpartition_key\x18\n" +
+	" \x01(\tR\fpartitionKey\"\x90\x03\n" +
 	"\n" +
 	"InputValue\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1f\n" +
@@ -1244,7 +1644,13 @@ const file_crosswind_execution_v1_lease_proto_rawDesc = "" +
 	"\n" +
 	"extra_json\x18\b \x01(\tB\x04\xb8\x9d\"\x01R\textraJson\x12 \n" +
 	"\vdescription\x18\t \x01(\tR\vdescriptionB\a\n" +
-	"\x05_portB\xe4\x01\n" +
+	"\x05_port*|\n" +
+	"\bWorkload\x12\x18\n" +
+	"\x14WORKLOAD_UNSPECIFIED\x10\x00\x12\x11\n" +
+	"\rWORKLOAD_TASK\x10\x01\x12\x14\n" +
+	"\x10WORKLOAD_TRIGGER\x10\x02\x12\x15\n" +
+	"\x11WORKLOAD_CALLBACK\x10\x03\x12\x16\n" +
+	"\x12WORKLOAD_TIMETABLE\x10\x04B\xe4\x01\n" +
 	"\x1acom.crosswind.execution.v1B\n" +
 	"LeaseProtoP\x01Z@crosswind.dev/go/internal/gen/crosswind/execution/v1;executionv1\xa2\x02\x03CEX\xaa\x02\x16Crosswind.Execution.V1\xca\x02\x16Crosswind\\Execution\\V1\xe2\x02\"Crosswind\\Execution\\V1\\GPBMetadata\xea\x02\x18Crosswind::Execution::V1b\x06proto3"
 
@@ -1260,66 +1666,87 @@ func file_crosswind_execution_v1_lease_proto_rawDescGZIP() []byte {
 	return file_crosswind_execution_v1_lease_proto_rawDescData
 }
 
-var file_crosswind_execution_v1_lease_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_crosswind_execution_v1_lease_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_crosswind_execution_v1_lease_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_crosswind_execution_v1_lease_proto_goTypes = []any{
-	(*AttemptRef)(nil),            // 0: crosswind.execution.v1.AttemptRef
-	(*Lease)(nil),                 // 1: crosswind.execution.v1.Lease
-	(*TaskInstanceKey)(nil),       // 2: crosswind.execution.v1.TaskInstanceKey
-	(*TaskContext)(nil),           // 3: crosswind.execution.v1.TaskContext
-	(*RunContext)(nil),            // 4: crosswind.execution.v1.RunContext
-	(*InputValue)(nil),            // 5: crosswind.execution.v1.InputValue
-	(*PayloadList)(nil),           // 6: crosswind.execution.v1.PayloadList
-	(*CompositeValue)(nil),        // 7: crosswind.execution.v1.CompositeValue
-	(*Resumption)(nil),            // 8: crosswind.execution.v1.Resumption
-	(*Variable)(nil),              // 9: crosswind.execution.v1.Variable
-	(*Connection)(nil),            // 10: crosswind.execution.v1.Connection
-	(*durationpb.Duration)(nil),   // 11: google.protobuf.Duration
-	(v1.PartitionPolicy)(0),       // 12: crosswind.manifest.v1.PartitionPolicy
-	(v1.Isolation)(0),             // 13: crosswind.manifest.v1.Isolation
-	(*Failure)(nil),               // 14: crosswind.execution.v1.Failure
-	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
-	(v1.TaskKind)(0),              // 16: crosswind.manifest.v1.TaskKind
-	(*v11.Payload)(nil),           // 17: crosswind.value.v1.Payload
-	(*XComKey)(nil),               // 18: crosswind.execution.v1.XComKey
-	(*v1.Output_PathStep)(nil),    // 19: crosswind.manifest.v1.Output.PathStep
+	(Workload)(0),                 // 0: crosswind.execution.v1.Workload
+	(*AttemptRef)(nil),            // 1: crosswind.execution.v1.AttemptRef
+	(*Lease)(nil),                 // 2: crosswind.execution.v1.Lease
+	(*TaskInstanceKey)(nil),       // 3: crosswind.execution.v1.TaskInstanceKey
+	(*TaskContext)(nil),           // 4: crosswind.execution.v1.TaskContext
+	(*CallbackContext)(nil),       // 5: crosswind.execution.v1.CallbackContext
+	(*TimetableContext)(nil),      // 6: crosswind.execution.v1.TimetableContext
+	(*NextRun)(nil),               // 7: crosswind.execution.v1.NextRun
+	(*RunContext)(nil),            // 8: crosswind.execution.v1.RunContext
+	(*InputValue)(nil),            // 9: crosswind.execution.v1.InputValue
+	(*PayloadList)(nil),           // 10: crosswind.execution.v1.PayloadList
+	(*CompositeValue)(nil),        // 11: crosswind.execution.v1.CompositeValue
+	(*Resumption)(nil),            // 12: crosswind.execution.v1.Resumption
+	(*Variable)(nil),              // 13: crosswind.execution.v1.Variable
+	(*Connection)(nil),            // 14: crosswind.execution.v1.Connection
+	(*durationpb.Duration)(nil),   // 15: google.protobuf.Duration
+	(v1.PartitionPolicy)(0),       // 16: crosswind.manifest.v1.PartitionPolicy
+	(v1.Isolation)(0),             // 17: crosswind.manifest.v1.Isolation
+	(*Failure)(nil),               // 18: crosswind.execution.v1.Failure
+	(*timestamppb.Timestamp)(nil), // 19: google.protobuf.Timestamp
+	(v1.TaskKind)(0),              // 20: crosswind.manifest.v1.TaskKind
+	(v1.Callback_Event)(0),        // 21: crosswind.manifest.v1.Callback.Event
+	(*v11.Payload)(nil),           // 22: crosswind.value.v1.Payload
+	(*XComKey)(nil),               // 23: crosswind.execution.v1.XComKey
+	(*v1.Output_PathStep)(nil),    // 24: crosswind.manifest.v1.Output.PathStep
 }
 var file_crosswind_execution_v1_lease_proto_depIdxs = []int32{
-	0,  // 0: crosswind.execution.v1.Lease.attempt:type_name -> crosswind.execution.v1.AttemptRef
-	2,  // 1: crosswind.execution.v1.Lease.task_instance:type_name -> crosswind.execution.v1.TaskInstanceKey
-	11, // 2: crosswind.execution.v1.Lease.start_deadline:type_name -> google.protobuf.Duration
-	2,  // 3: crosswind.execution.v1.TaskContext.task_instance:type_name -> crosswind.execution.v1.TaskInstanceKey
-	4,  // 4: crosswind.execution.v1.TaskContext.run:type_name -> crosswind.execution.v1.RunContext
-	5,  // 5: crosswind.execution.v1.TaskContext.inputs:type_name -> crosswind.execution.v1.InputValue
-	9,  // 6: crosswind.execution.v1.TaskContext.variables:type_name -> crosswind.execution.v1.Variable
-	10, // 7: crosswind.execution.v1.TaskContext.connections:type_name -> crosswind.execution.v1.Connection
-	11, // 8: crosswind.execution.v1.TaskContext.execution_timeout:type_name -> google.protobuf.Duration
-	11, // 9: crosswind.execution.v1.TaskContext.cancel_grace:type_name -> google.protobuf.Duration
-	12, // 10: crosswind.execution.v1.TaskContext.on_partition:type_name -> crosswind.manifest.v1.PartitionPolicy
-	13, // 11: crosswind.execution.v1.TaskContext.isolation:type_name -> crosswind.manifest.v1.Isolation
-	14, // 12: crosswind.execution.v1.TaskContext.previous_failure:type_name -> crosswind.execution.v1.Failure
-	8,  // 13: crosswind.execution.v1.TaskContext.resumption:type_name -> crosswind.execution.v1.Resumption
-	15, // 14: crosswind.execution.v1.TaskContext.start_time:type_name -> google.protobuf.Timestamp
-	15, // 15: crosswind.execution.v1.TaskContext.first_start_time:type_name -> google.protobuf.Timestamp
-	16, // 16: crosswind.execution.v1.TaskContext.kind:type_name -> crosswind.manifest.v1.TaskKind
-	17, // 17: crosswind.execution.v1.RunContext.conf:type_name -> crosswind.value.v1.Payload
-	15, // 18: crosswind.execution.v1.RunContext.logical_time:type_name -> google.protobuf.Timestamp
-	15, // 19: crosswind.execution.v1.RunContext.data_interval_start_time:type_name -> google.protobuf.Timestamp
-	15, // 20: crosswind.execution.v1.RunContext.data_interval_end_time:type_name -> google.protobuf.Timestamp
-	15, // 21: crosswind.execution.v1.RunContext.start_time:type_name -> google.protobuf.Timestamp
-	17, // 22: crosswind.execution.v1.InputValue.payload:type_name -> crosswind.value.v1.Payload
-	6,  // 23: crosswind.execution.v1.InputValue.list:type_name -> crosswind.execution.v1.PayloadList
-	18, // 24: crosswind.execution.v1.InputValue.reference:type_name -> crosswind.execution.v1.XComKey
-	7,  // 25: crosswind.execution.v1.InputValue.composite:type_name -> crosswind.execution.v1.CompositeValue
-	19, // 26: crosswind.execution.v1.InputValue.path:type_name -> crosswind.manifest.v1.Output.PathStep
-	17, // 27: crosswind.execution.v1.PayloadList.payloads:type_name -> crosswind.value.v1.Payload
-	5,  // 28: crosswind.execution.v1.CompositeValue.parts:type_name -> crosswind.execution.v1.InputValue
-	17, // 29: crosswind.execution.v1.Resumption.state:type_name -> crosswind.value.v1.Payload
-	17, // 30: crosswind.execution.v1.Resumption.event:type_name -> crosswind.value.v1.Payload
-	31, // [31:31] is the sub-list for method output_type
-	31, // [31:31] is the sub-list for method input_type
-	31, // [31:31] is the sub-list for extension type_name
-	31, // [31:31] is the sub-list for extension extendee
-	0,  // [0:31] is the sub-list for field type_name
+	1,  // 0: crosswind.execution.v1.Lease.attempt:type_name -> crosswind.execution.v1.AttemptRef
+	3,  // 1: crosswind.execution.v1.Lease.task_instance:type_name -> crosswind.execution.v1.TaskInstanceKey
+	15, // 2: crosswind.execution.v1.Lease.start_deadline:type_name -> google.protobuf.Duration
+	0,  // 3: crosswind.execution.v1.Lease.workload:type_name -> crosswind.execution.v1.Workload
+	3,  // 4: crosswind.execution.v1.TaskContext.task_instance:type_name -> crosswind.execution.v1.TaskInstanceKey
+	8,  // 5: crosswind.execution.v1.TaskContext.run:type_name -> crosswind.execution.v1.RunContext
+	9,  // 6: crosswind.execution.v1.TaskContext.inputs:type_name -> crosswind.execution.v1.InputValue
+	13, // 7: crosswind.execution.v1.TaskContext.variables:type_name -> crosswind.execution.v1.Variable
+	14, // 8: crosswind.execution.v1.TaskContext.connections:type_name -> crosswind.execution.v1.Connection
+	15, // 9: crosswind.execution.v1.TaskContext.execution_timeout:type_name -> google.protobuf.Duration
+	15, // 10: crosswind.execution.v1.TaskContext.cancel_grace:type_name -> google.protobuf.Duration
+	16, // 11: crosswind.execution.v1.TaskContext.on_partition:type_name -> crosswind.manifest.v1.PartitionPolicy
+	17, // 12: crosswind.execution.v1.TaskContext.isolation:type_name -> crosswind.manifest.v1.Isolation
+	18, // 13: crosswind.execution.v1.TaskContext.previous_failure:type_name -> crosswind.execution.v1.Failure
+	12, // 14: crosswind.execution.v1.TaskContext.resumption:type_name -> crosswind.execution.v1.Resumption
+	19, // 15: crosswind.execution.v1.TaskContext.start_time:type_name -> google.protobuf.Timestamp
+	19, // 16: crosswind.execution.v1.TaskContext.first_start_time:type_name -> google.protobuf.Timestamp
+	20, // 17: crosswind.execution.v1.TaskContext.kind:type_name -> crosswind.manifest.v1.TaskKind
+	0,  // 18: crosswind.execution.v1.TaskContext.workload:type_name -> crosswind.execution.v1.Workload
+	5,  // 19: crosswind.execution.v1.TaskContext.callback:type_name -> crosswind.execution.v1.CallbackContext
+	6,  // 20: crosswind.execution.v1.TaskContext.timetable:type_name -> crosswind.execution.v1.TimetableContext
+	21, // 21: crosswind.execution.v1.CallbackContext.event:type_name -> crosswind.manifest.v1.Callback.Event
+	3,  // 22: crosswind.execution.v1.CallbackContext.task_instance:type_name -> crosswind.execution.v1.TaskInstanceKey
+	18, // 23: crosswind.execution.v1.CallbackContext.failure:type_name -> crosswind.execution.v1.Failure
+	7,  // 24: crosswind.execution.v1.TimetableContext.last_run:type_name -> crosswind.execution.v1.NextRun
+	19, // 25: crosswind.execution.v1.TimetableContext.start_time:type_name -> google.protobuf.Timestamp
+	19, // 26: crosswind.execution.v1.TimetableContext.end_time:type_name -> google.protobuf.Timestamp
+	19, // 27: crosswind.execution.v1.TimetableContext.now:type_name -> google.protobuf.Timestamp
+	19, // 28: crosswind.execution.v1.NextRun.logical_time:type_name -> google.protobuf.Timestamp
+	19, // 29: crosswind.execution.v1.NextRun.data_interval_start_time:type_name -> google.protobuf.Timestamp
+	19, // 30: crosswind.execution.v1.NextRun.data_interval_end_time:type_name -> google.protobuf.Timestamp
+	19, // 31: crosswind.execution.v1.NextRun.run_after_time:type_name -> google.protobuf.Timestamp
+	22, // 32: crosswind.execution.v1.RunContext.conf:type_name -> crosswind.value.v1.Payload
+	19, // 33: crosswind.execution.v1.RunContext.logical_time:type_name -> google.protobuf.Timestamp
+	19, // 34: crosswind.execution.v1.RunContext.data_interval_start_time:type_name -> google.protobuf.Timestamp
+	19, // 35: crosswind.execution.v1.RunContext.data_interval_end_time:type_name -> google.protobuf.Timestamp
+	19, // 36: crosswind.execution.v1.RunContext.start_time:type_name -> google.protobuf.Timestamp
+	22, // 37: crosswind.execution.v1.InputValue.payload:type_name -> crosswind.value.v1.Payload
+	10, // 38: crosswind.execution.v1.InputValue.list:type_name -> crosswind.execution.v1.PayloadList
+	23, // 39: crosswind.execution.v1.InputValue.reference:type_name -> crosswind.execution.v1.XComKey
+	11, // 40: crosswind.execution.v1.InputValue.composite:type_name -> crosswind.execution.v1.CompositeValue
+	24, // 41: crosswind.execution.v1.InputValue.path:type_name -> crosswind.manifest.v1.Output.PathStep
+	22, // 42: crosswind.execution.v1.PayloadList.payloads:type_name -> crosswind.value.v1.Payload
+	9,  // 43: crosswind.execution.v1.CompositeValue.parts:type_name -> crosswind.execution.v1.InputValue
+	22, // 44: crosswind.execution.v1.Resumption.state:type_name -> crosswind.value.v1.Payload
+	22, // 45: crosswind.execution.v1.Resumption.event:type_name -> crosswind.value.v1.Payload
+	46, // [46:46] is the sub-list for method output_type
+	46, // [46:46] is the sub-list for method input_type
+	46, // [46:46] is the sub-list for extension type_name
+	46, // [46:46] is the sub-list for extension extendee
+	0,  // [0:46] is the sub-list for field type_name
 }
 
 func init() { file_crosswind_execution_v1_lease_proto_init() }
@@ -1330,25 +1757,26 @@ func file_crosswind_execution_v1_lease_proto_init() {
 	file_crosswind_execution_v1_failure_proto_init()
 	file_crosswind_execution_v1_xcom_proto_init()
 	file_crosswind_execution_v1_lease_proto_msgTypes[2].OneofWrappers = []any{}
-	file_crosswind_execution_v1_lease_proto_msgTypes[5].OneofWrappers = []any{
+	file_crosswind_execution_v1_lease_proto_msgTypes[8].OneofWrappers = []any{
 		(*InputValue_Payload)(nil),
 		(*InputValue_List)(nil),
 		(*InputValue_Reference)(nil),
 		(*InputValue_Composite)(nil),
 	}
-	file_crosswind_execution_v1_lease_proto_msgTypes[10].OneofWrappers = []any{}
+	file_crosswind_execution_v1_lease_proto_msgTypes[13].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_crosswind_execution_v1_lease_proto_rawDesc), len(file_crosswind_execution_v1_lease_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   11,
+			NumEnums:      1,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
 		GoTypes:           file_crosswind_execution_v1_lease_proto_goTypes,
 		DependencyIndexes: file_crosswind_execution_v1_lease_proto_depIdxs,
+		EnumInfos:         file_crosswind_execution_v1_lease_proto_enumTypes,
 		MessageInfos:      file_crosswind_execution_v1_lease_proto_msgTypes,
 	}.Build()
 	File_crosswind_execution_v1_lease_proto = out.File

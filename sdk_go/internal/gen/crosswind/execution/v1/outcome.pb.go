@@ -232,10 +232,13 @@ type Succeeded struct {
 	Result *v1.Payload `protobuf:"bytes,1,opt,name=result,proto3" json:"result,omitempty"`
 	// For a branch: the direct downstream tasks, or groups, to follow; the others are skipped.
 	Branch *BranchChoice `protobuf:"bytes,2,opt,name=branch,proto3" json:"branch,omitempty"`
-	// For a short circuit: how far the skip reaches. Absent: nothing is skipped.
+	// For a short circuit that skips what follows: true, all tasks downstream, whatever their trigger rules; false, the
+	// direct ones, and their trigger rules decide what becomes of the others. Absent: nothing is skipped.
 	SkipAllDownstream *bool `protobuf:"varint,3,opt,name=skip_all_downstream,json=skipAllDownstream,proto3,oneof" json:"skip_all_downstream,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// For a timetable: the runs that it wants next, in order, at most 100. Empty: there are no more.
+	NextRuns      []*NextRun `protobuf:"bytes,4,rep,name=next_runs,json=nextRuns,proto3" json:"next_runs,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Succeeded) Reset() {
@@ -287,6 +290,13 @@ func (x *Succeeded) GetSkipAllDownstream() bool {
 		return *x.SkipAllDownstream
 	}
 	return false
+}
+
+func (x *Succeeded) GetNextRuns() []*NextRun {
+	if x != nil {
+		return x.NextRuns
+	}
+	return nil
 }
 
 // The tasks that a branch follows.
@@ -944,7 +954,9 @@ type AssetEvent struct {
 	// What came with it, `json/utf-8`.
 	Extra *v1.Payload `protobuf:"bytes,2,opt,name=extra,proto3" json:"extra,omitempty"`
 	// Partition of the asset. Empty: none.
-	PartitionKey  string `protobuf:"bytes,3,opt,name=partition_key,json=partitionKey,proto3" json:"partition_key,omitempty"`
+	PartitionKey string `protobuf:"bytes,3,opt,name=partition_key,json=partitionKey,proto3" json:"partition_key,omitempty"`
+	// Names of the aliases through which the task found the asset: DAGs that are scheduled on one of them see the event.
+	AliasNames    []string `protobuf:"bytes,4,rep,name=alias_names,json=aliasNames,proto3" json:"alias_names,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -998,6 +1010,13 @@ func (x *AssetEvent) GetPartitionKey() string {
 		return x.PartitionKey
 	}
 	return ""
+}
+
+func (x *AssetEvent) GetAliasNames() []string {
+	if x != nil {
+		return x.AliasNames
+	}
+	return nil
 }
 
 // A write to the state store.
@@ -1068,7 +1087,7 @@ var File_crosswind_execution_v1_outcome_proto protoreflect.FileDescriptor
 
 const file_crosswind_execution_v1_outcome_proto_rawDesc = "" +
 	"\n" +
-	"$crosswind/execution/v1/outcome.proto\x12\x16crosswind.execution.v1\x1a$crosswind/execution/v1/failure.proto\x1a!crosswind/execution/v1/xcom.proto\x1a$crosswind/manifest/v1/schedule.proto\x1a\"crosswind/options/v1/options.proto\x1a\x1ecrosswind/value/v1/value.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb6\x05\n" +
+	"$crosswind/execution/v1/outcome.proto\x12\x16crosswind.execution.v1\x1a$crosswind/execution/v1/failure.proto\x1a\"crosswind/execution/v1/lease.proto\x1a!crosswind/execution/v1/xcom.proto\x1a$crosswind/manifest/v1/schedule.proto\x1a\"crosswind/options/v1/options.proto\x1a\x1ecrosswind/value/v1/value.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb6\x05\n" +
 	"\aOutcome\x12A\n" +
 	"\tsucceeded\x18\x01 \x01(\v2!.crosswind.execution.v1.SucceededH\x00R\tsucceeded\x128\n" +
 	"\x06failed\x18\x02 \x01(\v2\x1e.crosswind.execution.v1.FailedH\x00R\x06failed\x12;\n" +
@@ -1081,11 +1100,12 @@ const file_crosswind_execution_v1_outcome_proto_rawDesc = "" +
 	"\fasset_events\x18\t \x03(\v2\".crosswind.execution.v1.AssetEventR\vassetEvents\x12D\n" +
 	"\vcheckpoints\x18\n" +
 	" \x03(\v2\".crosswind.execution.v1.StateWriteR\vcheckpointsB\x06\n" +
-	"\x04kind\"\xcb\x01\n" +
+	"\x04kind\"\x91\x02\n" +
 	"\tSucceeded\x123\n" +
 	"\x06result\x18\x01 \x01(\v2\x1b.crosswind.value.v1.PayloadR\x06result\x12<\n" +
 	"\x06branch\x18\x02 \x01(\v2$.crosswind.execution.v1.BranchChoiceR\x06branch\x123\n" +
-	"\x13skip_all_downstream\x18\x03 \x01(\bH\x00R\x11skipAllDownstream\x88\x01\x01B\x16\n" +
+	"\x13skip_all_downstream\x18\x03 \x01(\bH\x00R\x11skipAllDownstream\x88\x01\x01\x12D\n" +
+	"\tnext_runs\x18\x04 \x03(\v2\x1f.crosswind.execution.v1.NextRunB\x06ʝ\"\x02 dR\bnextRunsB\x16\n" +
 	"\x14_skip_all_downstream\"-\n" +
 	"\fBranchChoice\x12\x1d\n" +
 	"\n" +
@@ -1127,12 +1147,14 @@ const file_crosswind_execution_v1_outcome_proto_rawDesc = "" +
 	"\x05state\x18\n" +
 	" \x01(\v2\x1b.crosswind.value.v1.PayloadR\x05state\"\x1d\n" +
 	"\tCancelled\x12\x10\n" +
-	"\x03how\x18\x01 \x01(\tR\x03how\"\xa7\x01\n" +
+	"\x03how\x18\x01 \x01(\tR\x03how\"\xc8\x01\n" +
 	"\n" +
 	"AssetEvent\x12A\n" +
 	"\x05asset\x18\x01 \x01(\v2%.crosswind.manifest.v1.AssetReferenceB\x04Н\"\x01R\x05asset\x121\n" +
 	"\x05extra\x18\x02 \x01(\v2\x1b.crosswind.value.v1.PayloadR\x05extra\x12#\n" +
-	"\rpartition_key\x18\x03 \x01(\tR\fpartitionKey\"\x94\x01\n" +
+	"\rpartition_key\x18\x03 \x01(\tR\fpartitionKey\x12\x1f\n" +
+	"\valias_names\x18\x04 \x03(\tR\n" +
+	"aliasNames\"\x94\x01\n" +
 	"\n" +
 	"StateWrite\x12\x16\n" +
 	"\x03key\x18\x01 \x01(\tB\x04Н\"\x01R\x03key\x121\n" +
@@ -1170,10 +1192,11 @@ var file_crosswind_execution_v1_outcome_proto_goTypes = []any{
 	(*StateWrite)(nil),            // 12: crosswind.execution.v1.StateWrite
 	(*XComWrite)(nil),             // 13: crosswind.execution.v1.XComWrite
 	(*v1.Payload)(nil),            // 14: crosswind.value.v1.Payload
-	(*Failure)(nil),               // 15: crosswind.execution.v1.Failure
-	(*timestamppb.Timestamp)(nil), // 16: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 17: google.protobuf.Duration
-	(*v11.AssetReference)(nil),    // 18: crosswind.manifest.v1.AssetReference
+	(*NextRun)(nil),               // 15: crosswind.execution.v1.NextRun
+	(*Failure)(nil),               // 16: crosswind.execution.v1.Failure
+	(*timestamppb.Timestamp)(nil), // 17: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 18: google.protobuf.Duration
+	(*v11.AssetReference)(nil),    // 19: crosswind.manifest.v1.AssetReference
 }
 var file_crosswind_execution_v1_outcome_proto_depIdxs = []int32{
 	1,  // 0: crosswind.execution.v1.Outcome.succeeded:type_name -> crosswind.execution.v1.Succeeded
@@ -1188,27 +1211,28 @@ var file_crosswind_execution_v1_outcome_proto_depIdxs = []int32{
 	12, // 9: crosswind.execution.v1.Outcome.checkpoints:type_name -> crosswind.execution.v1.StateWrite
 	14, // 10: crosswind.execution.v1.Succeeded.result:type_name -> crosswind.value.v1.Payload
 	2,  // 11: crosswind.execution.v1.Succeeded.branch:type_name -> crosswind.execution.v1.BranchChoice
-	15, // 12: crosswind.execution.v1.Failed.failure:type_name -> crosswind.execution.v1.Failure
-	16, // 13: crosswind.execution.v1.Deferred.time:type_name -> google.protobuf.Timestamp
-	17, // 14: crosswind.execution.v1.Deferred.delay:type_name -> google.protobuf.Duration
-	6,  // 15: crosswind.execution.v1.Deferred.event:type_name -> crosswind.execution.v1.NamedEvent
-	7,  // 16: crosswind.execution.v1.Deferred.trigger:type_name -> crosswind.execution.v1.Trigger
-	17, // 17: crosswind.execution.v1.Deferred.timeout:type_name -> google.protobuf.Duration
-	14, // 18: crosswind.execution.v1.Deferred.state:type_name -> crosswind.value.v1.Payload
-	14, // 19: crosswind.execution.v1.Trigger.arguments:type_name -> crosswind.value.v1.Payload
-	16, // 20: crosswind.execution.v1.Rescheduled.time:type_name -> google.protobuf.Timestamp
-	17, // 21: crosswind.execution.v1.Rescheduled.delay:type_name -> google.protobuf.Duration
-	17, // 22: crosswind.execution.v1.AwaitingInput.timeout:type_name -> google.protobuf.Duration
-	14, // 23: crosswind.execution.v1.AwaitingInput.state:type_name -> crosswind.value.v1.Payload
-	18, // 24: crosswind.execution.v1.AssetEvent.asset:type_name -> crosswind.manifest.v1.AssetReference
-	14, // 25: crosswind.execution.v1.AssetEvent.extra:type_name -> crosswind.value.v1.Payload
-	14, // 26: crosswind.execution.v1.StateWrite.value:type_name -> crosswind.value.v1.Payload
-	17, // 27: crosswind.execution.v1.StateWrite.time_to_live:type_name -> google.protobuf.Duration
-	28, // [28:28] is the sub-list for method output_type
-	28, // [28:28] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	15, // 12: crosswind.execution.v1.Succeeded.next_runs:type_name -> crosswind.execution.v1.NextRun
+	16, // 13: crosswind.execution.v1.Failed.failure:type_name -> crosswind.execution.v1.Failure
+	17, // 14: crosswind.execution.v1.Deferred.time:type_name -> google.protobuf.Timestamp
+	18, // 15: crosswind.execution.v1.Deferred.delay:type_name -> google.protobuf.Duration
+	6,  // 16: crosswind.execution.v1.Deferred.event:type_name -> crosswind.execution.v1.NamedEvent
+	7,  // 17: crosswind.execution.v1.Deferred.trigger:type_name -> crosswind.execution.v1.Trigger
+	18, // 18: crosswind.execution.v1.Deferred.timeout:type_name -> google.protobuf.Duration
+	14, // 19: crosswind.execution.v1.Deferred.state:type_name -> crosswind.value.v1.Payload
+	14, // 20: crosswind.execution.v1.Trigger.arguments:type_name -> crosswind.value.v1.Payload
+	17, // 21: crosswind.execution.v1.Rescheduled.time:type_name -> google.protobuf.Timestamp
+	18, // 22: crosswind.execution.v1.Rescheduled.delay:type_name -> google.protobuf.Duration
+	18, // 23: crosswind.execution.v1.AwaitingInput.timeout:type_name -> google.protobuf.Duration
+	14, // 24: crosswind.execution.v1.AwaitingInput.state:type_name -> crosswind.value.v1.Payload
+	19, // 25: crosswind.execution.v1.AssetEvent.asset:type_name -> crosswind.manifest.v1.AssetReference
+	14, // 26: crosswind.execution.v1.AssetEvent.extra:type_name -> crosswind.value.v1.Payload
+	14, // 27: crosswind.execution.v1.StateWrite.value:type_name -> crosswind.value.v1.Payload
+	18, // 28: crosswind.execution.v1.StateWrite.time_to_live:type_name -> google.protobuf.Duration
+	29, // [29:29] is the sub-list for method output_type
+	29, // [29:29] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_crosswind_execution_v1_outcome_proto_init() }
@@ -1217,6 +1241,7 @@ func file_crosswind_execution_v1_outcome_proto_init() {
 		return
 	}
 	file_crosswind_execution_v1_failure_proto_init()
+	file_crosswind_execution_v1_lease_proto_init()
 	file_crosswind_execution_v1_xcom_proto_init()
 	file_crosswind_execution_v1_outcome_proto_msgTypes[0].OneofWrappers = []any{
 		(*Outcome_Succeeded)(nil),

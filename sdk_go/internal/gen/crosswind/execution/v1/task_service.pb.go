@@ -434,9 +434,12 @@ func (x *GetConnectionResponse) GetConnection() *Connection {
 type GetXComRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Which. Absent: the result of the caller's own task.
-	Key           *XComKey `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Key *XComKey `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	// True: where the run has none, the one of the latest run before it, by logical time, that has. `key.run_id` MUST be
+	// absent or the caller's.
+	IncludePriorDates bool `protobuf:"varint,2,opt,name=include_prior_dates,json=includePriorDates,proto3" json:"include_prior_dates,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *GetXComRequest) Reset() {
@@ -474,6 +477,13 @@ func (x *GetXComRequest) GetKey() *XComKey {
 		return x.Key
 	}
 	return nil
+}
+
+func (x *GetXComRequest) GetIncludePriorDates() bool {
+	if x != nil {
+		return x.IncludePriorDates
+	}
+	return false
 }
 
 // An XCom.
@@ -2180,7 +2190,7 @@ func (x *SetStateResponse) GetRevision() int64 {
 // Lists events of an asset.
 type ListAssetEventsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The asset. REQUIRED.
+	// The asset. REQUIRED unless `of_run`.
 	Asset *v11.AssetReference `protobuf:"bytes,1,opt,name=asset,proto3" json:"asset,omitempty"`
 	// Only events since. Absent: all.
 	AfterTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=after_time,json=afterTime,proto3" json:"after_time,omitempty"`
@@ -2189,7 +2199,9 @@ type ListAssetEventsRequest struct {
 	// Events at most, 1 to 1,000. 0: 100.
 	PageSize int32 `protobuf:"varint,4,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// From an answer's `next_page_token`. Empty: from the beginning.
-	PageToken     string `protobuf:"bytes,5,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	PageToken string `protobuf:"bytes,5,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// True: only the events that the caller's run was created for. `asset` MAY be absent then: the events of all assets.
+	OfRun         bool `protobuf:"varint,6,opt,name=of_run,json=ofRun,proto3" json:"of_run,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2257,6 +2269,13 @@ func (x *ListAssetEventsRequest) GetPageToken() string {
 		return x.PageToken
 	}
 	return ""
+}
+
+func (x *ListAssetEventsRequest) GetOfRun() bool {
+	if x != nil {
+		return x.OfRun
+	}
+	return false
 }
 
 // Events of an asset.
@@ -2683,9 +2702,10 @@ const file_crosswind_execution_v1_task_service_proto_rawDesc = "" +
 	"\x15GetConnectionResponse\x12B\n" +
 	"\n" +
 	"connection\x18\x01 \x01(\v2\".crosswind.execution.v1.ConnectionR\n" +
-	"connection\"C\n" +
+	"connection\"s\n" +
 	"\x0eGetXComRequest\x121\n" +
-	"\x03key\x18\x01 \x01(\v2\x1f.crosswind.execution.v1.XComKeyR\x03key\"}\n" +
+	"\x03key\x18\x01 \x01(\v2\x1f.crosswind.execution.v1.XComKeyR\x03key\x12.\n" +
+	"\x13include_prior_dates\x18\x02 \x01(\bR\x11includePriorDates\"}\n" +
 	"\x0fGetXComResponse\x121\n" +
 	"\x05value\x18\x01 \x01(\v2\x1b.crosswind.value.v1.PayloadR\x05value\x127\n" +
 	"\x04list\x18\x02 \x01(\v2#.crosswind.execution.v1.PayloadListR\x04list\"]\n" +
@@ -2800,15 +2820,16 @@ const file_crosswind_execution_v1_task_service_proto_rawDesc = "" +
 	"request_id\x18\x04 \x01(\tB\x04Н\"\x01R\trequestIdB\x14\n" +
 	"\x12_expected_revision\".\n" +
 	"\x10SetStateResponse\x12\x1a\n" +
-	"\brevision\x18\x01 \x01(\x03R\brevision\"\x8e\x02\n" +
-	"\x16ListAssetEventsRequest\x12A\n" +
-	"\x05asset\x18\x01 \x01(\v2%.crosswind.manifest.v1.AssetReferenceB\x04Н\"\x01R\x05asset\x129\n" +
+	"\brevision\x18\x01 \x01(\x03R\brevision\"\x9f\x02\n" +
+	"\x16ListAssetEventsRequest\x12;\n" +
+	"\x05asset\x18\x01 \x01(\v2%.crosswind.manifest.v1.AssetReferenceR\x05asset\x129\n" +
 	"\n" +
 	"after_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\tafterTime\x12(\n" +
 	"\rpartition_key\x18\x03 \x01(\tH\x00R\fpartitionKey\x88\x01\x01\x12\x1b\n" +
 	"\tpage_size\x18\x04 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
-	"page_token\x18\x05 \x01(\tR\tpageTokenB\x10\n" +
+	"page_token\x18\x05 \x01(\tR\tpageToken\x12\x15\n" +
+	"\x06of_run\x18\x06 \x01(\bR\x05ofRunB\x10\n" +
 	"\x0e_partition_key\"\x85\x01\n" +
 	"\x17ListAssetEventsResponse\x12B\n" +
 	"\x06events\x18\x01 \x03(\v2*.crosswind.execution.v1.RecordedAssetEventR\x06events\x12&\n" +
@@ -2833,7 +2854,7 @@ const file_crosswind_execution_v1_task_service_proto_rawDesc = "" +
 	"respondent\x18\x04 \x01(\tR\n" +
 	"respondent\x12;\n" +
 	"\vanswer_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"answerTime2\x8c\x15\n" +
+	"answerTime2\xc1\x15\n" +
 	"\vTaskService\x12\x82\x01\n" +
 	"\vGetVariable\x12*.crosswind.execution.v1.GetVariableRequest\x1a+.crosswind.execution.v1.GetVariableResponse\"\x1a\xf0\xa9\"\x01\xfa\xa9\"\x12VARIABLE_NOT_FOUND\x12\x93\x01\n" +
 	"\vSetVariable\x12*.crosswind.execution.v1.SetVariableRequest\x1a+.crosswind.execution.v1.SetVariableResponse\"+\xf0\xa9\"\x01\xfa\xa9\"\x10INVALID_ARGUMENT\xfa\xa9\"\x0fVALUE_TOO_LARGE\x12u\n" +
@@ -2850,15 +2871,15 @@ const file_crosswind_execution_v1_task_service_proto_rawDesc = "" +
 	"CreateBlob\x12).crosswind.execution.v1.CreateBlobRequest\x1a*.crosswind.execution.v1.CreateBlobResponse\"\x04\xf0\xa9\"\x01\x12i\n" +
 	"\n" +
 	"AppendBlob\x12).crosswind.execution.v1.AppendBlobRequest\x1a*.crosswind.execution.v1.AppendBlobResponse\"\x04\xf0\xa9\"\x01\x12c\n" +
-	"\bReadBlob\x12'.crosswind.execution.v1.ReadBlobRequest\x1a(.crosswind.execution.v1.ReadBlobResponse\"\x04\xf0\xa9\"\x01\x12\x9f\x01\n" +
-	"\rTriggerDagRun\x12,.crosswind.execution.v1.TriggerDagRunRequest\x1a-.crosswind.execution.v1.TriggerDagRunResponse\"1\xf0\xa9\"\x01\xfa\xa9\"\rDAG_NOT_FOUND\xfa\xa9\"\n" +
+	"\bReadBlob\x12'.crosswind.execution.v1.ReadBlobRequest\x1a(.crosswind.execution.v1.ReadBlobResponse\"\x04\xf0\xa9\"\x01\x12\xaf\x01\n" +
+	"\rTriggerDagRun\x12,.crosswind.execution.v1.TriggerDagRunRequest\x1a-.crosswind.execution.v1.TriggerDagRunResponse\"A\xf0\xa9\"\x01\xfa\xa9\"\rDAG_NOT_FOUND\xfa\xa9\"\n" +
 	"DAG_PAUSED\xfa\xa9\"\n" +
-	"RUN_EXISTS\x12w\n" +
+	"RUN_EXISTS\xfa\xa9\"\fCONF_INVALID\x12w\n" +
 	"\tGetDagRun\x12(.crosswind.execution.v1.GetDagRunRequest\x1a).crosswind.execution.v1.GetDagRunResponse\"\x15\xf0\xa9\"\x01\xfa\xa9\"\rRUN_NOT_FOUND\x12~\n" +
 	"\x11GetPreviousDagRun\x120.crosswind.execution.v1.GetPreviousDagRunRequest\x1a1.crosswind.execution.v1.GetPreviousDagRunResponse\"\x04\xf0\xa9\"\x01\x12\x83\x01\n" +
 	"\rGetTaskStates\x12,.crosswind.execution.v1.GetTaskStatesRequest\x1a-.crosswind.execution.v1.GetTaskStatesResponse\"\x15\xf0\xa9\"\x01\xfa\xa9\"\rRUN_NOT_FOUND\x12c\n" +
-	"\bGetState\x12'.crosswind.execution.v1.GetStateRequest\x1a(.crosswind.execution.v1.GetStateResponse\"\x04\xf0\xa9\"\x01\x12c\n" +
-	"\bSetState\x12'.crosswind.execution.v1.SetStateRequest\x1a(.crosswind.execution.v1.SetStateResponse\"\x04\xf0\xa9\"\x01\x12x\n" +
+	"\bGetState\x12'.crosswind.execution.v1.GetStateRequest\x1a(.crosswind.execution.v1.GetStateResponse\"\x04\xf0\xa9\"\x01\x12\x87\x01\n" +
+	"\bSetState\x12'.crosswind.execution.v1.SetStateRequest\x1a(.crosswind.execution.v1.SetStateResponse\"(\xf0\xa9\"\x01\xfa\xa9\"\rSTATE_CHANGED\xfa\xa9\"\x0fVALUE_TOO_LARGE\x12x\n" +
 	"\x0fListAssetEvents\x12..crosswind.execution.v1.ListAssetEventsRequest\x1a/.crosswind.execution.v1.ListAssetEventsResponse\"\x04\xf0\xa9\"\x01\x12u\n" +
 	"\x0eEmitAssetEvent\x12-.crosswind.execution.v1.EmitAssetEventRequest\x1a..crosswind.execution.v1.EmitAssetEventResponse\"\x04\xf0\xa9\"\x01\x12{\n" +
 	"\x10GetInputResponse\x12/.crosswind.execution.v1.GetInputResponseRequest\x1a0.crosswind.execution.v1.GetInputResponseResponse\"\x04\xf0\xa9\"\x01B\xea\x01\n" +

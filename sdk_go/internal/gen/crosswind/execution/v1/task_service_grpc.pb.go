@@ -85,7 +85,8 @@ type TaskServiceClient interface {
 	// Reads a piece of a blob that an XCom names which the caller may read.
 	ReadBlob(ctx context.Context, in *ReadBlobRequest, opts ...grpc.CallOption) (*ReadBlobResponse, error)
 	// Starts a run of a DAG. Errors: NOT_FOUND / DAG_NOT_FOUND; FAILED_PRECONDITION / DAG_PAUSED; ALREADY_EXISTS /
-	// RUN_EXISTS: another request made a run of this id.
+	// RUN_EXISTS: another request made a run of this id; INVALID_ARGUMENT / CONF_INVALID: `conf` does not fit the DAG's
+	// params.
 	TriggerDagRun(ctx context.Context, in *TriggerDagRunRequest, opts ...grpc.CallOption) (*TriggerDagRunResponse, error)
 	// Reads the state of a run. Errors: NOT_FOUND / RUN_NOT_FOUND.
 	GetDagRun(ctx context.Context, in *GetDagRunRequest, opts ...grpc.CallOption) (*GetDagRunResponse, error)
@@ -95,7 +96,8 @@ type TaskServiceClient interface {
 	GetTaskStates(ctx context.Context, in *GetTaskStatesRequest, opts ...grpc.CallOption) (*GetTaskStatesResponse, error)
 	// Reads from the state store of the task instance, or of an asset. The answer is empty where the key is not there.
 	GetState(ctx context.Context, in *GetStateRequest, opts ...grpc.CallOption) (*GetStateResponse, error)
-	// Writes to the state store.
+	// Writes to the state store. Errors: ABORTED / STATE_CHANGED: it has another revision than expected: read it again;
+	// INVALID_ARGUMENT / VALUE_TOO_LARGE: store a reference to the value instead.
 	SetState(ctx context.Context, in *SetStateRequest, opts ...grpc.CallOption) (*SetStateResponse, error)
 	// Lists events of an asset, the newest first.
 	ListAssetEvents(ctx context.Context, in *ListAssetEventsRequest, opts ...grpc.CallOption) (*ListAssetEventsResponse, error)
@@ -375,7 +377,8 @@ type TaskServiceServer interface {
 	// Reads a piece of a blob that an XCom names which the caller may read.
 	ReadBlob(context.Context, *ReadBlobRequest) (*ReadBlobResponse, error)
 	// Starts a run of a DAG. Errors: NOT_FOUND / DAG_NOT_FOUND; FAILED_PRECONDITION / DAG_PAUSED; ALREADY_EXISTS /
-	// RUN_EXISTS: another request made a run of this id.
+	// RUN_EXISTS: another request made a run of this id; INVALID_ARGUMENT / CONF_INVALID: `conf` does not fit the DAG's
+	// params.
 	TriggerDagRun(context.Context, *TriggerDagRunRequest) (*TriggerDagRunResponse, error)
 	// Reads the state of a run. Errors: NOT_FOUND / RUN_NOT_FOUND.
 	GetDagRun(context.Context, *GetDagRunRequest) (*GetDagRunResponse, error)
@@ -385,7 +388,8 @@ type TaskServiceServer interface {
 	GetTaskStates(context.Context, *GetTaskStatesRequest) (*GetTaskStatesResponse, error)
 	// Reads from the state store of the task instance, or of an asset. The answer is empty where the key is not there.
 	GetState(context.Context, *GetStateRequest) (*GetStateResponse, error)
-	// Writes to the state store.
+	// Writes to the state store. Errors: ABORTED / STATE_CHANGED: it has another revision than expected: read it again;
+	// INVALID_ARGUMENT / VALUE_TOO_LARGE: store a reference to the value instead.
 	SetState(context.Context, *SetStateRequest) (*SetStateResponse, error)
 	// Lists events of an asset, the newest first.
 	ListAssetEvents(context.Context, *ListAssetEventsRequest) (*ListAssetEventsResponse, error)

@@ -40,8 +40,14 @@ const (
 	TaskKind_TASK_KIND_SENSOR TaskKind = 4
 	// Makes what the tasks of its scope need.
 	TaskKind_TASK_KIND_SETUP TaskKind = 5
-	// Removes what a setup made, however the scope ended; does not decide the run's state.
+	// Removes what a setup made, however the scope ended. It runs when its upstream tasks have ended and at least one of
+	// its setups succeeded; `trigger_rule` is ignored. A branch or short circuit never skips it, and it does not decide
+	// the run's state unless `on_failure_fail_run` says so.
 	TaskKind_TASK_KIND_TEARDOWN TaskKind = 6
+	// Decided by the server, without a worker: succeeds, and skips its direct downstream tasks where the run is not the
+	// latest of its DAG's schedule. A run that was triggered by hand skips nothing. Its target is ignored and MAY be left
+	// out.
+	TaskKind_TASK_KIND_LATEST_ONLY TaskKind = 7
 )
 
 // Enum value maps for TaskKind.
@@ -54,6 +60,7 @@ var (
 		4: "TASK_KIND_SENSOR",
 		5: "TASK_KIND_SETUP",
 		6: "TASK_KIND_TEARDOWN",
+		7: "TASK_KIND_LATEST_ONLY",
 	}
 	TaskKind_value = map[string]int32{
 		"TASK_KIND_UNSPECIFIED":   0,
@@ -63,6 +70,7 @@ var (
 		"TASK_KIND_SENSOR":        4,
 		"TASK_KIND_SETUP":         5,
 		"TASK_KIND_TEARDOWN":      6,
+		"TASK_KIND_LATEST_ONLY":   7,
 	}
 )
 
@@ -500,11 +508,12 @@ type Task struct {
 	Queue string `protobuf:"bytes,14,opt,name=queue,proto3" json:"queue,omitempty"`
 	// Slots that it takes of its worker, 1 to 10,000. Absent: 1.
 	Slots *int32 `protobuf:"varint,15,opt,name=slots,proto3,oneof" json:"slots,omitempty"`
-	// Pool that bounds it beside others. Empty: none.
+	// Pool that bounds it beside others, at most 250 characters. Empty: none.
 	Pool string `protobuf:"bytes,16,opt,name=pool,proto3" json:"pool,omitempty"`
-	// Slots that it takes of the pool. Absent: 1.
+	// Slots that it takes of the pool, 1 to 10,000. Absent: 1.
 	PoolSlots *int32 `protobuf:"varint,17,opt,name=pool_slots,json=poolSlots,proto3,oneof" json:"pool_slots,omitempty"`
-	// Greater goes first. Absent: 0.
+	// Greater goes first. A point of priority weighs as much as a minute of waiting, so that nothing waits for ever.
+	// Absent: 0.
 	Priority *int32 `protobuf:"varint,18,opt,name=priority,proto3,oneof" json:"priority,omitempty"`
 	// Labels that a worker should or must have.
 	WorkerLabels []*LabelSelector `protobuf:"bytes,19,rep,name=worker_labels,json=workerLabels,proto3" json:"worker_labels,omitempty"`
@@ -536,10 +545,12 @@ type Task struct {
 	Language string `protobuf:"bytes,32,opt,name=language,proto3" json:"language,omitempty"`
 	// A template for the names of mapped instances. Empty: their index.
 	MapIndexTemplate string `protobuf:"bytes,33,opt,name=map_index_template,json=mapIndexTemplate,proto3" json:"map_index_template,omitempty"`
-	// For `TASK_KIND_TEARDOWN`: the setup tasks whose scope it closes.
-	SetupTaskIds  []string `protobuf:"bytes,34,rep,name=setup_task_ids,json=setupTaskIds,proto3" json:"setup_task_ids,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// For `TASK_KIND_TEARDOWN`: the setup tasks whose scope it closes. They are upstream whether or not they stand there.
+	SetupTaskIds []string `protobuf:"bytes,34,rep,name=setup_task_ids,json=setupTaskIds,proto3" json:"setup_task_ids,omitempty"`
+	// For `TASK_KIND_TEARDOWN`: its failure fails the run, as that of an ordinary leaf does.
+	OnFailureFailRun bool `protobuf:"varint,35,opt,name=on_failure_fail_run,json=onFailureFailRun,proto3" json:"on_failure_fail_run,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *Task) Reset() {
@@ -821,6 +832,13 @@ func (x *Task) GetSetupTaskIds() []string {
 	return nil
 }
 
+func (x *Task) GetOnFailureFailRun() bool {
+	if x != nil {
+		return x.OnFailureFailRun
+	}
+	return false
+}
+
 type isTask_Target interface {
 	isTask_Target()
 }
@@ -964,6 +982,7 @@ type Input struct {
 	//	*Input_Output
 	//	*Input_Param
 	//	*Input_Composite
+	//	*Input_GroupItem
 	Source        isInput_Source `protobuf_oneof:"source"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1056,6 +1075,15 @@ func (x *Input) GetComposite() *Composite {
 	return nil
 }
 
+func (x *Input) GetGroupItem() string {
+	if x != nil {
+		if x, ok := x.Source.(*Input_GroupItem); ok {
+			return x.GroupItem
+		}
+	}
+	return ""
+}
+
 type isInput_Source interface {
 	isInput_Source()
 }
@@ -1080,6 +1108,11 @@ type Input_Composite struct {
 	Composite *Composite `protobuf:"bytes,6,opt,name=composite,proto3,oneof"`
 }
 
+type Input_GroupItem struct {
+	// The item that the mapped group around the task gives this instance: the name of one of the group's mapped inputs.
+	GroupItem string `protobuf:"bytes,7,opt,name=group_item,json=groupItem,proto3,oneof"`
+}
+
 func (*Input_Literal) isInput_Source() {}
 
 func (*Input_Output) isInput_Source() {}
@@ -1087,6 +1120,8 @@ func (*Input_Output) isInput_Source() {}
 func (*Input_Param) isInput_Source() {}
 
 func (*Input_Composite) isInput_Source() {}
+
+func (*Input_GroupItem) isInput_Source() {}
 
 // The output of an upstream task.
 type Output struct {
@@ -1579,7 +1614,7 @@ var File_crosswind_manifest_v1_task_proto protoreflect.FileDescriptor
 
 const file_crosswind_manifest_v1_task_proto_rawDesc = "" +
 	"\n" +
-	" crosswind/manifest/v1/task.proto\x12\x15crosswind.manifest.v1\x1a!crosswind/manifest/v1/retry.proto\x1a$crosswind/manifest/v1/schedule.proto\x1a\"crosswind/options/v1/options.proto\x1a\x1ecrosswind/value/v1/value.proto\x1a\x1egoogle/protobuf/duration.proto\"\x83\x0f\n" +
+	" crosswind/manifest/v1/task.proto\x12\x15crosswind.manifest.v1\x1a!crosswind/manifest/v1/retry.proto\x1a$crosswind/manifest/v1/schedule.proto\x1a\"crosswind/options/v1/options.proto\x1a\x1ecrosswind/value/v1/value.proto\x1a\x1egoogle/protobuf/duration.proto\"\xb2\x0f\n" +
 	"\x04Task\x12&\n" +
 	"\atask_id\x18\x01 \x01(\tB\rʝ\"\x05\x18\x01 \xfa\x01Н\"\x01R\x06taskId\x12!\n" +
 	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\x12\x15\n" +
@@ -1617,7 +1652,8 @@ const file_crosswind_manifest_v1_task_proto_rawDesc = "" +
 	"\tcallbacks\x18\x1f \x03(\v2#.crosswind.manifest.v1.TaskCallbackR\tcallbacks\x12\x1a\n" +
 	"\blanguage\x18  \x01(\tR\blanguage\x12,\n" +
 	"\x12map_index_template\x18! \x01(\tR\x10mapIndexTemplate\x12$\n" +
-	"\x0esetup_task_ids\x18\" \x03(\tR\fsetupTaskIdsB\b\n" +
+	"\x0esetup_task_ids\x18\" \x03(\tR\fsetupTaskIds\x12-\n" +
+	"\x13on_failure_fail_run\x18# \x01(\bR\x10onFailureFailRunB\b\n" +
 	"\x06targetB\b\n" +
 	"\x06_slotsB\r\n" +
 	"\v_pool_slotsB\v\n" +
@@ -1630,14 +1666,16 @@ const file_crosswind_manifest_v1_task_proto_rawDesc = "" +
 	"entryPoint\";\n" +
 	"\x04Edge\x12\x1d\n" +
 	"\atask_id\x18\x01 \x01(\tB\x04Н\"\x01R\x06taskId\x12\x14\n" +
-	"\x05label\x18\x02 \x01(\tR\x05label\"\x9f\x02\n" +
+	"\x05label\x18\x02 \x01(\tR\x05label\"\xc0\x02\n" +
 	"\x05Input\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1f\n" +
 	"\bposition\x18\x02 \x01(\x05H\x01R\bposition\x88\x01\x01\x127\n" +
 	"\aliteral\x18\x03 \x01(\v2\x1b.crosswind.value.v1.PayloadH\x00R\aliteral\x127\n" +
 	"\x06output\x18\x04 \x01(\v2\x1d.crosswind.manifest.v1.OutputH\x00R\x06output\x12\x16\n" +
 	"\x05param\x18\x05 \x01(\tH\x00R\x05param\x12@\n" +
-	"\tcomposite\x18\x06 \x01(\v2 .crosswind.manifest.v1.CompositeH\x00R\tcompositeB\b\n" +
+	"\tcomposite\x18\x06 \x01(\v2 .crosswind.manifest.v1.CompositeH\x00R\tcomposite\x12\x1f\n" +
+	"\n" +
+	"group_item\x18\a \x01(\tH\x00R\tgroupItemB\b\n" +
 	"\x06sourceB\v\n" +
 	"\t_position\"\xc9\x01\n" +
 	"\x06Output\x12\x1d\n" +
@@ -1679,7 +1717,7 @@ const file_crosswind_manifest_v1_task_proto_rawDesc = "" +
 	"\x0fTRIGGER_SUCCESS\x10\x01\x12\x13\n" +
 	"\x0fTRIGGER_FAILURE\x10\x02\x12\x11\n" +
 	"\rTRIGGER_RETRY\x10\x03\x12\x13\n" +
-	"\x0fTRIGGER_SKIPPED\x10\x04*\xb1\x01\n" +
+	"\x0fTRIGGER_SKIPPED\x10\x04*\xcc\x01\n" +
 	"\bTaskKind\x12\x19\n" +
 	"\x15TASK_KIND_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10TASK_KIND_NORMAL\x10\x01\x12\x14\n" +
@@ -1687,7 +1725,8 @@ const file_crosswind_manifest_v1_task_proto_rawDesc = "" +
 	"\x17TASK_KIND_SHORT_CIRCUIT\x10\x03\x12\x14\n" +
 	"\x10TASK_KIND_SENSOR\x10\x04\x12\x13\n" +
 	"\x0fTASK_KIND_SETUP\x10\x05\x12\x16\n" +
-	"\x12TASK_KIND_TEARDOWN\x10\x06*\xa4\x03\n" +
+	"\x12TASK_KIND_TEARDOWN\x10\x06\x12\x19\n" +
+	"\x15TASK_KIND_LATEST_ONLY\x10\a*\xa4\x03\n" +
 	"\vTriggerRule\x12\x1c\n" +
 	"\x18TRIGGER_RULE_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18TRIGGER_RULE_ALL_SUCCESS\x10\x01\x12\x1b\n" +
@@ -1805,6 +1844,7 @@ func file_crosswind_manifest_v1_task_proto_init() {
 		(*Input_Output)(nil),
 		(*Input_Param)(nil),
 		(*Input_Composite)(nil),
+		(*Input_GroupItem)(nil),
 	}
 	file_crosswind_manifest_v1_task_proto_msgTypes[7].OneofWrappers = []any{
 		(*MappedInput_Literal)(nil),

@@ -1,0 +1,48 @@
+"""Continuations: working off, piece by piece, what one transaction left for later ones. [SCHED-1]
+
+Here belongs taking a piece and handing it to what made it. What a kind of piece does belongs to the module that leaves
+it; `services.heart` puts the kinds together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sqlalchemy import Row
+
+from crosswind_server.services.catalog.plans import PlanCache
+from crosswind_server.services.flow import progress
+from crosswind_server.services.flow.board import Board
+from crosswind_server.store import continuations
+from crosswind_server.store.unit_of_work import UnitOfWork
+
+PieceHandler = Callable[[Board, Row[Any]], None]
+"""Works off one piece, whose run is locked and on the board. Whatever it ends is followed up afterwards."""
+
+
+class Continuer:
+    """Works off pieces by their kinds.
+
+    Args:
+        plans: the DAG versions.
+        kinds: what each kind of piece does.
+    """
+
+    def __init__(self, plans: PlanCache, kinds: Mapping[str, PieceHandler]) -> None:
+        self._plans = plans
+        self._kinds = kinds
+
+    def take(self, uow: UnitOfWork, _: object) -> int:
+        """Work off the oldest piece that nobody else has taken; answers how many that were."""
+        pieces = continuations.take(uow, 1)
+        if not pieces:
+            return 0
+        (piece,) = pieces
+        board = Board(uow, self._plans)
+        if piece.run_key is not None:
+            board.lock_runs({piece.run_key})
+        if piece.run_key is None or piece.run_key in board.runs:
+            self._kinds[piece.kind](board, piece)
+        progress.advance(board)
+        return 1
