@@ -27,6 +27,9 @@ COLUMNS: Final = (
     dag_run.c.cancel_requested,
     dag_run.c.start_time,
     dag_run.c.end_time,
+    dag_run.c.final_state,
+    dag_run.c.holds,
+    dag_run.c.numbering_json,
 )
 """What the scheduling of a run needs, in the order of `services.flow.board.Run`."""
 

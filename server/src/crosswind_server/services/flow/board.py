@@ -38,6 +38,9 @@ class Run:
     cancel_requested: bool
     start_time: int | None
     end_time: int | None
+    final_state: str | None = None
+    holds: int = 0
+    numbering_json: str | None = None
 
 
 @dataclass(slots=True)
@@ -260,6 +263,8 @@ class Board:
                     "end_time": run.end_time,
                     "code_version_id": run.code_version_id,
                     "cancel_requested": run.cancel_requested,
+                    "final_state": run.final_state,
+                    "holds": run.holds,
                 }
                 for run in (self.runs[each] for each in sorted(self._changed_runs))
             ]

@@ -146,7 +146,7 @@ def _decide(board: Board, waiting: Sequence[Instance], budget: int) -> int:
 
 def _end_runs(board: Board) -> None:
     for run in board.runs.values():
-        if run.unfinished == 0 and RunState(run.state) not in TERMINAL_RUN_STATES:
+        if run.unfinished == 0 and run.holds == 0 and RunState(run.state) not in TERMINAL_RUN_STATES:
             run.state = _final_state(board, run).value
             run.end_time = board.uow.now
             run.start_time = run.start_time or run.end_time
@@ -155,6 +155,8 @@ def _end_runs(board: Board) -> None:
 
 
 def _final_state(board: Board, run: Run) -> RunState:
+    if run.final_state is not None:
+        return RunState(run.final_state)
     leaves = board.plan_of(run).leaves
     ended = [(row.task_index in leaves, TaskState(row.state)) for row in runs.task_states(board.uow, run.id)]
 

@@ -9,6 +9,15 @@ bytes named ``..._message`` are serialized protobuf messages that the server sto
 """
 
 from crosswind_server.store.columns import metadata
+from crosswind_server.store.schema.assets import (
+    asset,
+    asset_event,
+    asset_event_name,
+    asset_event_run,
+    asset_pending,
+    asset_relation,
+    state_value,
+)
 from crosswind_server.store.schema.catalog import bundle, bundle_offer, bundle_version, dag, dag_version, source_error
 from crosswind_server.store.schema.fleet import worker, worker_bundle
 from crosswind_server.store.schema.housekeeping import answered_request, continuation, deployment_key, timer, token
@@ -18,6 +27,12 @@ from crosswind_server.store.schema.values import connection, variable, xcom, xco
 __all__ = [
     "metadata",
     "answered_request",
+    "asset",
+    "asset_event",
+    "asset_event_name",
+    "asset_event_run",
+    "asset_pending",
+    "asset_relation",
     "attempt",
     "bundle",
     "bundle_offer",
@@ -30,6 +45,7 @@ __all__ = [
     "deployment_key",
     "log_chunk",
     "source_error",
+    "state_value",
     "task_instance",
     "timer",
     "token",

@@ -42,6 +42,15 @@ dag_run = Table(
     # Task instances that have not ended, mapped ones included: at 0 the run ends.
     count_column("unfinished"),
     flag_column("cancel_requested"),
+    # How a run that somebody stops ends: `cancelled`, or as a person or its timeout said. NULL: nobody stops it.
+    Column("final_state", String(20)),
+    # Continuations that have not come to all of its task instances yet: until they have, the run does not end.
+    count_column("holds"),
+    # The DAG versions, as a JSON array, by which its tasks are numbered, where it was cleared into another version:
+    # each task keeps its first number. NULL: those of `dag_version_id`.
+    Column("numbering_json", Text),
+    # Of the assets that it was created for; empty: none.
+    Column("partition_key", String(250), nullable=False, server_default=text("''")),
     # Grows with every change that people can see, for long polls.
     Column("revision", BigInteger, nullable=False, server_default=text("1")),
     UniqueConstraint("team", "dag_id", "run_id"),

@@ -29,6 +29,17 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_answered_request_created_time"), "answered_request", ["created_time"], unique=False)
     op.create_table(
+        "asset",
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("team", sa.String(length=100), nullable=False),
+        sa.Column("name", sa.String(length=500), nullable=False),
+        sa.Column("uri", sa.String(length=2000), nullable=False),
+        sa.Column("alias", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
+        sa.Column("created_time", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_asset")),
+        sa.UniqueConstraint("team", "name", name=op.f("uq_asset_team_name")),
+    )
+    op.create_table(
         "bundle",
         sa.Column("team", sa.String(length=100), nullable=False),
         sa.Column("name", sa.String(length=250), nullable=False),
@@ -120,6 +131,10 @@ def upgrade() -> None:
         sa.Column("note", sa.Text(), server_default=sa.text("('')"), nullable=False),
         sa.Column("unfinished", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("cancel_requested", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
+        sa.Column("final_state", sa.String(length=20), nullable=True),
+        sa.Column("holds", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("numbering_json", sa.Text(), nullable=True),
+        sa.Column("partition_key", sa.String(length=250), server_default=sa.text("('')"), nullable=False),
         sa.Column("revision", sa.BigInteger(), server_default=sa.text("1"), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_dag_run")),
         sa.UniqueConstraint("team", "dag_id", "run_id", name=op.f("uq_dag_run_team_dag_id_run_id")),
@@ -165,6 +180,16 @@ def upgrade() -> None:
         sa.Column("reason", sa.String(length=50), nullable=True),
         sa.Column("message", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("team", "bundle", "version", "dag_id", "source", name=op.f("pk_source_error")),
+    )
+    op.create_table(
+        "state_value",
+        sa.Column("owner_id", sa.String(length=36), nullable=False),
+        sa.Column("key", sa.String(length=250), nullable=False),
+        sa.Column("value_message", sa.LargeBinary(), nullable=False),
+        sa.Column("revision", sa.BigInteger(), server_default=sa.text("1"), nullable=False),
+        sa.Column("write_time", sa.BigInteger(), nullable=False),
+        sa.Column("expire_time", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("owner_id", "key", name=op.f("pk_state_value")),
     )
     op.create_table(
         "timer",
@@ -244,6 +269,33 @@ def upgrade() -> None:
         sqlite_where=sa.text("state IN ('active', 'draining')"),
         postgresql_where=sa.text("state IN ('active', 'draining')"),
     )
+    op.create_table(
+        "asset_event",
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("team", sa.String(length=100), nullable=False),
+        sa.Column("asset_id", sa.String(length=36), nullable=False),
+        sa.Column("event_time", sa.BigInteger(), nullable=False),
+        sa.Column("partition_key", sa.String(length=250), nullable=False),
+        sa.Column("extra_message", sa.LargeBinary(), nullable=True),
+        sa.Column("run_key", sa.String(length=36), nullable=True),
+        sa.Column("task_id", sa.String(length=250), nullable=True),
+        sa.Column("map_index", sa.Integer(), nullable=True),
+        sa.Column("subject", sa.String(length=250), nullable=True),
+        sa.ForeignKeyConstraint(["asset_id"], ["asset.id"], name=op.f("fk_asset_event_asset_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_asset_event")),
+    )
+    op.create_index("ix_asset_event_team_id", "asset_event", ["team", "id"], unique=False)
+    op.create_table(
+        "asset_relation",
+        sa.Column("team", sa.String(length=100), nullable=False),
+        sa.Column("dag_id", sa.String(length=250), nullable=False),
+        sa.Column("role", sa.String(length=20), nullable=False),
+        sa.Column("task_id", sa.String(length=250), nullable=False),
+        sa.Column("asset_id", sa.String(length=36), nullable=False),
+        sa.ForeignKeyConstraint(["asset_id"], ["asset.id"], name=op.f("fk_asset_relation_asset_id")),
+        sa.PrimaryKeyConstraint("team", "dag_id", "role", "task_id", "asset_id", name=op.f("pk_asset_relation")),
+    )
+    op.create_index("ix_asset_relation_asset_id", "asset_relation", ["asset_id", "role", "dag_id"], unique=False)
     op.create_table(
         "task_instance",
         sa.Column("id", sa.String(length=36), nullable=False),
@@ -333,6 +385,35 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_xcom")),
         sa.UniqueConstraint(
             "run_key", "task_id", "map_index", "key", name=op.f("uq_xcom_run_key_task_id_map_index_key")
+        ),
+    )
+    op.create_table(
+        "asset_event_name",
+        sa.Column("asset_id", sa.String(length=36), nullable=False),
+        sa.Column("event_id", sa.String(length=36), nullable=False),
+        sa.ForeignKeyConstraint(["asset_id"], ["asset.id"], name=op.f("fk_asset_event_name_asset_id")),
+        sa.ForeignKeyConstraint(["event_id"], ["asset_event.id"], name=op.f("fk_asset_event_name_event_id")),
+        sa.PrimaryKeyConstraint("asset_id", "event_id", name=op.f("pk_asset_event_name")),
+    )
+    op.create_table(
+        "asset_event_run",
+        sa.Column("run_key", sa.String(length=36), nullable=False),
+        sa.Column("event_id", sa.String(length=36), nullable=False),
+        sa.ForeignKeyConstraint(["event_id"], ["asset_event.id"], name=op.f("fk_asset_event_run_event_id")),
+        sa.ForeignKeyConstraint(["run_key"], ["dag_run.id"], name=op.f("fk_asset_event_run_run_key")),
+        sa.PrimaryKeyConstraint("run_key", "event_id", name=op.f("pk_asset_event_run")),
+    )
+    op.create_index("ix_asset_event_run_event_id", "asset_event_run", ["event_id"], unique=False)
+    op.create_table(
+        "asset_pending",
+        sa.Column("team", sa.String(length=100), nullable=False),
+        sa.Column("dag_id", sa.String(length=250), nullable=False),
+        sa.Column("partition_key", sa.String(length=250), nullable=False),
+        sa.Column("asset_id", sa.String(length=36), nullable=False),
+        sa.Column("event_id", sa.String(length=36), nullable=False),
+        sa.ForeignKeyConstraint(["event_id"], ["asset_event.id"], name=op.f("fk_asset_pending_event_id")),
+        sa.PrimaryKeyConstraint(
+            "team", "dag_id", "partition_key", "asset_id", "event_id", name=op.f("pk_asset_pending")
         ),
     )
     op.create_table(
