@@ -61,6 +61,18 @@ class TaskState(StrEnum):
     """Not part of the run any more: its DAG version or its mapping no longer has it."""
 
 
+class Workload(StrEnum):
+    """What an instance runs. All but a task are for a task instance or a run, and no part of the graph."""
+
+    TASK = "task"
+    TRIGGER = "trigger"
+    """The condition of a deferred task, in code."""
+    CALLBACK = "callback"
+    """What an author wants to happen after something happened to a run or a task instance."""
+    TIMETABLE = "timetable"
+    """An author's code that says the next dates of a DAG."""
+
+
 class RunState(StrEnum):
     """A DAG run."""
 

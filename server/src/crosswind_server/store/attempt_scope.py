@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import bindparam, select
 
+from crosswind_server.store import task_instances
 from crosswind_server.store.schema import attempt, dag_run, task_instance
 from crosswind_server.store.unit_of_work import UnitOfWork
 
@@ -39,7 +40,7 @@ _ATTEMPT = (
         attempt.c.task_instance_id,
         attempt.c.run_key,
         task_instance.c.task_id,
-        task_instance.c.map_index,
+        task_instances.SUBJECT_MAP_INDEX.label("map_index"),
         task_instance.c.task_index,
         dag_run.c.dag_id,
         dag_run.c.run_id,

@@ -66,7 +66,7 @@ def count_tasks(uow: UnitOfWork, run_keys: Collection[str]) -> Mapping[str, Mapp
     summary_of_others = and_(task_instance.c.map_index < 0, task_instance.c.instances_total > 0)
     query = (
         select(task_instance.c.run_key, task_instance.c.state, func.count().label("number"))
-        .where(task_instance.c.run_key.in_(list(run_keys)), not_(summary_of_others))
+        .where(task_instance.c.run_key.in_(list(run_keys)), task_instance.c.task_index >= 0, not_(summary_of_others))
         .group_by(task_instance.c.run_key, task_instance.c.state)
     )
     found: dict[str, dict[str, int]] = {}
@@ -105,7 +105,9 @@ def list_instance_states(
 ) -> Sequence[Row[Any]]:
     """List the states of a run's task instances, by task and map index."""
     table = task_instance.c
-    query = select(table.task_index, table.task_id, table.map_index, table.state).where(table.run_key == run_key)
+    query = select(table.task_index, table.task_id, table.map_index, table.state).where(
+        table.run_key == run_key, table.task_index >= 0
+    )
     if task_ids:
         query = query.where(table.task_id.in_(list(task_ids)))
     if after is not None:

@@ -127,7 +127,11 @@ def task_states(uow: UnitOfWork, run_key: str) -> Sequence[Row[Any]]:
 _UNFINISHED = (
     select(func.count())
     .select_from(task_instance)
-    .where(task_instance.c.run_key == bindparam("run_key"), task_instance.c.end_time.is_(None))
+    .where(
+        task_instance.c.run_key == bindparam("run_key"),
+        task_instance.c.end_time.is_(None),
+        task_instance.c.task_index >= 0,
+    )
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, and_, func, not_, or_, select
+from sqlalchemy import ColumnElement, and_, func, not_, select
 
 from crosswind_server.store import guards
 from crosswind_server.store.schema import attempt, dag, dag_run, task_instance, worker
@@ -49,7 +49,5 @@ def count_team(uow: UnitOfWork, team: str) -> Counts:
 
 def countable_instances() -> ColumnElement[bool]:
     """The instances that counts count: mapped ones, and the summary of a mapped task only while it has none."""
-    return or_(
-        task_instance.c.map_index >= 0,
-        not_(and_(task_instance.c.map_index < 0, task_instance.c.instances_total > 0)),
-    )
+    summary_of_others = and_(task_instance.c.map_index < 0, task_instance.c.instances_total > 0)
+    return and_(task_instance.c.task_index >= 0, not_(summary_of_others))

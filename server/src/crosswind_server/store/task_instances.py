@@ -10,7 +10,7 @@ import functools
 from collections.abc import Collection, Sequence
 from typing import Any, Final
 
-from sqlalchemy import FromClause, Row, Select, and_, bindparam, select, update
+from sqlalchemy import FromClause, Row, Select, and_, bindparam, case, select, update
 
 from crosswind_server.store import guards
 from crosswind_server.store.dialect import RowValues
@@ -55,8 +55,17 @@ COLUMNS: Final = (
     _t.bundle_version,
     _t.failure_message,
     _t.resumption_message,
+    _t.waits_for,
+    _t.event_number,
+    _t.workload,
+    _t.workload_entry_point,
+    _t.workload_map_index,
+    _t.workload_message,
 )
 """All of a task instance, in the order of `services.flow.board.Instance`."""
+
+SUBJECT_MAP_INDEX: Final = case((_t.task_index >= 0, _t.map_index), else_=_t.workload_map_index)
+"""The map index of the task that an instance runs, or for which it is a workload beside tasks."""
 
 PROGRESS: Final = (
     "state",
@@ -76,6 +85,8 @@ PROGRESS: Final = (
     "losses",
     "failure_message",
     "resumption_message",
+    "waits_for",
+    "event_number",
 )
 """What changes as a run goes on; assignment and start write the rest."""
 

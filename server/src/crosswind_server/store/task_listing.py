@@ -47,7 +47,7 @@ def list_instances(
 ) -> Sequence[Row[Any]]:
     """List a run's task instances in manifest order, a mapped task's summary before its instances."""
     table = task_instance.c
-    query = select(task_instance).where(table.run_key == run_key)
+    query = select(task_instance).where(table.run_key == run_key, table.task_index >= 0)
     if states:
         query = query.where(table.state.in_(list(states)))
     if task_id:
@@ -64,7 +64,7 @@ def get_instance(uow: UnitOfWork, run_key: str, task_id: str, map_index: int) ->
     """Read one task instance; map index -1 is the only one, or the summary of a mapped task."""
     table = task_instance.c
     query = select(task_instance).where(
-        table.run_key == run_key, table.task_id == task_id, table.map_index == map_index
+        table.run_key == run_key, table.task_id == task_id, table.map_index == map_index, table.task_index >= 0
     )
     return uow.execute(query).one_or_none()
 
@@ -89,7 +89,7 @@ def sum_up_mapped(uow: UnitOfWork, parent_ids: Collection[str]) -> Mapping[str, 
             func.count().label("number"),
             func.min(table.first_start_time).label("start_time"),
         )
-        .where(table.parent_id.in_(list(parent_ids)), table.map_index >= 0)
+        .where(table.parent_id.in_(list(parent_ids)), table.task_index >= 0)
         .group_by(table.parent_id, table.state)
     )
     found: dict[str, list[Row[Any]]] = {}

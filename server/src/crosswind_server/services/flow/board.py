@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from crosswind_server.domain.ids import uuid7
 from crosswind_server.domain.plan import DagPlan, TaskPlan, offer_key_of
-from crosswind_server.domain.states import TERMINAL_TASK_STATES, TaskState
+from crosswind_server.domain.states import TERMINAL_TASK_STATES, TaskState, Workload
 from crosswind_server.services.catalog.plans import PlanCache
 from crosswind_server.store import attempts, continuations, runs, task_instances
 from crosswind_server.store.unit_of_work import UnitOfWork
@@ -82,6 +82,12 @@ class Instance:
     bundle_version: str | None
     failure_message: bytes | None
     resumption_message: bytes | None
+    waits_for: str | None = None
+    event_number: int | None = None
+    workload: str = Workload.TASK.value
+    workload_entry_point: str | None = None
+    workload_map_index: int = -1
+    workload_message: bytes | None = None
 
     @property
     def ended(self) -> bool:

@@ -23,6 +23,7 @@ from crosswind_server.store.schema.fleet import worker, worker_bundle
 from crosswind_server.store.schema.housekeeping import answered_request, continuation, deployment_key, timer, token
 from crosswind_server.store.schema.runs import attempt, dag_run, log_chunk, task_instance
 from crosswind_server.store.schema.values import connection, variable, xcom, xcom_item
+from crosswind_server.store.schema.waiting import event, event_name, event_receipt, input_request
 
 __all__ = [
     "metadata",
@@ -43,6 +44,10 @@ __all__ = [
     "dag_run",
     "dag_version",
     "deployment_key",
+    "event",
+    "event_name",
+    "event_receipt",
+    "input_request",
     "log_chunk",
     "source_error",
     "state_value",

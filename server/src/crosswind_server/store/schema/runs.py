@@ -67,6 +67,8 @@ dag_run = Table(
 
 _QUEUED = text("state = 'queued'")
 _NOT_BEFORE = text("not_before IS NOT NULL")
+_WAITS_FOR = text("waits_for IS NOT NULL")
+_OPEN_WORKLOAD = text("task_index < 0 AND end_time IS NULL")
 
 task_instance = Table(
     "task_instance",
@@ -114,6 +116,19 @@ task_instance = Table(
     Column("failure_message", LargeBinary),
     # A resumption for the next attempt (deferral, human input).
     Column("resumption_message", LargeBinary),
+    # What a deferred or asking instance waits for beside its moment: `event:<name>`, `trigger:<entry point>`, `input`.
+    Column("waits_for", String(510)),
+    # Events of that name up to this number came before it began to wait.
+    Column("event_number", BigInteger),
+    # What it runs: a task, or for a task or a run a trigger, a callback or a timetable. The latter are no tasks: their
+    # `task_index` is -1, their `map_index` a number of their own in the run, their `parent_id` the instance that they
+    # are for (NULL: the run), and nothing counts them.
+    Column("workload", String(20), nullable=False, server_default=text("'task'")),
+    Column("workload_entry_point", String(500)),
+    # The map index of the instance that they are for.
+    Column("workload_map_index", Integer, nullable=False, server_default=text("-1")),
+    # A trigger's arguments, or a `CallbackContext`.
+    Column("workload_message", LargeBinary),
     UniqueConstraint("run_key", "task_index", "map_index"),
     # The claim: workers ask by what they offer, best first.
     Index(
@@ -134,11 +149,29 @@ task_instance = Table(
         postgresql_where=_NOT_BEFORE,
     ),
     Index("ix_task_instance_parent", "parent_id", "map_index"),
+    # Who waits for an event.
+    Index(
+        "ix_task_instance_waits_for",
+        "team",
+        "waits_for",
+        "id",
+        sqlite_where=_WAITS_FOR,
+        postgresql_where=_WAITS_FOR,
+    ),
+    # Workloads beside tasks that are not done: a run may have ended before them.
+    Index(
+        "ix_task_instance_workload",
+        "team",
+        "offer_key",
+        sqlite_where=_OPEN_WORKLOAD,
+        postgresql_where=_OPEN_WORKLOAD,
+    ),
 )
 
 _LIVE = text("state IN ('assigned', 'running', 'cancelling')")
 _LEASED = text("state IN ('running', 'cancelling')")
 _ASSIGNED = text("state = 'assigned'")
+_TIMED = text("state = 'running' AND timeout_due IS NOT NULL")
 
 attempt = Table(
     "attempt",
@@ -161,6 +194,8 @@ attempt = Table(
     time_column("start_deadline"),
     time_column("start_time", nullable=True),
     time_column("lease_expires", nullable=True),
+    # When the server ends it, had its worker not: execution timeout, grace and a heartbeat after the start.
+    time_column("timeout_due", nullable=True),
     time_column("end_time", nullable=True),
     Column("outcome_id", String(36)),
     Column("failure_message", LargeBinary),
@@ -199,6 +234,12 @@ attempt = Table(
         "start_deadline",
         sqlite_where=_ASSIGNED,
         postgresql_where=_ASSIGNED,
+    ),
+    Index(
+        "ix_attempt_timeout_due",
+        "timeout_due",
+        sqlite_where=_TIMED,
+        postgresql_where=_TIMED,
     ),
 )
 

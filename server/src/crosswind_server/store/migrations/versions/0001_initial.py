@@ -333,6 +333,12 @@ def upgrade() -> None:
         sa.Column("bundle_version", sa.String(length=128), nullable=True),
         sa.Column("failure_message", sa.LargeBinary(), nullable=True),
         sa.Column("resumption_message", sa.LargeBinary(), nullable=True),
+        sa.Column("waits_for", sa.String(length=510), nullable=True),
+        sa.Column("event_number", sa.BigInteger(), nullable=True),
+        sa.Column("workload", sa.String(length=20), server_default=sa.text("'task'"), nullable=False),
+        sa.Column("workload_entry_point", sa.String(length=500), nullable=True),
+        sa.Column("workload_map_index", sa.Integer(), server_default=sa.text("(-1)"), nullable=False),
+        sa.Column("workload_message", sa.LargeBinary(), nullable=True),
         sa.ForeignKeyConstraint(["run_key"], ["dag_run.id"], name=op.f("fk_task_instance_run_key")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_task_instance")),
         sa.UniqueConstraint(
@@ -356,6 +362,22 @@ def upgrade() -> None:
         postgresql_where=sa.text("not_before IS NOT NULL"),
     )
     op.create_index("ix_task_instance_parent", "task_instance", ["parent_id", "map_index"], unique=False)
+    op.create_index(
+        "ix_task_instance_waits_for",
+        "task_instance",
+        ["team", "waits_for", "id"],
+        unique=False,
+        sqlite_where=sa.text("waits_for IS NOT NULL"),
+        postgresql_where=sa.text("waits_for IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_task_instance_workload",
+        "task_instance",
+        ["team", "offer_key"],
+        unique=False,
+        sqlite_where=sa.text("task_index < 0 AND end_time IS NULL"),
+        postgresql_where=sa.text("task_index < 0 AND end_time IS NULL"),
+    )
     op.create_table(
         "worker_bundle",
         sa.Column("instance_id", sa.String(length=36), nullable=False),
@@ -435,6 +457,7 @@ def upgrade() -> None:
         sa.Column("start_deadline", sa.BigInteger(), nullable=False),
         sa.Column("start_time", sa.BigInteger(), nullable=True),
         sa.Column("lease_expires", sa.BigInteger(), nullable=True),
+        sa.Column("timeout_due", sa.BigInteger(), nullable=True),
         sa.Column("end_time", sa.BigInteger(), nullable=True),
         sa.Column("outcome_id", sa.String(length=36), nullable=True),
         sa.Column("failure_message", sa.LargeBinary(), nullable=True),
@@ -465,6 +488,14 @@ def upgrade() -> None:
         postgresql_where=sa.text("state = 'assigned'"),
     )
     op.create_index("ix_attempt_task_instance_id", "attempt", ["task_instance_id"], unique=False)
+    op.create_index(
+        "ix_attempt_timeout_due",
+        "attempt",
+        ["timeout_due"],
+        unique=False,
+        sqlite_where=sa.text("state = 'running' AND timeout_due IS NOT NULL"),
+        postgresql_where=sa.text("state = 'running' AND timeout_due IS NOT NULL"),
+    )
     op.create_index(
         "ix_attempt_worker_live",
         "attempt",
