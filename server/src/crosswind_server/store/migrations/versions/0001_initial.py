@@ -170,6 +170,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", name=op.f("pk_deployment_key")),
     )
     op.create_table(
+        "event_name",
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("team", sa.String(length=100), nullable=False),
+        sa.Column("name", sa.String(length=500), nullable=False),
+        sa.Column("last_number", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_event_name")),
+    )
+    op.create_index("uq_event_name_team_name", "event_name", ["team", "name"], unique=True)
+    op.create_table(
         "source_error",
         sa.Column("team", sa.String(length=100), nullable=False),
         sa.Column("bundle", sa.String(length=250), nullable=False),
@@ -296,6 +305,20 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("team", "dag_id", "role", "task_id", "asset_id", name=op.f("pk_asset_relation")),
     )
     op.create_index("ix_asset_relation_asset_id", "asset_relation", ["asset_id", "role", "dag_id"], unique=False)
+    op.create_table(
+        "event",
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("name_id", sa.String(length=36), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.Column("dag_id", sa.String(length=250), nullable=False),
+        sa.Column("run_id", sa.String(length=250), nullable=False),
+        sa.Column("payload_message", sa.LargeBinary(), nullable=True),
+        sa.Column("created_time", sa.BigInteger(), nullable=False),
+        sa.Column("expire_time", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["name_id"], ["event_name.id"], name=op.f("fk_event_name_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_event")),
+    )
+    op.create_index("uq_event_name_number", "event", ["name_id", "number"], unique=True)
     op.create_table(
         "task_instance",
         sa.Column("id", sa.String(length=36), nullable=False),
@@ -511,6 +534,58 @@ def upgrade() -> None:
         unique=True,
         sqlite_where=sa.text("state IN ('assigned', 'running', 'cancelling')"),
         postgresql_where=sa.text("state IN ('assigned', 'running', 'cancelling')"),
+    )
+    op.create_table(
+        "event_receipt",
+        sa.Column("event_id", sa.String(length=36), nullable=False),
+        sa.Column("task_instance_id", sa.String(length=36), nullable=False),
+        sa.Column("try_number", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["event_id"], ["event.id"], name=op.f("fk_event_receipt_event_id"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("event_id", "task_instance_id", "try_number", name=op.f("pk_event_receipt")),
+    )
+    op.create_table(
+        "input_request",
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("team", sa.String(length=100), nullable=False),
+        sa.Column("run_key", sa.String(length=36), nullable=False),
+        sa.Column("task_instance_id", sa.String(length=36), nullable=False),
+        sa.Column("state", sa.String(length=20), nullable=False),
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("options_json", sa.Text(), nullable=False),
+        sa.Column("default_options_json", sa.Text(), nullable=False),
+        sa.Column("multiple", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
+        sa.Column("fields_schema_json", sa.Text(), nullable=False),
+        sa.Column("respondents_json", sa.Text(), nullable=False),
+        sa.Column("created_time", sa.BigInteger(), nullable=False),
+        sa.Column("expire_time", sa.BigInteger(), nullable=True),
+        sa.Column("chosen_options_json", sa.Text(), nullable=True),
+        sa.Column("fields_message", sa.LargeBinary(), nullable=True),
+        sa.Column("respondent", sa.String(length=250), nullable=True),
+        sa.Column("answer_time", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(["run_key"], ["dag_run.id"], name=op.f("fk_input_request_run_key")),
+        sa.ForeignKeyConstraint(
+            ["task_instance_id"], ["task_instance.id"], name=op.f("fk_input_request_task_instance_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_input_request")),
+    )
+    op.create_index(
+        "ix_input_request_open",
+        "input_request",
+        ["team", "id"],
+        unique=False,
+        sqlite_where=sa.text("state = 'open'"),
+        postgresql_where=sa.text("state = 'open'"),
+    )
+    op.create_index("ix_input_request_task_instance_id", "input_request", ["task_instance_id", "id"], unique=False)
+    op.create_index("ix_input_request_team_id", "input_request", ["team", "id"], unique=False)
+    op.create_index(
+        "uq_input_request_asking",
+        "input_request",
+        ["task_instance_id"],
+        unique=True,
+        sqlite_where=sa.text("state = 'open'"),
+        postgresql_where=sa.text("state = 'open'"),
     )
     op.create_table(
         "xcom_item",
