@@ -30,6 +30,8 @@ COLUMNS: Final = (
     dag_run.c.final_state,
     dag_run.c.holds,
     dag_run.c.numbering_json,
+    dag_run.c.logical_time,
+    dag_run.c.backfill_id,
 )
 """What the scheduling of a run needs, in the order of `services.flow.board.Run`."""
 

@@ -41,6 +41,8 @@ class Run:
     final_state: str | None = None
     holds: int = 0
     numbering_json: str | None = None
+    logical_time: int | None = None
+    backfill_id: str | None = None
 
 
 @dataclass(slots=True)
@@ -271,6 +273,7 @@ class Board:
                     "cancel_requested": run.cancel_requested,
                     "final_state": run.final_state,
                     "holds": run.holds,
+                    "backfill_id": run.backfill_id,
                 }
                 for run in (self.runs[each] for each in sorted(self._changed_runs))
             ]

@@ -21,7 +21,7 @@ from crosswind_server.store.schema.assets import (
 from crosswind_server.store.schema.catalog import bundle, bundle_offer, bundle_version, dag, dag_version, source_error
 from crosswind_server.store.schema.fleet import worker, worker_bundle
 from crosswind_server.store.schema.housekeeping import answered_request, continuation, deployment_key, timer, token
-from crosswind_server.store.schema.runs import attempt, dag_run, log_chunk, task_instance
+from crosswind_server.store.schema.runs import attempt, backfill, dag_run, log_chunk, task_instance
 from crosswind_server.store.schema.values import connection, variable, xcom, xcom_item
 from crosswind_server.store.schema.waiting import event, event_name, event_receipt, input_request
 
@@ -35,6 +35,7 @@ __all__ = [
     "asset_pending",
     "asset_relation",
     "attempt",
+    "backfill",
     "bundle",
     "bundle_offer",
     "bundle_version",

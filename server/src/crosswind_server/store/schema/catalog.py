@@ -84,6 +84,14 @@ dag = Table(
     flag_column("active", default=True),
     time_column("created_time"),
     time_column("updated_time"),
+    # The last run that its schedule created: what it stands for, and where the data that it covers ends.
+    time_column("last_logical_time", nullable=True),
+    time_column("last_interval_end", nullable=True),
+    # The run that its schedule creates next, and when; NULL where none is due, or the DAG is paused.
+    time_column("next_logical_time", nullable=True),
+    time_column("next_interval_start", nullable=True),
+    time_column("next_interval_end", nullable=True),
+    time_column("next_run_time", nullable=True),
 )
 
 dag_version = Table(

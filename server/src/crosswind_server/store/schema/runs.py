@@ -18,6 +18,12 @@ from sqlalchemy import (
 
 from crosswind_server.store.columns import count_column, flag_column, id_column, metadata, time_column
 
+_NOT_ENDED = text("end_time IS NULL")
+_GOING = text("state IN ('running', 'cancelling')")
+_WAITING = text("state = 'queued'")
+_OF_BACKFILL = text("backfill_id IS NOT NULL")
+_BACKFILLING = text("backfill_id IS NOT NULL AND end_time IS NULL")
+
 dag_run = Table(
     "dag_run",
     metadata,
@@ -51,6 +57,10 @@ dag_run = Table(
     Column("numbering_json", Text),
     # Of the assets that it was created for; empty: none.
     Column("partition_key", String(250), nullable=False, server_default=text("''")),
+    Column("backfill_id", String(36)),
+    # By when it should have ended, and whether it had not.
+    time_column("deadline_time", nullable=True),
+    flag_column("deadline_missed"),
     # Grows with every change that people can see, for long polls.
     Column("revision", BigInteger, nullable=False, server_default=text("1")),
     UniqueConstraint("team", "dag_id", "run_id"),
@@ -60,9 +70,45 @@ dag_run = Table(
         "ix_dag_run_active",
         "team",
         "dag_id",
-        sqlite_where=text("end_time IS NULL"),
-        postgresql_where=text("end_time IS NULL"),
+        sqlite_where=_NOT_ENDED,
+        postgresql_where=_NOT_ENDED,
     ),
+    # What a moment has a run for already, and which run was before another.
+    Index("ix_dag_run_logical_time", "team", "dag_id", "logical_time"),
+    # How many take part in the bound of active runs, and which of those that wait is the oldest.
+    Index("ix_dag_run_running", "team", "dag_id", sqlite_where=_GOING, postgresql_where=_GOING),
+    Index("ix_dag_run_queued", "team", "dag_id", "id", sqlite_where=_WAITING, postgresql_where=_WAITING),
+    Index("ix_dag_run_backfill", "backfill_id", "id", sqlite_where=_OF_BACKFILL, postgresql_where=_OF_BACKFILL),
+    Index("ix_dag_run_backfill_active", "backfill_id", sqlite_where=_BACKFILLING, postgresql_where=_BACKFILLING),
+)
+
+backfill = Table(
+    "backfill",
+    metadata,
+    id_column("id", primary_key=True),
+    Column("team", String(100), nullable=False),
+    Column("dag_id", String(250), nullable=False),
+    Column("state", String(20), nullable=False),
+    # The span of logical times, its end exclusive.
+    time_column("start_time"),
+    time_column("end_time"),
+    Column("conf_message", LargeBinary),
+    flag_column("reverse"),
+    # What it does with moments that have a run: none, failed or ended.
+    Column("reprocess", String(20), nullable=False),
+    Column("max_active_runs", Integer, nullable=False),
+    # Moments in the span; of these, runs that were created or cleared, and moments that were left alone.
+    Column("total_count", BigInteger, nullable=False),
+    Column("created_count", BigInteger, nullable=False, server_default=text("0")),
+    Column("skipped_count", BigInteger, nullable=False, server_default=text("0")),
+    # The moment that was looked at last; NULL before the first.
+    time_column("last_logical_time", nullable=True),
+    # True once it has looked at all of them.
+    flag_column("exhausted"),
+    Column("created_by", String(250), nullable=False),
+    time_column("created_time"),
+    time_column("finished_time", nullable=True),
+    Index("ix_backfill_team_id", "team", "id"),
 )
 
 _QUEUED = text("state = 'queued'")

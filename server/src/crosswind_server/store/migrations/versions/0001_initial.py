@@ -40,6 +40,29 @@ def upgrade() -> None:
         sa.UniqueConstraint("team", "name", name=op.f("uq_asset_team_name")),
     )
     op.create_table(
+        "backfill",
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("team", sa.String(length=100), nullable=False),
+        sa.Column("dag_id", sa.String(length=250), nullable=False),
+        sa.Column("state", sa.String(length=20), nullable=False),
+        sa.Column("start_time", sa.BigInteger(), nullable=False),
+        sa.Column("end_time", sa.BigInteger(), nullable=False),
+        sa.Column("conf_message", sa.LargeBinary(), nullable=True),
+        sa.Column("reverse", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
+        sa.Column("reprocess", sa.String(length=20), nullable=False),
+        sa.Column("max_active_runs", sa.Integer(), nullable=False),
+        sa.Column("total_count", sa.BigInteger(), nullable=False),
+        sa.Column("created_count", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("skipped_count", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("last_logical_time", sa.BigInteger(), nullable=True),
+        sa.Column("exhausted", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
+        sa.Column("created_by", sa.String(length=250), nullable=False),
+        sa.Column("created_time", sa.BigInteger(), nullable=False),
+        sa.Column("finished_time", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_backfill")),
+    )
+    op.create_index("ix_backfill_team_id", "backfill", ["team", "id"], unique=False)
+    op.create_table(
         "bundle",
         sa.Column("team", sa.String(length=100), nullable=False),
         sa.Column("name", sa.String(length=250), nullable=False),
@@ -108,6 +131,12 @@ def upgrade() -> None:
         sa.Column("active", sa.Boolean(), server_default=sa.text("(true)"), nullable=False),
         sa.Column("created_time", sa.BigInteger(), nullable=False),
         sa.Column("updated_time", sa.BigInteger(), nullable=False),
+        sa.Column("last_logical_time", sa.BigInteger(), nullable=True),
+        sa.Column("last_interval_end", sa.BigInteger(), nullable=True),
+        sa.Column("next_logical_time", sa.BigInteger(), nullable=True),
+        sa.Column("next_interval_start", sa.BigInteger(), nullable=True),
+        sa.Column("next_interval_end", sa.BigInteger(), nullable=True),
+        sa.Column("next_run_time", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("team", "dag_id", name=op.f("pk_dag")),
     )
     op.create_table(
@@ -135,6 +164,9 @@ def upgrade() -> None:
         sa.Column("holds", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("numbering_json", sa.Text(), nullable=True),
         sa.Column("partition_key", sa.String(length=250), server_default=sa.text("('')"), nullable=False),
+        sa.Column("backfill_id", sa.String(length=36), nullable=True),
+        sa.Column("deadline_time", sa.BigInteger(), nullable=True),
+        sa.Column("deadline_missed", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
         sa.Column("revision", sa.BigInteger(), server_default=sa.text("1"), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_dag_run")),
         sa.UniqueConstraint("team", "dag_id", "run_id", name=op.f("uq_dag_run_team_dag_id_run_id")),
@@ -147,7 +179,40 @@ def upgrade() -> None:
         sqlite_where=sa.text("end_time IS NULL"),
         postgresql_where=sa.text("end_time IS NULL"),
     )
+    op.create_index(
+        "ix_dag_run_backfill",
+        "dag_run",
+        ["backfill_id", "id"],
+        unique=False,
+        sqlite_where=sa.text("backfill_id IS NOT NULL"),
+        postgresql_where=sa.text("backfill_id IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_dag_run_backfill_active",
+        "dag_run",
+        ["backfill_id"],
+        unique=False,
+        sqlite_where=sa.text("backfill_id IS NOT NULL AND end_time IS NULL"),
+        postgresql_where=sa.text("backfill_id IS NOT NULL AND end_time IS NULL"),
+    )
     op.create_index("ix_dag_run_dag_id", "dag_run", ["team", "dag_id", "id"], unique=False)
+    op.create_index("ix_dag_run_logical_time", "dag_run", ["team", "dag_id", "logical_time"], unique=False)
+    op.create_index(
+        "ix_dag_run_queued",
+        "dag_run",
+        ["team", "dag_id", "id"],
+        unique=False,
+        sqlite_where=sa.text("state = 'queued'"),
+        postgresql_where=sa.text("state = 'queued'"),
+    )
+    op.create_index(
+        "ix_dag_run_running",
+        "dag_run",
+        ["team", "dag_id"],
+        unique=False,
+        sqlite_where=sa.text("state IN ('running', 'cancelling')"),
+        postgresql_where=sa.text("state IN ('running', 'cancelling')"),
+    )
     op.create_index("ix_dag_run_team_id", "dag_run", ["team", "id"], unique=False)
     op.create_table(
         "dag_version",
