@@ -158,6 +158,7 @@ def test_a_wide_cascade_is_worked_off_in_pieces(flow: Flow):
     wide = [task(f"t{n}", "top") for n in range(1_100)]
     flow.publish(dag_of("d", task("top"), *wide, task("end", *(each.task_id for each in wide))), to=worker)
     run = flow.trigger("d")
+    flow.continue_all()
     (lease,) = flow.take(worker)
     flow.run(lease, worker, "failed")
     states = list(flow.states(run).values())

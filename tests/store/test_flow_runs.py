@@ -294,6 +294,7 @@ def test_finishing_costs_the_out_degree_whatever_the_size_of_the_dag(flow: Flow)
         tasks = [task("t0"), task("t1", "t0"), *(task(f"t{n}") for n in range(2, size))]
         flow.publish(dag_of(f"d{size}", *tasks), to=worker, bundle=f"b{size}")
         run = flow.trigger(f"d{size}")
+        flow.continue_all()
         lease = flow.poll(worker, max_leases=1).leases[0]
         assert lease.task_id == "t0"
         flow.start(lease, worker)

@@ -271,6 +271,11 @@ class DagPlan:
         """The tasks by their ids."""
         return {task.task_id: task for task in self.tasks}
 
+    @cached_property
+    def roots(self) -> tuple[int, ...]:
+        """Positions of the tasks that may run though no other has ended: they are judged when a run begins."""
+        return tuple(t.index for t in self.tasks if not t.upstream or t.trigger_rule is TriggerRule.ALWAYS)
+
     @property
     def offer_key(self) -> str:
         """What a worker must offer to run this version's own tasks."""

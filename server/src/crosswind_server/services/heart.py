@@ -14,7 +14,7 @@ from crosswind_server.services.execution.contexts import DeclaredReader, Nothing
 from crosswind_server.services.execution.polling import Polling
 from crosswind_server.services.fleet.farewell import Farewell
 from crosswind_server.services.fleet.workers import Workers
-from crosswind_server.services.flow import expansion, progress
+from crosswind_server.services.flow import expansion, progress, starting
 from crosswind_server.services.flow.continuing import Continuer
 from crosswind_server.services.flow.runs import Runs
 from crosswind_server.services.flow.timers import Timekeeper
@@ -55,7 +55,15 @@ class Heart:
         self.farewell = Farewell(store, self.polling, timing=timing)
         self.attempts = Attempts(self.plans, timing=timing, declared=declared or NothingDeclared())
         self.runs = Runs(self.plans)
-        self.continuer = Continuer(self.plans, {progress.ADVANCE: progress.go_on, expansion.EXPAND: expansion.go_on})
+        self.continuer = Continuer(
+            self.plans,
+            {
+                progress.ADVANCE: progress.go_on,
+                expansion.EXPAND: expansion.go_on,
+                starting.MAKE: starting.go_on_making,
+                starting.START: starting.go_on_starting,
+            },
+        )
         self.timekeeper = Timekeeper(
             store,
             self.plans,

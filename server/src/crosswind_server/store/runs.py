@@ -32,6 +32,8 @@ COLUMNS: Final = (
     dag_run.c.numbering_json,
     dag_run.c.logical_time,
     dag_run.c.backfill_id,
+    dag_run.c.unmade,
+    dag_run.c.awaited,
 )
 """What the scheduling of a run needs, in the order of `services.flow.board.Run`."""
 

@@ -43,6 +43,8 @@ class Run:
     numbering_json: str | None = None
     logical_time: int | None = None
     backfill_id: str | None = None
+    unmade: int = 0
+    awaited: bool = False
 
 
 @dataclass(slots=True)
@@ -65,6 +67,8 @@ class Instance:
     instances_failed: int
     instances_skipped: int
     instances_cancelled: int
+    sources_ended: int
+    skips: str | None
     offer_key: str
     queue: str
     priority: int
@@ -129,6 +133,7 @@ class Board:
 
     Args:
         ended: instances that ended and whose successors have not been told; `progress.advance` empties it.
+        unjudged: instances that wait and may have become ready; `progress.advance` judges them.
         told: of those whose successors were told in part, by id: how many.
     """
 
@@ -138,6 +143,7 @@ class Board:
     instances: dict[str, Instance] = field(default_factory=dict)
     tasks: dict[tuple[str, int], Instance] = field(default_factory=dict)
     ended: list[Instance] = field(default_factory=list)
+    unjudged: dict[str, Instance] = field(default_factory=dict)
     told: dict[str, int] = field(default_factory=dict)
     _changed: dict[str, None] = field(default_factory=dict)
     _changed_runs: dict[str, None] = field(default_factory=dict)
@@ -214,8 +220,21 @@ class Board:
         self.touch(instance)
         self.uow.hint(f"work:{instance.team}")
 
-    def end(self, instance: Instance, state: TaskState, *, failure: bytes | None = None) -> None:
-        """Put an instance into a final state; its successors are told by `progress.advance`."""
+    def judge(self, instance: Instance) -> None:
+        """Let `progress.advance` look whether an instance that waits is ready. Judging again changes nothing."""
+        self.unjudged[instance.id] = instance
+
+    def end(
+        self, instance: Instance, state: TaskState, *, failure: bytes | None = None, skips: str | None = None
+    ) -> None:
+        """Put an instance into a final state; its successors are told by `progress.advance`.
+
+        Args:
+            failure: why it failed, serialized.
+            skips: which of its successors it skips, as `domain.skipping` writes it; None: as was known before.
+        """
+        if skips is not None:
+            instance.skips = skips
         instance.state = state.value
         instance.end_time = self.uow.now
         instance.not_before = None
@@ -237,12 +256,18 @@ class Board:
 
     def leave(self, kind: str, instance: Instance, position: int = 0, *, detail_json: str | None = None) -> None:
         """Leave work on an instance for a later transaction. [SCHED-1]"""
+        self.leave_for(kind, instance.run_key, instance.id, position, detail_json=detail_json)
+
+    def leave_for(
+        self, kind: str, run_key: str, subject_id: str, position: int = 0, *, detail_json: str | None = None
+    ) -> None:
+        """Leave work on something in a run, or on the run itself, for a later transaction. [SCHED-1]"""
         self._left.append(
             {
                 "id": str(uuid7(self.uow.now)),
                 "kind": kind,
-                "run_key": instance.run_key,
-                "subject_id": instance.id,
+                "run_key": run_key,
+                "subject_id": subject_id,
                 "position": position,
                 "detail_json": detail_json,
                 "created_time": self.uow.now,
@@ -274,6 +299,8 @@ class Board:
                     "final_state": run.final_state,
                     "holds": run.holds,
                     "backfill_id": run.backfill_id,
+                    "unmade": run.unmade,
+                    "awaited": run.awaited,
                 }
                 for run in (self.runs[each] for each in sorted(self._changed_runs))
             ]
@@ -326,6 +353,8 @@ def new_instance(
         instances_failed=0,
         instances_skipped=0,
         instances_cancelled=0,
+        sources_ended=0,
+        skips=None,
         offer_key=offer_key,
         queue=task.queue,
         priority=task.priority,

@@ -30,7 +30,7 @@ def advance(board: Board, *, causes: int = 1) -> None:
         causes: how many calls the transaction answers; each may change so many rows as one alone.
     """
     budget = max(PIECE, 8 * causes)
-    while board.ended:
+    while board.ended or board.unjudged:
         wave, board.ended = board.ended, []
         told: list[tuple[Instance, Sequence[int]]] = []
         keys: dict[tuple[str, int], None] = {}
@@ -48,7 +48,9 @@ def advance(board: Board, *, causes: int = 1) -> None:
             keys.update(((ended.run_key, index), None) for index in piece)
         board.load_tasks(keys)
         _count_instances(board, [ended for ended in wave if ended.map_index >= 0])
-        budget = _decide(board, _count_upstream(board, told), budget)
+        _count_upstream(board, told)
+        waiting, board.unjudged = board.unjudged, {}
+        budget = _decide(board, list(waiting.values()), budget)
     board.flush()
     _end_runs(board)
 
@@ -92,9 +94,8 @@ def _count_instances(board: Board, ended: Sequence[Instance]) -> None:
                 board.end(parent, state)
 
 
-def _count_upstream(board: Board, told: Sequence[tuple[Instance, Sequence[int]]]) -> list[Instance]:
-    """Count the ends of tasks in their successors; answers the successors that wait, each once."""
-    waiting: dict[str, Instance] = {}
+def _count_upstream(board: Board, told: Sequence[tuple[Instance, Sequence[int]]]) -> None:
+    """Count the ends of tasks in their successors, and let those that wait be judged, each once."""
     for ended, successors in told:
         for index in successors:
             successor = board.tasks[ended.run_key, index]
@@ -111,8 +112,7 @@ def _count_upstream(board: Board, told: Sequence[tuple[Instance, Sequence[int]]]
                 case _:
                     successor.upstream_failed += 1
             board.touch(successor)
-            waiting[successor.id] = successor
-    return list(waiting.values())
+            board.judge(successor)
 
 
 def readiness_of(task: TaskPlan, instance: Instance) -> Readiness:
@@ -129,6 +129,8 @@ def readiness_of(task: TaskPlan, instance: Instance) -> Readiness:
 def _decide(board: Board, waiting: Sequence[Instance], budget: int) -> int:
     mapped: list[Instance] = []
     for instance in waiting:
+        if instance.state != TaskState.WAITING:
+            continue
         task = board.task_of(instance)
         match readiness_of(task, instance):
             case Readiness.RUN if task.mapping is not None:

@@ -14,12 +14,10 @@ from crosswind_server.domain.graph import check_id
 from crosswind_server.domain.ids import make_run_id, uuid7
 from crosswind_server.domain.lifecycle import Event
 from crosswind_server.domain.plan import DagPlan
-from crosswind_server.domain.readiness import Readiness
-from crosswind_server.domain.states import TERMINAL_RUN_STATES, RunState, TaskState
+from crosswind_server.domain.states import TERMINAL_RUN_STATES, RunState
 from crosswind_server.services.catalog.plans import PlanCache
-from crosswind_server.services.flow import progress
-from crosswind_server.services.flow.board import PIECE, Board, Instance, Run, new_instance
-from crosswind_server.services.flow.expansion import expand
+from crosswind_server.services.flow import progress, starting
+from crosswind_server.services.flow.board import Board, Run
 from crosswind_server.services.flow.settlement import Settler
 from crosswind_server.store import attempts, continuations, dags, runs, task_instances
 from crosswind_server.store.unit_of_work import UnitOfWork
@@ -68,7 +66,8 @@ class Runs:
     def trigger(self, uow: UnitOfWork, command: TriggerRun) -> TriggeredRun:
         """Create a run of the DAG's current version and make its first tasks ready, in one transaction.
 
-        The tasks of a paused DAG wait until it goes on.
+        A run of more than `PIECE` tasks stays QUEUED until their instances are made, piece by piece. The tasks of a
+        paused DAG wait until it goes on.
 
         Raises:
             Refused: DAG_NOT_FOUND, RUN_EXISTS, INVALID_ARGUMENT or VALUE_TOO_LARGE.
@@ -108,9 +107,18 @@ class Runs:
             cancel_requested=False,
             start_time=None if dag.paused else uow.now,
             end_time=None,
+            logical_time=command.logical_time,
         )
         self._add_run(uow, run, command)
-        self._add_tasks(uow, run, plan)
+        board = Board(uow, self._plans)
+        board.runs[run.id] = run
+        starting.make_tasks(board, run)
+        if run.unmade:
+            run.state, run.start_time = RunState.QUEUED.value, None
+            board.touch_run(run)
+        else:
+            starting.start_run(board, run)
+        progress.advance(board)
         return TriggeredRun(key=run.id, dag_id=run.dag_id, run_id=run.run_id)
 
     def cancel(self, uow: UnitOfWork, *, team: str, dag_id: str, run_id: str, reason: str = CANCEL_REASON) -> str:
@@ -196,22 +204,6 @@ class Runs:
                 "revision": 1,
             },
         )
-
-    def _add_tasks(self, uow: UnitOfWork, run: Run, plan: DagPlan) -> None:
-        board = Board(uow, self._plans)
-        board.runs[run.id] = run
-        mapped: list[Instance] = []
-        for task in plan.tasks:
-            instance = new_instance(run, task, now=uow.now, offer_key=plan.offer_key_for(task))
-            if progress.readiness_of(task, instance) is Readiness.RUN:
-                if task.mapping is None:
-                    instance.state = TaskState.QUEUED.value
-                    instance.queued_time = uow.now
-                else:
-                    mapped.append(instance)
-            board.add(instance)
-        expand(board, mapped, budget=PIECE)
-        progress.advance(board)
 
 
 def _run_exists(dag_id: str, run_id: str) -> Refused:

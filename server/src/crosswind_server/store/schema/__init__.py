@@ -21,7 +21,7 @@ from crosswind_server.store.schema.assets import (
 from crosswind_server.store.schema.catalog import bundle, bundle_offer, bundle_version, dag, dag_version, source_error
 from crosswind_server.store.schema.fleet import worker, worker_bundle
 from crosswind_server.store.schema.housekeeping import answered_request, continuation, deployment_key, timer, token
-from crosswind_server.store.schema.runs import attempt, backfill, dag_run, log_chunk, task_instance
+from crosswind_server.store.schema.runs import attempt, backfill, dag_run, log_chunk, past_wait, task_instance
 from crosswind_server.store.schema.values import connection, variable, xcom, xcom_item
 from crosswind_server.store.schema.waiting import event, event_name, event_receipt, input_request
 
@@ -50,6 +50,7 @@ __all__ = [
     "event_receipt",
     "input_request",
     "log_chunk",
+    "past_wait",
     "source_error",
     "state_value",
     "task_instance",

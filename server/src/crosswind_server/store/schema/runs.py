@@ -47,6 +47,10 @@ dag_run = Table(
     Column("note", Text, nullable=False, server_default=text("''")),
     # Task instances that have not ended, mapped ones included: at 0 the run ends.
     count_column("unfinished"),
+    # Tasks whose instances have not been made yet; until all are, nothing of the run begins. [SCHED-1]
+    count_column("unmade"),
+    # Whether task instances of another run wait for tasks of this one: rows of `past_wait`.
+    flag_column("awaited"),
     flag_column("cancel_requested"),
     # How a run that somebody stops ends: `cancelled`, or as a person or its timeout said. NULL: nobody stops it.
     Column("final_state", String(20)),
@@ -139,6 +143,12 @@ task_instance = Table(
     count_column("instances_failed"),
     count_column("instances_skipped"),
     count_column("instances_cancelled"),
+    # For a task of a mapped group: how many of the tasks over whose outputs it is mapped have ended and told it.
+    count_column("sources_ended"),
+    # JSON: which of its successors it skips when they are told of its end; NULL: none. See `domain.skipping`.
+    Column("skips", Text),
+    # The name of a mapped instance, made from its task's template when it starts; NULL: its index.
+    Column("map_index_name", String(250)),
     Column("offer_key", String(700), nullable=False),
     Column("queue", String(100), nullable=False),
     Column("priority", Integer, nullable=False),
@@ -212,6 +222,17 @@ task_instance = Table(
         sqlite_where=_OPEN_WORKLOAD,
         postgresql_where=_OPEN_WORKLOAD,
     ),
+)
+
+# Which task instances wait for a task of an earlier run to end well: found when that task does.
+past_wait = Table(
+    "past_wait",
+    metadata,
+    Column("awaited_run_key", String(36), ForeignKey("dag_run.id"), primary_key=True),
+    Column("task_id", String(250), primary_key=True),
+    Column("instance_id", String(36), ForeignKey("task_instance.id"), primary_key=True),
+    Column("run_key", String(36), nullable=False),
+    Index("ix_past_wait_instance_id", "instance_id"),
 )
 
 _LIVE = text("state IN ('assigned', 'running', 'cancelling')")

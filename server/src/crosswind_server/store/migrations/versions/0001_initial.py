@@ -159,6 +159,8 @@ def upgrade() -> None:
         sa.Column("triggered_by", sa.String(length=250), nullable=False),
         sa.Column("note", sa.Text(), server_default=sa.text("('')"), nullable=False),
         sa.Column("unfinished", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("unmade", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("awaited", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
         sa.Column("cancel_requested", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
         sa.Column("final_state", sa.String(length=20), nullable=True),
         sa.Column("holds", sa.Integer(), server_default=sa.text("0"), nullable=False),
@@ -402,6 +404,9 @@ def upgrade() -> None:
         sa.Column("instances_failed", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("instances_skipped", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("instances_cancelled", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("sources_ended", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("skips", sa.Text(), nullable=True),
+        sa.Column("map_index_name", sa.String(length=250), nullable=True),
         sa.Column("offer_key", sa.String(length=700), nullable=False),
         sa.Column("queue", sa.String(length=100), nullable=False),
         sa.Column("priority", sa.Integer(), nullable=False),
@@ -652,6 +657,17 @@ def upgrade() -> None:
         sqlite_where=sa.text("state = 'open'"),
         postgresql_where=sa.text("state = 'open'"),
     )
+    op.create_table(
+        "past_wait",
+        sa.Column("awaited_run_key", sa.String(length=36), nullable=False),
+        sa.Column("task_id", sa.String(length=250), nullable=False),
+        sa.Column("instance_id", sa.String(length=36), nullable=False),
+        sa.Column("run_key", sa.String(length=36), nullable=False),
+        sa.ForeignKeyConstraint(["awaited_run_key"], ["dag_run.id"], name=op.f("fk_past_wait_awaited_run_key")),
+        sa.ForeignKeyConstraint(["instance_id"], ["task_instance.id"], name=op.f("fk_past_wait_instance_id")),
+        sa.PrimaryKeyConstraint("awaited_run_key", "task_id", "instance_id", name=op.f("pk_past_wait")),
+    )
+    op.create_index("ix_past_wait_instance_id", "past_wait", ["instance_id"], unique=False)
     op.create_table(
         "xcom_item",
         sa.Column("xcom_id", sa.String(length=36), nullable=False),
