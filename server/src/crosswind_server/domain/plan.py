@@ -15,6 +15,7 @@ from typing import Final
 
 from crosswind_server.domain.readiness import TriggerRule
 from crosswind_server.domain.retry import RetryPolicy
+from crosswind_server.domain.schedule import Schedule
 
 RETURN_VALUE: Final = "return_value"
 """The key of a task's result."""
@@ -244,6 +245,26 @@ class ParamPlan:
     description: str
 
 
+class DeadlineReference(StrEnum):
+    """From which moment of a run its deadline counts."""
+
+    QUEUED = "queued"
+    LOGICAL_TIME = "logical_time"
+    STARTED = "started"
+
+
+@dataclass(frozen=True, slots=True)
+class DeadlinePlan:
+    """By when a run should have ended: so many microseconds after a moment of it."""
+
+    reference: DeadlineReference
+    interval_us: int
+
+
+MAX_ACTIVE_RUNS: Final = 16
+"""Of a DAG that does not say."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class DagPlan:
     """One DAG version.
@@ -252,6 +273,10 @@ class DagPlan:
         dag_version_id: SHA-256 of the manifest's bytes, in hex.
         tasks: in the order of the source; `TaskPlan.index` is the position.
         leaves: positions of tasks that nobody waits for: they decide the run's state.
+        schedule: when it runs by itself; None: only when triggered, or only by assets.
+        max_active_runs: so many of its runs go on at once, but for those of backfills.
+        run_timeout_us: a run that lasts longer fails; None: no bound.
+        deadline: by when a run should have ended; None: there is none.
     """
 
     dag_version_id: str
@@ -265,6 +290,10 @@ class DagPlan:
     display_name: str = ""
     description: str = ""
     has_schedule: bool = False
+    schedule: Schedule | None = None
+    max_active_runs: int = MAX_ACTIVE_RUNS
+    run_timeout_us: int | None = None
+    deadline: DeadlinePlan | None = None
 
     @cached_property
     def by_id(self) -> Mapping[str, TaskPlan]:

@@ -10,11 +10,26 @@ from google.protobuf.message import DecodeError
 from crosswind.manifest.v1 import dag_pb2
 from crosswind_server.domain.errors import Reason, Refused
 from crosswind_server.domain.graph import Node, check_id, check_shape
-from crosswind_server.domain.plan import AccessPlan, DagPlan, ParamPlan, VersionPolicy
+from crosswind_server.domain.plan import (
+    MAX_ACTIVE_RUNS,
+    AccessPlan,
+    DagPlan,
+    DeadlinePlan,
+    DeadlineReference,
+    ParamPlan,
+    VersionPolicy,
+)
 from crosswind_server.manifests.refusals import Refusals
+from crosswind_server.manifests.schedules import read_schedule
 from crosswind_server.manifests.tasks import TaskReader, upstream_of
 
 MAX_TASKS: Final = 10_000
+_REFERENCES: Final = {
+    dag_pb2.Deadline.REFERENCE_UNSPECIFIED: DeadlineReference.QUEUED,
+    dag_pb2.Deadline.REFERENCE_QUEUED: DeadlineReference.QUEUED,
+    dag_pb2.Deadline.REFERENCE_LOGICAL_TIME: DeadlineReference.LOGICAL_TIME,
+    dag_pb2.Deadline.REFERENCE_STARTED: DeadlineReference.STARTED,
+}
 
 
 def read_dag(message: bytes, *, dag_version_id: str, dag_id: str | None = None) -> DagPlan:
@@ -90,18 +105,18 @@ class _DagReader(Refusals):
             display_name=dag.display_name,
             description=dag.description,
             has_schedule=dag.HasField("schedule"),
+            schedule=read_schedule(self, dag),
+            max_active_runs=self._read_max_active_runs(),
+            run_timeout_us=self.span(dag.run_timeout, "its run timeout", least=1)
+            if dag.HasField("run_timeout")
+            else None,
+            deadline=self._read_deadline(),
         )
 
     def _check_dag(self) -> None:
         dag = self._dag
-        if dag.HasField("run_timeout"):
-            self.unsupported("has a run timeout", "leave `run_timeout` out and give its tasks execution timeouts")
-        if dag.HasField("deadline"):
-            self.unsupported("has a deadline", "leave `deadline` out")
         if dag.callbacks:
             self.unsupported("has callbacks", "leave `callbacks` out, or write a last task with the rule all_done")
-        if dag.HasField("max_active_runs"):
-            self.unsupported("bounds its active runs", "leave `max_active_runs` out")
         if dag.HasField("max_active_tasks"):
             self.unsupported("bounds its active tasks", "leave `max_active_tasks` out and bound the worker's slots")
         if len(dag.tags) > 50 or any(len(tag) > 100 for tag in dag.tags):
@@ -120,6 +135,21 @@ class _DagReader(Refusals):
         for task in dag.tasks:
             if task.group_id and task.group_id not in seen:
                 self.invalid(f"has no task group '{task.group_id}' for task '{task.task_id}'; add it")
+
+    def _read_max_active_runs(self) -> int:
+        if not self._dag.HasField("max_active_runs"):
+            return MAX_ACTIVE_RUNS
+        if not 1 <= self._dag.max_active_runs <= 1_000:
+            self.invalid(f"lets {self._dag.max_active_runs:,} runs be active at once; it lets 1 to 1,000")
+        return self._dag.max_active_runs
+
+    def _read_deadline(self) -> DeadlinePlan | None:
+        if not self._dag.HasField("deadline"):
+            return None
+        reference = _REFERENCES.get(self._dag.deadline.reference)
+        if reference is None:
+            self.invalid("counts its deadline from an unknown moment; build it with an SDK of this version")
+        return DeadlinePlan(reference, self.span(self._dag.deadline.interval, "its deadline", least=1))
 
     def _read_params(self) -> Iterator[ParamPlan]:
         seen: set[str] = set()
