@@ -91,37 +91,12 @@ class Server:
         settings = self._settings
         listening = settings.listening()
         async with AsyncExitStack() as stack:
-            sealer = make_sealer(settings, self._home)
             store = await stack.enter_async_context(_open_store(settings))
-            signer = await store.write(LOAD_SIGNER, sealer)
-            verifier = TokenVerifier(signer)
-            verifier.replace_revoked(await store.read(tokens.read_revoked))
-            gates = Gates(self._history or server_history())
-            heart = Heart(
-                store,
-                settings.timing(),
-                signer=signer,
-                declared=SealedValues(sealer),
-                versions=BundleVersions(gates),
+            services, rpc = await assemble(settings, store, make_sealer(settings, self._home), self._history)
+            heart = services.heart
+            self.access_token, self.enrolment_token = await self._local_tokens(
+                store, services.signer, services.verifier
             )
-            services = Services(
-                store=store,
-                timing=settings.timing(),
-                sealer=sealer,
-                signer=signer,
-                verifier=verifier,
-                heart=heart,
-                server_id=str(uuid7(_now_us())),
-                started_us=_now_us(),
-                served=gates.served,
-                version=distribution_version("crosswind-server"),
-                in_memory=is_in_memory(settings.db),
-                database_connections=count_connections(settings, store),
-            )
-            self.access_token, self.enrolment_token = await self._local_tokens(store, signer, verifier)
-            worker_calls = WorkerServicer(services, heart)
-            adders = [*registers(services), lambda s: add_WorkerServiceServicer_to_server(worker_calls, s)]
-            rpc = RpcServer(services, versions=gates, version_key=METADATA_KEY, registers=adders)
             stack.push_async_callback(self._finish, rpc)
             await heart.timekeeper.start()
             stack.push_async_callback(heart.timekeeper.stop)
@@ -236,6 +211,50 @@ def serve_in_thread(
     finally:
         stop()
         thread.join()
+
+
+async def assemble(
+    settings: ServerSettings, store: Store, sealer: Sealer, history: History | None = None
+) -> tuple[Services, RpcServer]:
+    """All of a server over a store, as long as nothing listens, and no timekeeper runs.
+
+    Args:
+        settings: what the operator set.
+        store: open, with its schema.
+        sealer: opens and seals secrets.
+        history: the API versions; None for those that this server has.
+
+    Raises:
+        CannotOpen: the database was sealed with another encryption key.
+    """
+    signer = await store.write(LOAD_SIGNER, sealer)
+    verifier = TokenVerifier(signer, store.clock)
+    verifier.replace_revoked(await store.read(tokens.read_revoked))
+    gates = Gates(history or server_history())
+    heart = Heart(
+        store,
+        settings.timing(),
+        signer=signer,
+        declared=SealedValues(sealer),
+        versions=BundleVersions(gates),
+    )
+    services = Services(
+        store=store,
+        timing=settings.timing(),
+        sealer=sealer,
+        signer=signer,
+        verifier=verifier,
+        heart=heart,
+        server_id=str(uuid7(_now_us())),
+        started_us=_now_us(),
+        served=gates.served,
+        version=distribution_version("crosswind-server"),
+        in_memory=is_in_memory(settings.db),
+        database_connections=count_connections(settings, store),
+    )
+    worker_calls = WorkerServicer(services, heart)
+    adders = [*registers(services), lambda s: add_WorkerServiceServicer_to_server(worker_calls, s)]
+    return services, RpcServer(services, versions=gates, version_key=METADATA_KEY, registers=adders)
 
 
 # --- parts ------------------------------------------------------------------------------------------------------------

@@ -34,6 +34,9 @@ class RpcServer:
         version_key: the metadata key that names a call's API version.
         registers: one function a servicer.
         rules: which token opens which method.
+
+    Attributes:
+        answers: what answers each method, from bytes to bytes, with everything that a call goes through.
     """
 
     def __init__(
@@ -46,13 +49,12 @@ class RpcServer:
         rules: Mapping[str, Rule] = RULES,
     ) -> None:
         self.endpoints = {endpoint.method: endpoint for endpoint in collect_endpoints(registers)}
+        self.answers = {
+            method: guard(method, self.endpoints, services, versions, version_key=version_key, rules=rules)
+            for method in (*self.endpoints, *versions.former_methods)
+        }
         self._handlers = _Handlers(
-            {
-                method: grpc.unary_unary_rpc_method_handler(
-                    guard(method, self.endpoints, services, versions, version_key=version_key, rules=rules)
-                )
-                for method in (*self.endpoints, *versions.former_methods)
-            }
+            {method: grpc.unary_unary_rpc_method_handler(answer) for method, answer in self.answers.items()}
         )
         self.service_names = sorted({method.split("/")[1] for method in self.endpoints})
         self._health = Health(services, self.service_names)

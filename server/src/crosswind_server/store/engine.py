@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import queue
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
@@ -16,6 +15,7 @@ from typing import Literal, Self, TypeVar
 
 from sqlalchemy import Connection, select
 
+from crosswind_server.store.clock import REAL_CLOCK, Clock
 from crosswind_server.store.driver import Driver, Fault, PostgresDriver, SQLiteDriver, driver_for
 from crosswind_server.store.errors import StoreUnavailable
 from crosswind_server.store.group_commit import GroupCommit, Handler
@@ -38,6 +38,7 @@ class Store:
     writer, `readers` readers, and on PostgreSQL one listener.
 
     Attributes:
+        clock: what it goes by.
         hints: where waiters subscribe to what transactions hint.
         revision: the revision of the database's schema.
         place: where the database is, for messages; without its password.
@@ -54,6 +55,7 @@ class Store:
         lock: LockFile | None,
         revision: str | None,
         stack: ExitStack,
+        clock: Clock,
     ) -> None:
         """Use `Store.open`."""
         self._committer = committer
@@ -63,6 +65,7 @@ class Store:
         self._lock = lock
         self._stack = stack
         self._absent_until = 0.0
+        self.clock = clock
         self.hints = hints
         self.revision = revision
         self.place = driver.place
@@ -77,6 +80,7 @@ class Store:
         exclusive: bool = True,
         migrated: bool = True,
         refusals: tuple[type[Exception], ...] = (),
+        clock: Clock = REAL_CLOCK,
     ) -> Self:
         """Open a database and check that its schema is this server's.
 
@@ -87,6 +91,7 @@ class Store:
             exclusive: take the lock of a SQLite file, as a server does. A short command may work beside a server.
             migrated: False leaves the schema alone, whatever it is.
             refusals: exceptions that are an answer to one request and no fault of the transaction.
+            clock: what tells `UnitOfWork.now`; by default the database's own clock.
 
         Raises:
             DatabaseUrlInvalid: the address cannot be used.
@@ -106,14 +111,14 @@ class Store:
             hints = Hints()
             reading = None
             if not driver.shares_connection:
-                reading = _Readers(driver, readers)
+                reading = _Readers(driver, readers, clock)
                 stack.callback(reading.close)
             listener = None
             if isinstance(driver, PostgresDriver):
                 listener = Listener(hints, driver.connect_listener)
                 listener.start()
                 stack.callback(listener.close)
-            committer = GroupCommit(driver, connection, hints=hints, refusals=refusals)
+            committer = GroupCommit(driver, connection, hints=hints, refusals=refusals, clock=clock)
             stack.callback(committer.close)
             return cls(
                 driver=driver,
@@ -124,6 +129,7 @@ class Store:
                 lock=lock,
                 revision=revision,
                 stack=stack.pop_all(),
+                clock=clock,
             )
 
     def close(self) -> None:
@@ -187,7 +193,7 @@ class Store:
 
     def note_absence(self) -> None:
         """Take note that this process did not run for a while, until now: nobody's heartbeat was accepted meanwhile."""
-        self._absent_until = time.monotonic()
+        self._absent_until = self.clock.monotonic()
 
     @property
     def on_recovered(self) -> list[Callable[[], None]]:
@@ -254,8 +260,9 @@ class _ReadingHandler:
 class _Readers:
     """A fixed number of threads, each using one of as many connections for read-only transactions."""
 
-    def __init__(self, driver: Driver, count: int) -> None:
+    def __init__(self, driver: Driver, count: int, clock: Clock) -> None:
         self._driver = driver
+        self._clock = clock
         self._threads = ThreadPoolExecutor(count, thread_name_prefix="crosswind-reader")
         self._idle: queue.LifoQueue[Connection | None] = queue.LifoQueue()
         try:
@@ -304,7 +311,7 @@ class _Readers:
             self._idle.put(connection)
 
     def _read(self, connection: Connection, query: Query[R]) -> R:
-        now = self._driver.begin(connection, writing=False)
+        now = self._clock.of_transaction(self._driver.begin(connection, writing=False))
         try:
             return query(UnitOfWork(connection, now=now))
         finally:

@@ -20,6 +20,7 @@ from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection
 
+from crosswind_server.store.clock import REAL_CLOCK, Clock
 from crosswind_server.store.driver import CommitUndone, Driver, Fault
 from crosswind_server.store.errors import StoreError, StoreUnavailable
 from crosswind_server.store.hints import Hints
@@ -120,8 +121,15 @@ class GroupCommit:
     """
 
     def __init__(
-        self, driver: Driver, connection: Connection, *, hints: Hints, refusals: tuple[type[Exception], ...]
+        self,
+        driver: Driver,
+        connection: Connection,
+        *,
+        hints: Hints,
+        refusals: tuple[type[Exception], ...],
+        clock: Clock = REAL_CLOCK,
     ) -> None:
+        self._clock = clock
         self._driver = driver
         self._connection: Connection | None = connection
         self._hints = hints
@@ -131,7 +139,7 @@ class GroupCommit:
         self._closed = False
         self._retry_at = 0.0
         self._pause = _RECONNECT_FIRST_S
-        self.available_since: float | None = time.monotonic()
+        self.available_since: float | None = clock.monotonic()
         self.unavailable_because = ""
         self.on_recovered: list[Callable[[], None]] = []
         self.transactions = 0
@@ -258,7 +266,7 @@ class GroupCommit:
     def _handle(self, batch: list[_Waiting], connection: Connection, stage: _Stage) -> Sequence[str]:
         """Do one transaction from BEGIN to COMMIT and leave the answers; returns the topics to hint."""
         driver = self._driver
-        now = driver.begin(connection, writing=True)
+        now = self._clock.of_transaction(driver.begin(connection, writing=True))
         stage.begun = True
         counts = driver.count_changes(connection) is not None
         uow = UnitOfWork(
@@ -379,7 +387,7 @@ class GroupCommit:
     def _mark_back(self) -> None:
         if self.available_since is not None:
             return
-        self.available_since = time.monotonic()
+        self.available_since = self._clock.monotonic()
         self._pause = _RECONNECT_FIRST_S
         _log.warning("The database is back")
         # What a commit of unknown outcome stored was hinted to nobody, so everyone must look again.

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import time
 from collections import OrderedDict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from crosswind_server.domain.ids import uuid7
 from crosswind_server.services.access.callers import Caller, CallerKind, Role
 from crosswind_server.services.access.sealing import Sealer
 from crosswind_server.store import tokens as rows
+from crosswind_server.store.clock import REAL_CLOCK, Clock
 from crosswind_server.store.tokens import TokenRow
 from crosswind_server.store.unit_of_work import UnitOfWork
 
@@ -136,8 +136,9 @@ class TokenSigner:
 class TokenVerifier:
     """Tells who holds a token. Remembers the tokens that it has verified; belongs to one event loop."""
 
-    def __init__(self, signer: TokenSigner) -> None:
+    def __init__(self, signer: TokenSigner, clock: Clock = REAL_CLOCK) -> None:
         self._signer = signer
+        self._clock = clock
         self._known: OrderedDict[str, Caller] = OrderedDict()
         self._revoked: frozenset[str] = frozenset()
 
@@ -150,7 +151,7 @@ class TokenVerifier:
 
         Args:
             token: the JWT.
-            now_us: microseconds since the epoch; by default the clock of this machine.
+            now_us: microseconds since the epoch; by default what the verifier's clock says.
 
         Raises:
             Refused: TOKEN_INVALID, TOKEN_EXPIRED or TOKEN_REVOKED.
@@ -170,7 +171,7 @@ class TokenVerifier:
                 metadata={"token_id": caller.token_id},
             )
         if now_us is None:
-            now_us = time.time_ns() // 1000
+            now_us = self._clock.wall_us()
         if now_us < caller.expires_us:
             return caller
         if caller.kind is CallerKind.WORKER and now_us < caller.expires_us + GRACE_US:

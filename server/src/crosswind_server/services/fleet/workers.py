@@ -6,7 +6,6 @@ Here belongs what a worker instance says of itself. What it is given belongs to 
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -292,7 +291,7 @@ class Workers:
 
     def _listening_since(self, now_us: int) -> int:
         since = self._store.available_since
-        return now_us if since is None else now_us - round((time.monotonic() - since) * 1_000_000)
+        return now_us if since is None else now_us - round((self._store.clock.monotonic() - since) * 1_000_000)
 
     def _row(self, uow: UnitOfWork, command: RegisterWorker, *, paused: bool) -> dict[str, Any]:
         return {

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -96,7 +95,7 @@ class Timekeeper:
         """Do what is due, a piece of each kind; answers for how many seconds nothing else can be."""
         due = await self._store.read(probe)
         self._notice_absence(due.now)
-        expiring = may_expire(time.monotonic(), self._store.available_since, self._timing.lease_duration)
+        expiring = may_expire(self._store.clock.monotonic(), self._store.available_since, self._timing.lease_duration)
         duties: list[Handler[Any, int]] = []
         if due.continuation:
             duties.append(each(self.continue_left))
@@ -110,8 +109,8 @@ class Timekeeper:
             duties.append(each(self.expire))
         if expiring and due.quietest is not None and due.quietest + self._timing.lease_us < due.now:
             duties.append(each(self.lose_silent))
-        if self._clean is not None and time.monotonic() - self._cleaned_at > _HOUR:
-            self._cleaned_at = time.monotonic()
+        if self._clean is not None and self._store.clock.monotonic() - self._cleaned_at > _HOUR:
+            self._cleaned_at = self._store.clock.monotonic()
             duties.append(self._clean)
         failed = False
         for duty in duties:
@@ -147,7 +146,7 @@ class Timekeeper:
             silence = None if due.quietest is None else due.quietest + timing.lease_us
             moments += [due.start, due.expiry, silence]
         elif self._store.available_since is not None:
-            pause = min(pause, self._store.available_since + timing.lease_duration - time.monotonic())
+            pause = min(pause, self._store.available_since + timing.lease_duration - self._store.clock.monotonic())
         for moment in moments:
             if moment is not None:
                 pause = min(pause, (moment + 1 - due.now) / SECOND_US)

@@ -1,0 +1,36 @@
+"""Plays every transcript of runs on the real server, over each database; see `tests/lifecycle/scene`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.lifecycle.scene import controlling, passing, showing, working  # noqa: F401  # they register the commands
+from tests.lifecycle.scene.command import read_blocks, write_block
+from tests.lifecycle.scene.scene import Scene
+
+FOLDER = Path(__file__).parent / "runs"
+TRANSCRIPTS = sorted(FOLDER.glob("*.txt"))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def scene(request: pytest.FixtureRequest):
+    url = "sqlite://" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+    made = Scene(url)
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("path", TRANSCRIPTS, ids=lambda path: path.stem)
+def test_prints_what_is_written(path: Path, scene: Scene):
+    parts = []
+    for block in read_blocks(path.read_text(encoding="utf-8")):
+        printed = scene.play(block)
+        if os.environ.get("CROSSWIND_REWRITE"):
+            parts.append(write_block(block, printed))
+        else:
+            assert printed == list(block.expected), "\n".join([path.name, *block.commands])
+    if parts:
+        path.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
