@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lifecycle.scene import controlling, passing, showing, working  # noqa: F401  # they register the commands
+from tests.lifecycle.scene import controlling, mixing, passing, showing, working  # noqa: F401  # they register the commands
 from tests.lifecycle.scene.command import read_blocks, write_block
 from tests.lifecycle.scene.scene import Scene
 

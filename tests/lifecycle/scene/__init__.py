@@ -31,6 +31,7 @@ a line, or several with `;` between them; a value with blanks is quoted, or in b
     drain w1; pause-worker w1; move w1; deregister w1
     backfill d from=.. to=.. reprocess=failed reverse dry_run; event NAME payload={..}; answer a choose=yes
     emit ASSET partition=.. extra={..}; pool p slots=3; variable key "value"
+    mixes d of=a,b before=x,y           a table of what becomes of tasks under every mix of outcomes, see `mixing`
     show run r1 fields=state,note       a message of control.v1, see `showing`
     call DagRunService.GetDagRun dag_id: "d" run_id: "r1"      any RPC with an access token; prints the answer
     ask a TaskService.GetXCom key { ... }                      a task's RPC under its lease

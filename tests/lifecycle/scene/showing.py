@@ -78,6 +78,12 @@ def _name(instance: Any) -> str:
     return f"{instance.task_id}[{instance.map_index}]" if instance.HasField("map_index") else str(instance.task_id)
 
 
+def instance_states(scene: Scene, dag_id: str, run_id: str) -> dict[str, str]:
+    """The states of all instances of a run, by name."""
+    found = _instances(scene, dag_id, run_id)
+    return {_name(each): _word(states_pb2.TaskState, each.state, "TASK_STATE") for each in found}
+
+
 @command("states")
 def states(scene: Scene, a: Arguments) -> Iterable[str]:
     """The task instances of a run, one a line: state, why it waits, its try, and when it is due. `states d r1 a`."""
