@@ -179,7 +179,7 @@ def test_a_run_that_is_cancelled_between_two_pieces_ends(flow: Flow):
     (running,) = flow.take(worker, max_leases=1)
     flow.start(running, worker)
     flow.cancel(run)
-    assert flow.continue_all() == 0
+    flow.continue_all()
     flow.finish(running, "cancelled")
     assert flow.run_state(run) == "cancelled"
     assert set(flow.states(run).values()) == {"succeeded", "cancelled"}

@@ -147,5 +147,12 @@ IDLE_TASK_STATES = frozenset(TaskState) - LIVE_TASK_STATES - TERMINAL_TASK_STATE
 
 TERMINAL_RUN_STATES = frozenset({RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED})
 
+STATE_OF_REST = {
+    RunState.CANCELLED: TaskState.CANCELLED,
+    RunState.SUCCEEDED: TaskState.SUCCEEDED,
+    RunState.FAILED: TaskState.SKIPPED,
+}
+"""What becomes of the task instances of a run that have not ended when somebody stops it, by how the run then ends."""
+
 LIVE_WORKER_STATES = frozenset({WorkerState.ACTIVE, WorkerState.DRAINING})
 """States in which a worker instance may hold leases."""

@@ -14,7 +14,7 @@ from crosswind_server.services.execution.contexts import DeclaredReader, Nothing
 from crosswind_server.services.execution.polling import Polling
 from crosswind_server.services.fleet.farewell import Farewell
 from crosswind_server.services.fleet.workers import Workers
-from crosswind_server.services.flow import expansion, progress, starting
+from crosswind_server.services.flow import expansion, progress, recounting, starting, stopping
 from crosswind_server.services.flow.continuing import Continuer
 from crosswind_server.services.flow.runs import Runs
 from crosswind_server.services.flow.timers import Timekeeper
@@ -58,10 +58,11 @@ class Heart:
         self.continuer = Continuer(
             self.plans,
             {
-                progress.ADVANCE: progress.go_on,
+                recounting.ADVANCE: progress.go_on,
                 expansion.EXPAND: expansion.go_on,
                 starting.MAKE: starting.go_on_making,
                 starting.START: starting.go_on_starting,
+                stopping.STOP: stopping.go_on,
             },
         )
         self.timekeeper = Timekeeper(

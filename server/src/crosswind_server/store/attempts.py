@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, Select, select, update
+from sqlalchemy import ColumnElement, Row, Select, literal_column, or_, select, update
 
 from crosswind_server.store import guards, task_instances
 from crosswind_server.store.dialect import RowValues
@@ -176,14 +176,26 @@ def hand_over(uow: UnitOfWork, ids: Collection[str], *, instance_id: str, lease_
     )
 
 
-def live_ids(uow: UnitOfWork, *, instance_id: str | None = None, run_key: str | None = None) -> Sequence[str]:
-    """Ids of the live attempts of a worker or of a run."""
-    query = select(_a.id).where(_IS_LIVE)
-    if instance_id is not None:
-        query = query.where(_a.instance_id == instance_id)
-    if run_key is not None:
-        query = query.join(task_instance, task_instance.c.attempt_id == _a.id).where(task_instance.c.run_key == run_key)
-    return [row.id for row in uow.execute(query).all()]
+def live_ids(uow: UnitOfWork, *, instance_id: str) -> Sequence[str]:
+    """Ids of the live attempts of a worker."""
+    return list(uow.execute(select(_a.id).where(_IS_LIVE, _a.instance_id == instance_id)).scalars())
+
+
+def uncancelled_ids(uow: UnitOfWork, run_key: str, limit: int) -> Sequence[str]:
+    """Ids of so many live attempts of a run's tasks that nobody has cancelled, or that a clear has."""
+    query = (
+        select(_a.id)
+        .join(task_instance, task_instance.c.attempt_id == _a.id)
+        .where(
+            _IS_LIVE,
+            task_instance.c.run_key == run_key,
+            task_instance.c.task_index >= 0,
+            or_(_a.state != literal_column("'cancelling'"), _a.requeue),
+        )
+        .order_by(_a.id)
+        .limit(limit)
+    )
+    return list(uow.execute(query).scalars())
 
 
 def _due(of: Any, guard: ColumnElement[bool], bound: int, limit: int) -> Select[Any]:

@@ -181,6 +181,8 @@ def _best_ids(sources: int) -> Select[Any]:
                 _t.queue == bindparam(f"queue_{number}"),
                 _t.slots <= bindparam("slots"),
                 dag.c.paused.is_(False),
+                # Somebody stops it: what waits of it is about to end.
+                dag_run.c.final_state.is_(None),
             )
             .order_by(_t.priority.desc(), _t.queued_time, _t.id)
             .limit(bindparam("most"))

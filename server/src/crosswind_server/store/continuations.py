@@ -33,6 +33,6 @@ def take(uow: UnitOfWork, limit: int) -> Sequence[Row[Any]]:
     return rows
 
 
-def drop_of_runs(uow: UnitOfWork, run_keys: Collection[str]) -> None:
-    """Forget the pieces of locked runs, which were cancelled."""
-    uow.execute(delete(continuation).where(_c.run_key.in_(list(run_keys))))
+def of_runs(uow: UnitOfWork, run_keys: Collection[str], kind: str) -> Sequence[Row[Any]]:
+    """The pieces of a kind of locked runs, also one that is taken by somebody who waits for its run's lock."""
+    return uow.execute(select(continuation).where(_c.run_key.in_(list(run_keys)), _c.kind == kind)).all()

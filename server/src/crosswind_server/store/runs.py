@@ -6,7 +6,7 @@ import functools
 from collections.abc import Collection, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Row, Select, Update, and_, bindparam, func, insert, literal, select, update
+from sqlalchemy import Row, Select, Update, and_, bindparam, insert, literal, select, update
 
 from crosswind_server.store import guards
 from crosswind_server.store.dialect import RowValues
@@ -126,23 +126,6 @@ _LEAF_STATES = select(task_instance.c.task_index, task_instance.c.state).where(
 def task_states(uow: UnitOfWork, run_key: str) -> Sequence[Row[Any]]:
     """How the tasks of a run ended, by their position; a mapped task counts once. Read once, when a run ends."""
     return uow.execute(_LEAF_STATES, {"run_key": run_key}).all()
-
-
-_UNFINISHED = (
-    select(func.count())
-    .select_from(task_instance)
-    .where(
-        task_instance.c.run_key == bindparam("run_key"),
-        task_instance.c.end_time.is_(None),
-        task_instance.c.task_index >= 0,
-    )
-)
-
-
-def count_unfinished(uow: UnitOfWork, run_key: str) -> int:
-    """How many task instances of a run have not ended, counted anew."""
-    count: int = uow.execute(_UNFINISHED, {"run_key": run_key}).scalar_one()
-    return count
 
 
 _FACTS = select(

@@ -94,6 +94,9 @@ PROGRESS: Final = (
 )
 """What changes as a run goes on; assignment and start write the rest."""
 
+RESET: Final = ("try_number", "max_tries", "first_start_time")
+"""What a clear changes beside it."""
+
 _BY_ID = select(*COLUMNS).where(guards.is_among(_t.id, "ids"))
 _TASKS_OF_ONE_RUN = select(*COLUMNS).where(
     _t.run_key == bindparam("run_key"), guards.is_among(_t.task_index, "indexes"), _t.map_index == -1
@@ -137,18 +140,13 @@ def change(uow: UnitOfWork, rows: Sequence[RowValues], columns: Sequence[str] = 
     uow.dialect.update_values(task_instance, ["id"], columns, rows)
 
 
-def cancel_idle(uow: UnitOfWork, run_key: str) -> Sequence[Row[Any]]:
-    """Cancel the instances of a locked run that have neither ended nor a live attempt.
+def lock_idle(uow: UnitOfWork, run_key: str, limit: int) -> Sequence[Row[Any]]:
+    """Lock so many tasks' instances of a locked run that have neither ended nor a live attempt.
 
     An assignment that is under way at the same time has locked its instance: this waits for it, and then leaves it.
     """
-    statement = (
-        update(task_instance)
-        .values(state="cancelled", end_time=uow.now, not_before=None)
-        .where(_t.run_key == run_key, guards.is_one_of(_t.state, guards.IDLE))
-        .returning(_t.id)
-    )
-    return uow.execute(statement).all()
+    query = select(*COLUMNS).where(_t.run_key == run_key, _t.task_index >= 0, guards.is_one_of(_t.state, guards.IDLE))
+    return uow.execute(uow.dialect.lock_rows(query.limit(limit), task_instance)).all()
 
 
 def lock_idle_of_runs(uow: UnitOfWork, run_keys: Collection[str]) -> Sequence[Row[Any]]:

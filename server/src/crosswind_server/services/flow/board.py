@@ -11,6 +11,8 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from sqlalchemy import Row
+
 from crosswind_server.domain.ids import uuid7
 from crosswind_server.domain.plan import DagPlan, TaskPlan, offer_key_of
 from crosswind_server.domain.states import TERMINAL_TASK_STATES, TaskState, Workload
@@ -135,6 +137,8 @@ class Board:
         ended: instances that ended and whose successors have not been told; `progress.advance` empties it.
         unjudged: instances that wait and may have become ready; `progress.advance` judges them.
         told: of those whose successors were told in part, by id: how many.
+        stale: instances that wait and whose counters `progress.advance` computes anew before it judges them.
+        reset: instances of which a clear changed what `task_instances.RESET` names.
     """
 
     uow: UnitOfWork
@@ -145,6 +149,8 @@ class Board:
     ended: list[Instance] = field(default_factory=list)
     unjudged: dict[str, Instance] = field(default_factory=dict)
     told: dict[str, int] = field(default_factory=dict)
+    stale: dict[str, Instance] = field(default_factory=dict)
+    reset: dict[str, None] = field(default_factory=dict)
     _changed: dict[str, None] = field(default_factory=dict)
     _changed_runs: dict[str, None] = field(default_factory=dict)
     _new: list[Instance] = field(default_factory=list)
@@ -178,6 +184,10 @@ class Board:
         """Read instances that are not on the board yet."""
         for row in task_instances.get(self.uow, [each for each in ids if each not in self.instances]):
             self.put(instance_of(row))
+
+    def put_rows(self, rows: Iterable[Row[Any]]) -> list[Instance]:
+        """Put instances on the board that a query has found."""
+        return [self.put(instance_of(row)) for row in rows]
 
     def put(self, instance: Instance) -> Instance:
         """Put an instance on the board, unless it is there; answers the one that is there."""
@@ -254,6 +264,10 @@ class Board:
         if instance.state == TaskState.QUEUED:
             self.uow.hint(f"work:{instance.team}")
 
+    def left_behind(self, kind: str) -> list[tuple[str, int, str | None]]:
+        """What this transaction has left of a kind so far: subject, position and detail."""
+        return [(row["subject_id"], row["position"], row["detail_json"]) for row in self._left if row["kind"] == kind]
+
     def leave(self, kind: str, instance: Instance, position: int = 0, *, detail_json: str | None = None) -> None:
         """Leave work on an instance for a later transaction. [SCHED-1]"""
         self.leave_for(kind, instance.run_key, instance.id, position, detail_json=detail_json)
@@ -286,6 +300,12 @@ class Board:
             columns = ("id", *task_instances.PROGRESS)
             rows = [{name: getattr(instance, name) for name in columns} for instance in changed]
             task_instances.change(self.uow, rows)
+        if self.reset:
+            reset_columns = ("id", *task_instances.RESET)
+            rows = [
+                {name: getattr(self.instances[each], name) for name in reset_columns} for each in sorted(self.reset)
+            ]
+            task_instances.change(self.uow, rows, task_instances.RESET)
         if self._changed_runs:
             rows = [
                 {
@@ -310,6 +330,7 @@ class Board:
         continuations.add(self.uow, self._left)
         self._new, self._left = [], []
         self._changed.clear()
+        self.reset.clear()
         self._changed_runs.clear()
 
 

@@ -8,19 +8,17 @@ DAG. [SCHED-2] What fans out beyond a bound is left as a continuation.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import Row
 
 from crosswind_server.domain.plan import TaskPlan
-from crosswind_server.domain.readiness import Counts, Readiness, TriggerRule, judge, mapped_state, run_state
+from crosswind_server.domain.readiness import Counts, Readiness, judge, mapped_state, run_state
 from crosswind_server.domain.states import TERMINAL_RUN_STATES, RunState, TaskState
 from crosswind_server.services.flow.board import PIECE, Board, Instance, Run
 from crosswind_server.services.flow.expansion import expand
+from crosswind_server.services.flow.recounting import ADVANCE, count_end, recount
 from crosswind_server.store import runs
-
-ADVANCE: Final = "advance"
-"""Kind of a continuation: tell the successors of the subject, from `position` on in its plan's order."""
 
 
 def advance(board: Board, *, causes: int = 1) -> None:
@@ -30,7 +28,12 @@ def advance(board: Board, *, causes: int = 1) -> None:
         causes: how many calls the transaction answers; each may change so many rows as one alone.
     """
     budget = max(PIECE, 8 * causes)
-    while board.ended or board.unjudged:
+    while board.ended or board.unjudged or board.stale:
+        if not board.ended and board.stale:
+            # After what ended has been told: the states are counted, and nothing twice.
+            stale, board.stale = board.stale, {}
+            for instance in recount(board, stale.values()):
+                board.judge(instance)
         wave, board.ended = board.ended, []
         told: list[tuple[Instance, Sequence[int]]] = []
         keys: dict[tuple[str, int], None] = {}
@@ -38,12 +41,14 @@ def advance(board: Board, *, causes: int = 1) -> None:
             if ended.map_index >= 0:
                 keys[ended.run_key, ended.task_index] = None
                 continue
+            if board.runs[ended.run_key].final_state is not None:
+                continue  # The run is being stopped, and nothing of it begins any more.
             downstream = board.task_of(ended).downstream
             first = board.told.get(ended.id, 0)
             piece = downstream[first : first + max(budget, 0)]
             budget -= len(piece)
             if first + len(piece) < len(downstream):
-                board.leave(ADVANCE, ended, first + len(piece))
+                board.leave(ADVANCE, ended, first + len(piece), detail_json=str(ended.end_time))
             told.append((ended, piece))
             keys.update(((ended.run_key, index), None) for index in piece)
         board.load_tasks(keys)
@@ -59,7 +64,7 @@ def go_on(board: Board, piece: Row[Any]) -> None:
     """Work off a continuation of kind `ADVANCE`."""
     board.load_instances({piece.subject_id})
     instance = board.instances[piece.subject_id]
-    if instance.ended:
+    if instance.ended and str(instance.end_time) == piece.detail_json:
         board.told[instance.id] = piece.position
         board.ended.append(instance)
 
@@ -99,18 +104,9 @@ def _count_upstream(board: Board, told: Sequence[tuple[Instance, Sequence[int]]]
     for ended, successors in told:
         for index in successors:
             successor = board.tasks[ended.run_key, index]
-            if successor.state != TaskState.WAITING:
+            if successor.state != TaskState.WAITING or successor.id in board.stale:
                 continue
-            match TaskState(ended.state):
-                case TaskState.SUCCEEDED:
-                    successor.upstream_succeeded += 1
-                case TaskState.SKIPPED:
-                    successor.upstream_skipped += 1
-                case TaskState.UPSTREAM_FAILED if board.task_of(successor).trigger_rule is TriggerRule.ONE_DONE:
-                    # For this rule alone a task that never ran is no end, failed upstream or skipped alike.
-                    successor.upstream_skipped += 1
-                case _:
-                    successor.upstream_failed += 1
+            count_end(successor, board.task_of(successor), TaskState(ended.state))
             board.touch(successor)
             board.judge(successor)
 
@@ -129,8 +125,10 @@ def readiness_of(task: TaskPlan, instance: Instance) -> Readiness:
 def _decide(board: Board, waiting: Sequence[Instance], budget: int) -> int:
     mapped: list[Instance] = []
     for instance in waiting:
-        if instance.state != TaskState.WAITING:
+        if instance.state != TaskState.WAITING or instance.id in board.stale:
             continue
+        if board.runs[instance.run_key].final_state is not None:
+            continue  # Its run is being stopped.
         task = board.task_of(instance)
         match readiness_of(task, instance):
             case Readiness.RUN if task.mapping is not None:

@@ -12,14 +12,13 @@ from crosswind_server import manifests
 from crosswind_server.domain.errors import Reason, Refused
 from crosswind_server.domain.graph import check_id
 from crosswind_server.domain.ids import make_run_id, uuid7
-from crosswind_server.domain.lifecycle import Event
 from crosswind_server.domain.plan import DagPlan
 from crosswind_server.domain.states import TERMINAL_RUN_STATES, RunState
 from crosswind_server.services.catalog.plans import PlanCache
 from crosswind_server.services.flow import progress, starting
 from crosswind_server.services.flow.board import Board, Run
-from crosswind_server.services.flow.settlement import Settler
-from crosswind_server.store import attempts, continuations, dags, runs, task_instances
+from crosswind_server.services.flow.stopping import stop
+from crosswind_server.store import dags, runs
 from crosswind_server.store.unit_of_work import UnitOfWork
 
 MANUAL: Final = "manual"
@@ -145,23 +144,7 @@ class Runs:
             )
         if run.cancel_requested:
             return run.id
-        run.cancel_requested = True
-        run.state = RunState.CANCELLING.value
-        board.touch_run(run)
-        # First what nobody holds, so that nothing of it can be assigned meanwhile; then what somebody does.
-        task_instances.cancel_idle(uow, run.id)
-        continuations.drop_of_runs(uow, [run.id])
-        held = board.lock_attempts(attempts.live_ids(uow, run_key=run.id))
-        settler = Settler(board)
-        for record in held.values():
-            settler.apply(record, Event.CANCEL)
-            uow.hint(f"worker:{record.instance_id}")
-        settler.write()
-        attempts.explain_cancel(uow, list(held), reason)
-        board.ended.clear()
-        board.flush()
-        run.unfinished = runs.count_unfinished(uow, run.id)
-        board.touch_run(run)
+        stop(board, run, RunState.CANCELLED, reason=reason)
         progress.advance(board)
         return run.id
 

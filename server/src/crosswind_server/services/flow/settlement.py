@@ -16,12 +16,13 @@ from crosswind_server.domain import lifecycle
 from crosswind_server.domain.errors import Refused
 from crosswind_server.domain.lifecycle import Event, TaskEffect
 from crosswind_server.domain.plan import TaskPlan, offer_key_of
-from crosswind_server.domain.retry import Counters, RetryPolicy, Settlement, after_attempt, after_cancel, after_clear
-from crosswind_server.domain.states import TERMINAL_TASK_STATES, AttemptState, TaskState
+from crosswind_server.domain.retry import Counters, RetryPolicy, Settlement, after_attempt, after_cancel
+from crosswind_server.domain.states import STATE_OF_REST, TERMINAL_TASK_STATES, AttemptState, RunState, TaskState
 from crosswind_server.services.catalog.plans import PlanCache
 from crosswind_server.services.execution.logs import topic as log_topic
 from crosswind_server.services.flow import progress
 from crosswind_server.services.flow.board import AttemptRecord, Board, Instance
+from crosswind_server.services.flow.resetting import end_silently, revive, wait_again
 from crosswind_server.store import attempts
 from crosswind_server.store.unit_of_work import UnitOfWork
 
@@ -157,12 +158,29 @@ class Settler:
             case TaskEffect.CANCEL:
                 settled = after_cancel(counters, was=was)
             case TaskEffect.CLEAR:
-                settled = after_clear(counters, was=was)
+                self._clear(instance)
+                return
             case _:
                 raise lifecycle.LifecycleError(f"{step.event} has no settlement for {step.task_effect}")
         instance.failures = settled.counters.failures
         instance.losses = settled.counters.losses
         self._place(instance, settled, record, failure, ending)
+
+    def _clear(self, instance: Instance) -> None:
+        """The attempt of a cleared instance has ended: it waits for its upstream tasks again.
+
+        One of a mapped task runs again if its task is still, or again, expanded into so many, else it is no more.
+        """
+        if instance.map_index < 0:
+            wait_again(self._board, instance)
+            return
+        key = (instance.run_key, instance.task_index)
+        self._board.load_tasks([key])
+        parent = self._board.tasks[key]
+        if parent.state == TaskState.EXPANDED and instance.map_index < parent.instances_total:
+            revive(self._board, instance)
+        else:
+            end_silently(self._board, instance, TaskState.REMOVED)
 
     def _settle(
         self,
@@ -194,6 +212,10 @@ class Settler:
         ending: Ending,
     ) -> None:
         board = self._board
+        final = board.runs[instance.run_key].final_state
+        if final is not None and (settled.state is TaskState.CANCELLED or settled.state not in TERMINAL_TASK_STATES):
+            end_silently(board, instance, STATE_OF_REST[RunState(final)])
+            return
         if settled.state in TERMINAL_TASK_STATES:
             shown = failure.message if failure is not None and settled.state is TaskState.FAILED else None
             board.end(instance, settled.state, failure=shown)

@@ -1,0 +1,64 @@
+"""Stopping a run: what has not ended ends without having run, and live attempts are cancelled. [LEASE-4]
+
+Here belongs a stop for any cause: a cancel, a person's word about the run, its timeout. It is worked off in bounded
+pieces; from the first on nothing of the run is assigned, and nobody is told of an end. [SCHED-1]
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from sqlalchemy import Row
+
+from crosswind_server.domain.lifecycle import Event
+from crosswind_server.domain.states import STATE_OF_REST, RunState
+from crosswind_server.services.flow.board import PIECE, Board, Run
+from crosswind_server.services.flow.resetting import end_silently
+from crosswind_server.services.flow.settlement import Settler
+from crosswind_server.store import attempts, task_instances
+
+STOP: Final = "stop"
+"""Kind of a continuation: stop what has not ended of the subject, a run. Its detail is the reason for the logs."""
+
+
+def stop(board: Board, run: Run, final: RunState, *, reason: str) -> None:
+    """Stop a run that is on the board and has not ended: it ends as `final` once its live attempts have ended.
+
+    `progress.advance` follows, which ends the run where nothing is live.
+
+    Args:
+        reason: one sentence for the logs of the tasks that are cancelled.
+    """
+    run.cancel_requested = True
+    run.final_state = final.value
+    run.state = RunState.CANCELLING.value
+    run.holds += 1
+    board.stale.clear()
+    board.touch_run(run)
+    _work_off(board, run, reason)
+
+
+def go_on(board: Board, piece: Row[Any]) -> None:
+    """Work off a continuation of kind `STOP`."""
+    _work_off(board, board.runs[piece.subject_id], piece.detail_json)
+
+
+def _work_off(board: Board, run: Run, reason: str) -> None:
+    uow = board.uow
+    assert run.final_state is not None
+    # First what nobody holds, so that nothing of it can be assigned meanwhile; then what somebody does.
+    idle = board.put_rows(task_instances.lock_idle(uow, run.id, PIECE))
+    for instance in idle:
+        end_silently(board, instance, STATE_OF_REST[RunState(run.final_state)])
+    held = board.lock_attempts(attempts.uncancelled_ids(uow, run.id, PIECE))
+    settler = Settler(board)
+    for record in held.values():
+        settler.apply(record, Event.CANCEL)
+        uow.hint(f"worker:{record.instance_id}")
+    settler.write()
+    attempts.explain_cancel(uow, list(held), reason)
+    if max(len(idle), len(held)) < PIECE:
+        run.holds -= 1
+    else:
+        board.leave_for(STOP, run.id, run.id, detail_json=reason)
+    board.touch_run(run)
