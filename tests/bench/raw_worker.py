@@ -21,7 +21,7 @@ from crosswind.execution.v1 import (
 from crosswind.manifest.v1 import bundle_pb2
 from tests.bench.site import PATIENCE
 from tests.e2e.support.control import metadata_of
-from tests.e2e.support.protocol_worker import succeeded
+from tests.e2e.support.protocol_worker import poll_request, succeeded
 
 Item = TypeVar("Item")
 
@@ -64,12 +64,8 @@ class RawWorker:
         """Poll until it has so many leases."""
         taken: dict[str, lease_pb2.AttemptRef] = {}
         while len(taken) < count:
-            request = worker_service_pb2.PollWorkRequest(
-                instance_id=self.instance_id,
-                poll_number=next(self._polls),
-                held_attempt_ids=list(taken),
-                max_leases=count - len(taken),
-            )
+            missing = count - len(taken)
+            request = poll_request(self.instance_id, next(self._polls), held=taken, max_leases=missing)
             for lease in (await self._call(self._calls.PollWork, request)).leases:
                 taken[lease.attempt.attempt_id] = lease.attempt
         return list(taken.values())

@@ -16,6 +16,7 @@ from tests.e2e.support.processes import Process
 from tests.e2e.support.protocol_worker import ProtocolWorker
 from tests.e2e.support.proxy import FaultProxy
 from tests.e2e.support.puppets import Stage
+from tests.e2e.support.scripted_worker import ScriptedProcess
 from tests.e2e.support.servers import Pace, ServerProcess
 from tests.e2e.support.workers import WorkerKind, WorkerProcess
 
@@ -118,6 +119,18 @@ class Cluster:
         worker = self.worker(name, **options)
         worker.start()
         worker.wait_on_offer()
+        return worker
+
+    def start_scripted_worker(self, script: str, name: str = "scripted", **options: Any) -> ScriptedProcess:
+        """Start a worker that plays a script, and return when it has published its DAGs."""
+        token_file = self.server.enrolment_token_file
+        worker = ScriptedProcess(
+            self.server.address, token_file, script=script, name=name, folder=self.folder / name, **options
+        )
+        self.processes.append(worker)
+        self._stack.callback(worker.close)
+        worker.start()
+        worker.wait_for("^published")
         return worker
 
     def protocol_worker(self, name: str = "bare") -> ProtocolWorker:

@@ -49,6 +49,18 @@ def independent_tasks(dag_id: str, count: int) -> dag_pb2.Dag:
     return dag_pb2.Dag(dag_id=dag_id, tasks=tasks)
 
 
+def poll_request(
+    instance_id: str, number: int, *, held: Iterable[str] = (), **fields: Any
+) -> worker_service_pb2.PollWorkRequest:
+    """What a worker asks for work with; `number` grows with every poll."""
+    return worker_service_pb2.PollWorkRequest(
+        instance_id=instance_id,
+        poll_number=number,
+        held_attempt_ids=list(held),
+        **fields,
+    )
+
+
 class ProtocolWorker:
     """Speaks `WorkerService` over one connection. Close it at the end."""
 
@@ -89,14 +101,8 @@ class ProtocolWorker:
         self, *, held: Iterable[str] = (), wait: float = 10.0, max_leases: int | None = None, known: str = ""
     ) -> worker_service_pb2.PollWorkResponse:
         """Poll once."""
-        request = worker_service_pb2.PollWorkRequest(
-            instance_id=self.instance_id,
-            poll_number=next(self._polls),
-            held_attempt_ids=list(held),
-            max_leases=max_leases,
-            wait=_duration(wait),
-            known_directives=known,
-        )
+        fields = {"max_leases": max_leases, "wait": _duration(wait), "known_directives": known}
+        request = poll_request(self.instance_id, next(self._polls), held=held, **fields)
         answer: worker_service_pb2.PollWorkResponse = self._call(self._stub.PollWork, request)
         return answer
 

@@ -14,6 +14,7 @@ from google.protobuf.duration_pb2 import Duration
 from crosswind.execution.v1 import lease_pb2, worker_service_pb2
 from crosswind.execution.v1.outcome_pb2 import Outcome
 from crosswind.manifest.v1 import bundle_pb2
+from tests.e2e.support.protocol_worker import poll_request
 from tests.lifecycle.scene.server import CallRefused
 from tests.lifecycle.scene.text import Unreadable
 
@@ -111,13 +112,8 @@ class PlayedWorker:
             lost: the answer does not arrive.
             most: leases at most.
         """
-        request = worker_service_pb2.PollWorkRequest(
-            instance_id=self.instance_id,
-            poll_number=next(self._polls),
-            held_attempt_ids=list(self.held),
-            known_directives=self.digest,
-            wait=Duration(),
-        )
+        fields = {"known_directives": self.digest, "wait": Duration()}
+        request = poll_request(self.instance_id, next(self._polls), held=self.held, **fields)
         if most is not None:
             request.max_leases = most
         answer: worker_service_pb2.PollWorkResponse = self._call("PollWork", request)
