@@ -23,9 +23,10 @@ from crosswind_server.domain.lifecycle import Event
 from crosswind_server.domain.plan import RETURN_VALUE, StoredValue
 from crosswind_server.services.access.callers import Caller, CallerKind
 from crosswind_server.services.catalog.bundles import Manifest, Offer, OfferResult, PublishBundle, SourceProblem
+from crosswind_server.services.execution.assigning import Lease
 from crosswind_server.services.execution.attempts import FinishAttempt, Finished, StartAttempt, Wake
 from crosswind_server.services.execution.contexts import ResolvedInput, TaskContext, ValueList
-from crosswind_server.services.execution.polling import Lease, PollWork, Work
+from crosswind_server.services.execution.polling import PollWork, Work
 from crosswind_server.services.fleet.workers import Heard, Heartbeat, Registered, RegisterWorker
 from crosswind_server.services.flow.runs import TriggerRun
 from crosswind_server.services.flow.settlement import FailureFacts

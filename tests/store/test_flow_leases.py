@@ -10,8 +10,9 @@ from sqlalchemy import select, update
 from crosswind_server.domain.lifecycle import MAX_DELIVERIES
 from crosswind_server.services.access.callers import Caller, CallerKind
 from crosswind_server.services.catalog.bundles import Offer
+from crosswind_server.services.execution.assigning import Lease
 from crosswind_server.services.execution.directives import DirectiveKind
-from crosswind_server.services.execution.polling import Lease, PollWork
+from crosswind_server.services.execution.polling import PollWork
 from crosswind_server.services.fleet.workers import Verdict
 from crosswind_server.store import attempts
 from crosswind_server.store.group_commit import each

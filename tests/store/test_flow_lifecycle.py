@@ -11,8 +11,8 @@ from crosswind_server.domain import lifecycle
 from crosswind_server.domain.errors import Refused
 from crosswind_server.domain.lifecycle import Attempt, Event
 from crosswind_server.domain.states import AttemptState, TaskState
+from crosswind_server.services.execution.assigning import Lease
 from crosswind_server.services.execution.attempts import Wake
-from crosswind_server.services.execution.polling import Lease
 from crosswind_server.store.engine import Store
 from crosswind_server.store.schema import attempt, task_instance
 from tests.store.flow import Flow, Worker, dag_of, task

@@ -13,12 +13,16 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Final
 
+from crosswind_server.domain.claims import LabelPlan, task_limit_key
 from crosswind_server.domain.readiness import TriggerRule
 from crosswind_server.domain.retry import RetryPolicy
 from crosswind_server.domain.schedule import Schedule
 
 RETURN_VALUE: Final = "return_value"
 """The key of a task's result."""
+
+DAG_GROUP: Final = -1
+"""`task_instance.limit_group` of what only its DAG bounds within a run."""
 
 MAX_INSTANCES: Final = 100_000
 """Of one mapped task in one run."""
@@ -171,7 +175,13 @@ class Reference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskPlan:
-    """One task. `upstream` and `downstream` are positions in `DagPlan.tasks`."""
+    """One task. `upstream` and `downstream` are positions in `DagPlan.tasks`.
+
+    Args:
+        pool_slots: what it takes of its pool.
+        max_active_instances: how many of its instances may be live at once, over all runs; None: any number.
+        max_active_instances_per_run: the same within a run.
+    """
 
     index: int
     task_id: str
@@ -195,6 +205,11 @@ class TaskPlan:
     variables: tuple[str, ...]
     connections: tuple[str, ...]
     language: str
+    pool: str | None = None
+    pool_slots: int = 1
+    labels: tuple[LabelPlan, ...] = ()
+    max_active_instances: int | None = None
+    max_active_instances_per_run: int | None = None
 
     def rule_for(self, failure_types: Iterable[str]) -> RetryRule | None:
         """The first rule that names one of the failure's types."""
@@ -277,6 +292,7 @@ class DagPlan:
         max_active_runs: so many of its runs go on at once, but for those of backfills.
         run_timeout_us: a run that lasts longer fails; None: no bound.
         deadline: by when a run should have ended; None: there is none.
+        max_active_tasks: how many instances of one run may be live at once; None: any number.
     """
 
     dag_version_id: str
@@ -294,6 +310,7 @@ class DagPlan:
     max_active_runs: int = MAX_ACTIVE_RUNS
     run_timeout_us: int | None = None
     deadline: DeadlinePlan | None = None
+    max_active_tasks: int | None = None
 
     @cached_property
     def by_id(self) -> Mapping[str, TaskPlan]:
@@ -309,6 +326,30 @@ class DagPlan:
     def offer_key(self) -> str:
         """What a worker must offer to run this version's own tasks."""
         return offer_key_of(self.dag_version_id)
+
+    @cached_property
+    def task_limits(self) -> Mapping[str, int]:
+        """The bounds on tasks over all runs, by `claims.task_limit_key`."""
+        return {
+            task_limit_key(self.dag_id, task.task_id): task.max_active_instances
+            for task in self.tasks
+            if task.max_active_instances is not None
+        }
+
+    @cached_property
+    def run_limits(self) -> Mapping[int, int]:
+        """The bounds on tasks within a run, by position."""
+        return {
+            task.index: task.max_active_instances_per_run
+            for task in self.tasks
+            if task.max_active_instances_per_run is not None
+        }
+
+    def limit_group_of(self, task: TaskPlan) -> int | None:
+        """What bounds the instances of a task beside others of their run: see `task_instance.limit_group`."""
+        if task.max_active_instances_per_run is not None:
+            return task.index
+        return None if self.max_active_tasks is None else DAG_GROUP
 
     def offer_key_for(self, task: TaskPlan) -> str:
         """What a worker must offer to run a task of it."""

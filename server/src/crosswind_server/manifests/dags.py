@@ -111,6 +111,7 @@ class _DagReader(Refusals):
             if dag.HasField("run_timeout")
             else None,
             deadline=self._read_deadline(),
+            max_active_tasks=dag.max_active_tasks if dag.HasField("max_active_tasks") else None,
         )
 
     def _check_dag(self) -> None:
@@ -119,6 +120,8 @@ class _DagReader(Refusals):
             self.unsupported("has callbacks", "leave `callbacks` out, or write a last task with the rule all_done")
         if dag.HasField("max_active_tasks"):
             self.unsupported("bounds its active tasks", "leave `max_active_tasks` out and bound the worker's slots")
+        if dag.HasField("max_active_tasks") and dag.max_active_tasks < 1:
+            self.invalid(f"has `max_active_tasks` {dag.max_active_tasks}; at least one task may be active")
         if len(dag.tags) > 50 or any(len(tag) > 100 for tag in dag.tags):
             self.invalid("has more than 50 tags, or one of more than 100 characters; shorten them")
         if len(dag.doc_md.encode()) > 64 * 1024:

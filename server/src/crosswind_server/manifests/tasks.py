@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from crosswind.manifest.v1 import retry_pb2, task_pb2
+from crosswind_server.domain.claims import LabelPlan
 from crosswind_server.domain.plan import (
     RETURN_VALUE,
     Combination,
@@ -108,6 +109,13 @@ class TaskReader:
             variables=tuple(dict.fromkeys(task.variables)),
             connections=tuple(dict.fromkeys(task.connections)),
             language=task.language,
+            pool=task.pool or None,
+            pool_slots=task.pool_slots if task.HasField("pool_slots") else 1,
+            labels=tuple(LabelPlan(each.key, each.value, each.required) for each in task.worker_labels),
+            max_active_instances=task.max_active_instances if task.HasField("max_active_instances") else None,
+            max_active_instances_per_run=(
+                task.max_active_instances_per_run if task.HasField("max_active_instances_per_run") else None
+            ),
         )
 
     def _check_task(self, task: task_pb2.Task, name: str) -> None:
@@ -119,24 +127,40 @@ class TaskReader:
                 _T.TASK_KIND_TEARDOWN: "is a teardown",
             }.get(task.kind, "is of an unknown kind")
             self._dag.unsupported(f"has the task '{task.task_id}' that {kind}", "make it an ordinary task")
-        if task.pool:
-            self._dag.unsupported(f"puts {name} into the pool '{task.pool}'", "leave `pool` out and bound slots")
         if task.depends_on_past:
             self._dag.unsupported(f"lets {name} depend on the run before", "leave `depends_on_past` out")
-        if task.HasField("max_active_instances") or task.HasField("max_active_instances_per_run"):
-            self._dag.unsupported(
-                f"bounds the active instances of {name}", "leave the bound out and use a queue of its own"
-            )
         if task.callbacks:
             self._dag.unsupported(f"gives {name} callbacks", "write them as tasks with a trigger rule")
-        if any(label.required for label in task.worker_labels):
-            self._dag.unsupported(f"requires worker labels for {name}", "give the task a queue of its own instead")
         if task.setup_task_ids:
             self._dag.invalid(f"names setup tasks for {name}, which is no teardown; remove them")
         if len(task.queue) > 100:
             self._dag.invalid(f"gives {name} a queue of more than 100 characters; shorten it")
         if task.HasField("slots") and not 1 <= task.slots <= 10_000:
             self._dag.invalid(f"gives {name} {task.slots} slots; a task takes 1 to 10,000")
+        if task.HasField("max_active_instances_per_run"):
+            self._dag.unsupported(f"bounds the active instances of {name} in a run", "leave the bound out")
+        self._check_bounds(task, name)
+
+    def _check_bounds(self, task: task_pb2.Task, name: str) -> None:
+        if len(task.pool) > 250:
+            self._dag.invalid(f"puts {name} into a pool of more than 250 characters; shorten its name")
+        if task.HasField("pool_slots") and not 1 <= task.pool_slots <= 10_000:
+            self._dag.invalid(f"gives {name} {task.pool_slots} slots of its pool; a task takes 1 to 10,000")
+        for field in ("max_active_instances", "max_active_instances_per_run"):
+            if task.HasField(field) and getattr(task, field) < 1:
+                self._dag.invalid(f"gives {name} `{field}` {getattr(task, field)}; at least one instance may be active")
+        if len(task.worker_labels) > 50:
+            self._dag.invalid(f"asks for {len(task.worker_labels)} worker labels for {name}; a task has at most 50")
+        seen: set[tuple[str, bool]] = set()
+        for label in task.worker_labels:
+            if not 1 <= len(label.key) <= 100 or not 1 <= len(label.value) <= 250:
+                self._dag.invalid(
+                    f"asks for the worker label '{label.key[:80]}' for {name}; a label has a key of 1 to 100 "
+                    "characters and a value of 1 to 250"
+                )
+            if (label.key, label.required) in seen:
+                self._dag.invalid(f"asks twice for the worker label '{label.key}' for {name}; remove one")
+            seen.add((label.key, label.required))
 
     def _read_input(self, each: task_pb2.Input, name: str, params: frozenset[str]) -> InputPlan:
         shown = f"the argument '{each.name}'" if each.name else f"argument {each.position}"

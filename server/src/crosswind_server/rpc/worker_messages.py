@@ -24,6 +24,7 @@ from crosswind_server.domain.lifecycle import Event
 from crosswind_server.domain.plan import RETURN_VALUE, ParamPlan, StoredValue
 from crosswind_server.rpc.messages import invalid, microseconds, required, span_us, timestamp
 from crosswind_server.services.catalog.bundles import Manifest, Offer, OfferResult, SourceProblem
+from crosswind_server.services.execution.assigning import Lease
 from crosswind_server.services.execution.attempts import FinishAttempt, Wake, check_values
 from crosswind_server.services.execution.contexts import (
     CompositeValue,
@@ -35,7 +36,6 @@ from crosswind_server.services.execution.contexts import (
 )
 from crosswind_server.services.execution.directives import Directive, DirectiveKind
 from crosswind_server.services.execution.logs import LogChunk, check_chunks
-from crosswind_server.services.execution.polling import Lease
 from crosswind_server.services.fleet.workers import Usage, Verdict
 from crosswind_server.services.flow.settlement import FailureFacts
 from crosswind_server.timing import Limits, Timing

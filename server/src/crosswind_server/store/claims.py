@@ -1,7 +1,7 @@
-"""What a worker could be given: queued task instances by what the worker offers, best first. [SCHED-3]
+"""What a worker could be given: queued task instances by the classes that it fits, best first. [SCHED-3]
 
-An instance is claimed by locking it and skipping those that another server has locked; its run is not locked. How many
-are taken and what an assignment is belongs to `services.execution.polling`.
+An instance is claimed by locking it and skipping those that another server has locked; its run is not locked. Which
+are taken is decided in `services.execution.claiming`; pools and other bounds are in `bounds`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from sqlalchemy import (
     CTE,
+    BigInteger,
     ColumnElement,
     FromClause,
     Row,
@@ -23,7 +24,6 @@ from sqlalchemy import (
     case,
     func,
     literal_column,
-    or_,
     select,
     true,
     union_all,
@@ -36,6 +36,7 @@ from crosswind_server.store.schema import (
     bundle,
     bundle_offer,
     bundle_version,
+    claim_class,
     dag,
     dag_run,
     dag_version,
@@ -45,7 +46,8 @@ from crosswind_server.store.schema import (
 from crosswind_server.store.unit_of_work import UnitOfWork
 
 _t = task_instance.c
-_IS_QUEUED = guards.is_one_of(_t.state, guards.QUEUED)
+_c = claim_class.c
+_IS_CLAIMABLE = and_(guards.is_one_of(_t.state, guards.QUEUED), ~_t.held)
 
 _ASSIGNMENT = ("state", "attempt_id", "worker_name", "language", "bundle_version", "try_number")
 
@@ -60,46 +62,53 @@ _paused_dag = (
     )
     .exists()
 )
-# A value and no EXISTS, which PostgreSQL would turn into a join with all that is queued.
-_queued_for_it = (
-    select(_t.id)
-    .where(_IS_QUEUED, _t.team == bundle_offer.c.team, _t.offer_key == bundle_offer.c.offer_key)
-    .where(guards.is_among(_t.queue, "queues"))
-    .limit(1)
-    .scalar_subquery()
-    .is_not(None)
-)
 _REFERENCES: Final[ColumnElement[str]] = literal_column("'ref'", String)
-"""In every collation the keys of references, `ref:...`, come behind it, and those of DAGs, `dag:...`, before it."""
+"""In every collation what belongs to references, `ref...`, comes behind it, and what to DAGs, `dag...`, before it."""
 
 
-def _first_queued(*bounds: Callable[[ColumnElement[str]], ColumnElement[bool]]) -> ScalarSelect[str]:
-    """The first offer key within bounds for which an instance is queued."""
+def _best_rank() -> ScalarSelect[int]:
+    """The rank of the best instance of a class that waits: a value, which PostgreSQL does not turn into a join with
+    all that is queued, as it would an EXISTS."""
     queued = task_instance.alias().c
     return (
-        select(queued.offer_key)
-        .where(guards.is_one_of(queued.state, guards.QUEUED), queued.team == bindparam("team"))
-        .where(*(bound(queued.offer_key) for bound in bounds))
-        .order_by(queued.offer_key)
+        select(queued.rank)
+        .where(guards.is_one_of(queued.state, guards.QUEUED), ~queued.held)
+        .where(queued.team == _c.team, queued.claim_class == _c.id)
+        .order_by(queued.rank)
+        .limit(1)
+        .correlate(claim_class)
+        .scalar_subquery()
+    )
+
+
+def _first_waiting(*bounds: Callable[[ColumnElement[str]], ColumnElement[bool]]) -> ScalarSelect[str]:
+    """The first class within bounds of which an instance waits."""
+    queued = task_instance.alias().c
+    return (
+        select(queued.claim_class)
+        .where(guards.is_one_of(queued.state, guards.QUEUED), ~queued.held, queued.team == bindparam("team"))
+        .where(*(bound(queued.claim_class) for bound in bounds))
+        .order_by(queued.claim_class)
         .limit(1)
         .scalar_subquery()
     )
 
 
-def _queued_references() -> CTE:
-    """The keys of references for which an instance is queued, each found by one step along the claim's index."""
-    keys = select(_first_queued(lambda key: key >= _REFERENCES).label("offer_key")).cte("queued_key", recursive=True)
-    following = _first_queued(lambda key: key > keys.c.offer_key)
-    return keys.union_all(select(following).where(keys.c.offer_key.is_not(None)))
+def _waiting_references() -> CTE:
+    """The classes of references of which an instance waits, each found by one step along the claim's index."""
+    classes = select(_first_waiting(lambda key: key >= _REFERENCES).label("id")).cte("waiting_class", recursive=True)
+    following = _first_waiting(lambda key: key > classes.c.id)
+    return classes.union_all(select(following).where(classes.c.id.is_not(None)))
 
 
-def _offers_of_worker(offers: FromClause, key: ColumnElement[str], *conditions: ColumnElement[bool]) -> Select[Any]:
+def _offers_of_worker(offers: FromClause, *conditions: ColumnElement[bool]) -> Select[Any]:
     version, name = worker_bundle.c.version, worker_bundle.c.bundle
     return (
         select(
-            key.label("offer_key"),
-            name,
-            version,
+            *_c,
+            _best_rank().label("best_rank"),
+            name.label("bundle"),
+            version.label("version"),
             # An unchanged DAG is in several versions: one that came back by an edit is older than that it replaced.
             case((bundle.c.current_version == version, literal_column("1")), else_=literal_column("0")).label(
                 "is_current"
@@ -116,7 +125,8 @@ def _offers_of_worker(offers: FromClause, key: ColumnElement[str], *conditions: 
             ),
         )
         .join(bundle, and_(bundle.c.team == worker_bundle.c.team, bundle.c.name == name))
-        .where(worker_bundle.c.instance_id == bindparam("instance_id"), *conditions)
+        .where(worker_bundle.c.instance_id == bindparam("instance_id"))
+        .where(guards.is_among(_c.queue, "queues"), guards.is_among(_c.role, "roles"), *conditions)
     )
 
 
@@ -126,72 +136,92 @@ def _wanted() -> Select[Any]:
         bundle_offer.c.bundle == worker_bundle.c.bundle,
         bundle_offer.c.version == worker_bundle.c.version,
     )
+    of_offer = and_(_c.team == bundle_offer.c.team, _c.offer_key == bundle_offer.c.offer_key)
     dags = _offers_of_worker(
-        worker_bundle.join(bundle_offer, and_(of_worker, bundle_offer.c.offer_key < _REFERENCES)),
-        bundle_offer.c.offer_key,
-        _queued_for_it,
+        worker_bundle.join(bundle_offer, and_(of_worker, bundle_offer.c.offer_key < _REFERENCES)).join(
+            claim_class, of_offer
+        ),
         ~_paused_dag,
     )
-    # Whatever the queue, and again a value: joined, PostgreSQL would begin with all that the worker offers.
-    keys = _queued_references()
+    # Again a value: joined, PostgreSQL would begin with all that the worker offers.
+    waiting = _waiting_references()
     is_offered = (
         select(bundle_offer.c.offer_key)
-        .where(of_worker, bundle_offer.c.offer_key == keys.c.offer_key)
-        .correlate(worker_bundle, keys)
+        .where(of_worker, bundle_offer.c.offer_key == _c.offer_key)
+        .correlate(worker_bundle, claim_class)
         .scalar_subquery()
         .is_not(None)
     )
-    references = _offers_of_worker(keys.join(worker_bundle, true()), keys.c.offer_key, is_offered)
+    references = _offers_of_worker(
+        waiting.join(claim_class, _c.id == waiting.c.id).join(worker_bundle, true()), is_offered
+    )
     # One select around both, since only such statements are prepared.
     found = union_all(dags, references).subquery("found").c
-    return select(found.offer_key, found.bundle, found.version).order_by(found.is_current, found.created_time)
+    columns = [column for column in found if column.name not in ("is_current", "created_time")]
+    return select(*columns).where(found.best_rank.is_not(None)).order_by(found.is_current, found.created_time)
 
 
 _WANTED = _wanted()
 
 
-def wanted_offers(
-    uow: UnitOfWork, team: str, instance_id: str, queues: Collection[str]
-) -> dict[str, list[tuple[str, str]]]:
-    """Which of a worker's offers somebody waits for: the bundles and versions by offer key: the newest last, or the
-    bundle's current one.
+def wanted_classes(
+    uow: UnitOfWork, team: str, instance_id: str, *, queues: Collection[str], roles: Collection[str]
+) -> Sequence[Row[Any]]:
+    """Which classes of what a worker offers somebody waits in, by queue and role.
 
-    Costs a probe of the claim's index for each DAG that the worker offers, and one for each reference that waits: of
-    the tasks that a bundle offers by reference there are many, and few are referred to.
+    Answers the columns of a class, the rank of the best of it, and `bundle` and `version` in which the worker has it:
+    a row for each version, the newest last, or the bundle's current one. Costs a probe of the claim's index for each
+    class of the DAGs that the worker offers, and one step for each class of references that waits: of the tasks that a
+    bundle offers by reference there are many, and few are referred to.
     """
-    offers: dict[str, list[tuple[str, str]]] = {}
-    for row in uow.execute(_WANTED, {"team": team, "instance_id": instance_id, "queues": list(queues)}):
-        offers.setdefault(row.offer_key, []).append((row.bundle, row.version))
-    return offers
+    named = {"team": team, "instance_id": instance_id, "queues": list(queues), "roles": list(roles)}
+    return uow.execute(_WANTED, named).all()
 
 
 @functools.cache
-def _best_ids(sources: int) -> Select[Any]:
-    """The ids of the best instances of so many pairs of an offer and a queue."""
+def _best(dags: int, references: int) -> Select[Any]:
+    """The best instances of so many classes of each kind."""
     branches: list[Select[Any]] = []
-    for number in range(sources):
-        best = (
-            select(_t.id, _t.priority, _t.queued_time)
-            .join(dag_run, dag_run.c.id == _t.run_key)
-            .join(dag, and_(dag.c.team == dag_run.c.team, dag.c.dag_id == dag_run.c.dag_id))
-            .where(
-                _IS_QUEUED,
-                _t.team == bindparam("team"),
-                _t.offer_key == bindparam(f"offer_{number}"),
-                _t.queue == bindparam(f"queue_{number}"),
-                _t.slots <= bindparam("slots"),
-                dag.c.paused.is_(False),
-                # Somebody stops it: what waits of it is about to end.
-                dag_run.c.final_state.is_(None),
-            )
-            .order_by(_t.priority.desc(), _t.queued_time, _t.id)
-            .limit(bindparam("most"))
-            .subquery(f"best_{number}")
+    for number in range(dags + references):
+        best = select(_t.id, _t.rank, _t.queued_time, _t.claim_class).where(
+            _IS_CLAIMABLE,
+            _t.team == bindparam("team"),
+            _t.claim_class == bindparam(f"class_{number}"),
         )
-        branches.append(select(best))
+        if number >= dags:
+            # The class says nothing of the DAG that refers.
+            best = (
+                best.join(dag_run, dag_run.c.id == _t.run_key)
+                .join(dag, and_(dag.c.team == dag_run.c.team, dag.c.dag_id == dag_run.c.dag_id))
+                .where(dag.c.paused.is_(False))
+            )
+        most = bindparam(f"most_{number}", type_=BigInteger())
+        branches.append(select(best.order_by(_t.rank, _t.id).limit(most).subquery(f"best_{number}")))
     together = union_all(*branches).subquery("best")
-    order = (together.c.priority.desc(), together.c.queued_time, together.c.id)
-    return select(together.c.id).order_by(*order).limit(bindparam("most"))
+    return select(together).order_by(together.c.rank, together.c.id)
+
+
+def find_best(uow: UnitOfWork, team: str, most: Sequence[tuple[str, int]]) -> Sequence[Row[Any]]:
+    """The best instances of classes that wait: `id`, `rank`, `queued_time` and `claim_class`, by their rank.
+
+    Reads no more than it answers, whatever waits behind, but for instances of paused DAGs that wait for a reference.
+
+    Args:
+        most: a class, and how many of it, at least 1.
+    """
+    dags = [each for each in most if each[0] < "ref"]
+    references = [each for each in most if each[0] >= "ref"]
+    parameters: dict[str, Any] = {"team": team}
+    shape = _rounded(len(dags)), _rounded(len(references))
+    # So that there are few statements, each is for more classes than are asked for: nothing has the empty one.
+    padded = [*dags, *[("", 0)] * (shape[0] - len(dags)), *references, *[("", 0)] * (shape[1] - len(references))]
+    for number, (class_id, count) in enumerate(padded):
+        parameters |= {f"class_{number}": class_id, f"most_{number}": count}
+    return uow.execute(_best(*shape), parameters).all() if most else []
+
+
+def _rounded(count: int) -> int:
+    return 1 << (count - 1).bit_length() if count else 0
 
 
 _CLAIMED = (
@@ -205,125 +235,22 @@ _CLAIMED = (
     )
     .join(dag_run, dag_run.c.id == _t.run_key)
     .outerjoin(attempt, attempt.c.id == _t.attempt_id)
-    .where(guards.is_among(_t.id, "ids"), guards.checked(_IS_QUEUED))
-    .order_by(_t.priority.desc(), _t.queued_time, _t.id)
+    # Where somebody stops a run, what waits of it is about to end.
+    .where(guards.is_among(_t.id, "ids"), guards.checked(_IS_CLAIMABLE), dag_run.c.final_state.is_(None))
+    .order_by(_t.rank, _t.id)
 )
 
 
-def lock_best(
-    uow: UnitOfWork, team: str, *, offer_keys: Collection[str], queues: Collection[str], slots: int, limit: int
-) -> tuple[Sequence[Row[Any]], bool]:
-    """Lock queued instances that want one of the offers, best first, and skip those that are locked.
+def lock(uow: UnitOfWork, ids: Collection[str]) -> Sequence[Row[Any]]:
+    """Lock instances that still wait, best first, and skip those that are locked or whose run is being stopped.
 
-    Reads at most `limit` rows of each offer and queue, whatever waits behind them. Answers the columns of an instance,
-    the code version and DAG of its run, and of its last attempt `last_state` and `last_started`; and whether some were
-    skipped. What another server has locked may be left by it, and there may be more behind, without any hint.
-
-    Args:
-        slots: an instance that takes more is left.
-        limit: the most rows.
+    Behind those there may be others, and what another server has locked may be left by it, without any hint. Answers
+    the columns of an instance, the code version and DAG of its run, and of its last attempt `last_state` and
+    `last_started`.
     """
-    pairs = [(offer_key, queue) for offer_key in sorted(offer_keys) for queue in sorted(queues)]
-    parameters: dict[str, Any] = {"team": team, "slots": slots, "most": limit}
-    for number, (offer_key, queue) in enumerate(pairs):
-        parameters |= {f"offer_{number}": offer_key, f"queue_{number}": queue}
-    found = uow.execute(_best_ids(len(pairs)), parameters).scalars().all()
-    if not found:
-        return [], False
-    locked = uow.execute(uow.dialect.claim_rows(_CLAIMED, task_instance), {"ids": list(found)}).all()
-    return locked, len(locked) < len(found)
+    return uow.execute(uow.dialect.claim_rows(_CLAIMED, task_instance), {"ids": list(ids)}).all() if ids else []
 
 
 def assign(uow: UnitOfWork, rows: Sequence[RowValues]) -> None:
     """Give locked instances to workers: rows with `id` and the columns of an assignment."""
-    uow.dialect.update_values(task_instance, ["id"], _ASSIGNMENT, rows, where=_IS_QUEUED)
-
-
-_IS_OUTDATED = or_(bundle.c.current_version.is_(None), bundle.c.current_version != worker_bundle.c.version)
-_in_current = bundle_offer.alias("in_current")
-# New runs begin with what it holds, because the bundle's current version could not read it.
-_NEEDED_BY_NEW_RUNS = (
-    select(1)
-    .select_from(dag)
-    .join(
-        bundle_offer,
-        and_(
-            bundle_offer.c.team == dag.c.team,
-            bundle_offer.c.bundle == dag.c.bundle,
-            bundle_offer.c.offer_key == literal_column("'dag:'").concat(dag.c.current_version_id),
-        ),
-    )
-    .where(
-        dag.c.team == worker_bundle.c.team,
-        dag.c.bundle == worker_bundle.c.bundle,
-        dag.c.active.is_(True),
-        bundle_offer.c.version == worker_bundle.c.version,
-        ~select(1)
-        .where(
-            _in_current.c.team == bundle_offer.c.team,
-            _in_current.c.bundle == bundle_offer.c.bundle,
-            _in_current.c.version == bundle.c.current_version,
-            _in_current.c.offer_key == bundle_offer.c.offer_key,
-        )
-        .exists(),
-    )
-    .correlate(worker_bundle, bundle)
-    .exists()
-)
-_RETIRABLE = (
-    select(worker_bundle.c.instance_id, worker_bundle.c.bundle, worker_bundle.c.version)
-    .join(bundle, and_(bundle.c.team == worker_bundle.c.team, bundle.c.name == worker_bundle.c.bundle))
-    .where(
-        guards.is_among(worker_bundle.c.instance_id, "ids"),
-        _IS_OUTDATED,
-        ~_NEEDED_BY_NEW_RUNS,
-        ~select(1)
-        .select_from(attempt)
-        .where(
-            guards.is_one_of(attempt.c.state, guards.LIVE),
-            attempt.c.instance_id == worker_bundle.c.instance_id,
-            attempt.c.bundle == worker_bundle.c.bundle,
-            attempt.c.bundle_version == worker_bundle.c.version,
-        )
-        .exists(),
-        ~select(1)
-        .select_from(bundle_offer)
-        .join(dag_run, and_(dag_run.c.team == bundle_offer.c.team, dag_run.c.end_time.is_(None)))
-        .where(
-            bundle_offer.c.team == worker_bundle.c.team,
-            bundle_offer.c.bundle == worker_bundle.c.bundle,
-            bundle_offer.c.version == worker_bundle.c.version,
-            or_(
-                bundle_offer.c.offer_key == literal_column("'dag:'").concat(dag_run.c.code_version_id),
-                select(1)
-                .where(
-                    _t.run_key == dag_run.c.id,
-                    _t.offer_key == bundle_offer.c.offer_key,
-                    bundle_offer.c.offer_key.like("ref:%@%"),
-                    _t.end_time.is_(None),
-                )
-                .exists(),
-            ),
-        )
-        .exists(),
-    )
-)
-
-
-_OUTDATED = (
-    select(worker_bundle.c.instance_id)
-    .join(bundle, and_(bundle.c.team == worker_bundle.c.team, bundle.c.name == worker_bundle.c.bundle))
-    .where(guards.is_among(worker_bundle.c.instance_id, "ids"), _IS_OUTDATED)
-    .limit(1)
-)
-
-
-def retirable(uow: UnitOfWork, instance_ids: Collection[str]) -> Sequence[Row[Any]]:
-    """Versions that workers offer although they are not current and neither active runs nor new ones need them."""
-    if not instance_ids:
-        return []
-    named = {"ids": list(instance_ids)}
-    # Nearly always there are none, which costs two lookups; else all active runs are looked at.
-    if uow.execute(_OUTDATED, named).first() is None:
-        return []
-    return uow.execute(_RETIRABLE, named).all()
+    uow.dialect.update_values(task_instance, ["id"], _ASSIGNMENT, rows, where=_IS_CLAIMABLE)

@@ -287,6 +287,7 @@ class GroupCommit:
         payloads = list(self._hints.payloads(uow.topics)) if driver.name == "postgresql" else []
         stage.committing = True
         driver.commit(connection, payloads)
+        uow.committed()
         return uow.topics
 
     def _fail_transaction(self, batch: list[_Waiting], error: BaseException, *, stage: _Stage, last: bool) -> bool:

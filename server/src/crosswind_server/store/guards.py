@@ -28,6 +28,8 @@ LIVE: Final = ("assigned", "running", "cancelling")
 """Attempts whose lease is valid."""
 QUEUED: Final = ("queued",)
 """Task instances that workers may be given."""
+ASKING: Final = ("queued", "assigned", "running", "cancelling")
+"""Task instances that take slots, or wait for some."""
 IDLE: Final = (
     "waiting",
     "queued",

@@ -63,6 +63,13 @@ COLUMNS: Final = (
     _t.workload_entry_point,
     _t.workload_map_index,
     _t.workload_message,
+    _t.claim_class,
+    _t.pool,
+    _t.pool_slots,
+    _t.task_limit,
+    _t.rank,
+    _t.limit_group,
+    _t.held,
 )
 """All of a task instance, in the order of `services.flow.board.Instance`."""
 
@@ -82,6 +89,9 @@ PROGRESS: Final = (
     "sources_ended",
     "skips",
     "offer_key",
+    "claim_class",
+    "rank",
+    "held",
     "not_before",
     "queued_time",
     "end_time",
@@ -181,10 +191,16 @@ def instance_counts(uow: UnitOfWork, keys: Collection[tuple[str, int]]) -> dict[
     return {(row.run_key, row.task_index): row.instances_total for row in get_tasks(uow, keys)}
 
 
-def pin(uow: UnitOfWork, run_key: str, offer_key: str, pinned_key: str) -> None:
-    """Let a run's other instances of a referred task run in the version that the first one was given."""
+def classes_of(uow: UnitOfWork, run_key: str, offer_key: str) -> Sequence[str]:
+    """The classes of a run's instances that have not ended and want an offer."""
+    query = select(_t.claim_class).where(_t.run_key == run_key, _t.offer_key == offer_key, _t.end_time.is_(None))
+    return uow.execute(query.distinct()).scalars().all()
+
+
+def pin(uow: UnitOfWork, run_key: str, of_class: str, *, offer_key: str, claim_class: str) -> None:
+    """Let a run's instances of a class want another offer, and so be of another class."""
     uow.execute(
         update(task_instance)
-        .values(offer_key=pinned_key)
-        .where(_t.run_key == run_key, _t.offer_key == offer_key, _t.end_time.is_(None))
+        .values(offer_key=offer_key, claim_class=claim_class)
+        .where(_t.run_key == run_key, _t.claim_class == of_class, _t.end_time.is_(None))
     )

@@ -26,6 +26,7 @@ class UnitOfWork:
     """
 
     __slots__ = (
+        "_committed",
         "_connection",
         "_count_changes",
         "_driver_connection",
@@ -53,6 +54,7 @@ class UnitOfWork:
         self._written = 0
         self._marked = 0
         self._topics: dict[str, None] = {}
+        self._committed: list[Callable[[], None]] = []
         self.now = now
         self.refusals = refusals
         self.statements = 0
@@ -83,6 +85,15 @@ class UnitOfWork:
         if "\n" in topic or "\0" in topic:
             raise ValueError(f"A topic is one line of text, and {topic[:80]!r} is not.")
         self._topics[topic] = None
+
+    def after_commit(self, action: Callable[[], None]) -> None:
+        """Do something in this process once the transaction is committed; not where that failed or is not known."""
+        self._committed.append(action)
+
+    def committed(self) -> None:
+        """Do what was to wait for the commit; who commits calls it."""
+        for action in self._committed:
+            action()
 
     @property
     def topics(self) -> Sequence[str]:

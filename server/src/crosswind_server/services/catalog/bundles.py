@@ -20,7 +20,7 @@ from crosswind_server.services.access.callers import Caller
 from crosswind_server.services.catalog.plans import PlanCache
 from crosswind_server.services.fleet import presence
 from crosswind_server.services.flow import version_policy
-from crosswind_server.store import bundles, dags
+from crosswind_server.store import bounds, bundles, dags
 from crosswind_server.store.unit_of_work import UnitOfWork
 
 
@@ -341,6 +341,9 @@ class Bundles:
                 }
                 for dag_id, dag_version_id in sorted(held.items())
             ],
+        )
+        bounds.replace_limits(
+            uow, team, {dag_id: self._plans.get(uow, version_id).task_limits for dag_id, version_id in held.items()}
         )
         errors = bundles.source_errors(uow, team, bundle, version)
         # A manifest does not say which source its DAGs came from, nor which one a broken source had.

@@ -8,6 +8,7 @@ from typing import Final
 
 from crosswind_server import manifests
 from crosswind_server.domain.plan import DagPlan
+from crosswind_server.services.catalog.claim_classes import ClaimClasses
 from crosswind_server.services.catalog.manifest_versions import ManifestVersions, OneVersion, newest_message
 from crosswind_server.store import dags
 from crosswind_server.store.unit_of_work import UnitOfWork
@@ -21,11 +22,15 @@ class PlanCache:
     Args:
         versions: reads manifests of older API versions; None where there are none.
         capacity: plans at most.
+
+    Attributes:
+        claim_classes: what the plans ask of workers, as it is stored.
     """
 
     def __init__(self, versions: ManifestVersions | None = None, capacity: int = _CAPACITY) -> None:
         self.versions: Final = versions or OneVersion()
         self._capacity = capacity
+        self.claim_classes: Final = ClaimClasses()
         self._lock = threading.Lock()
         self._plans: OrderedDict[str, DagPlan] = OrderedDict()
 

@@ -7,7 +7,6 @@ something, and never otherwise.
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -15,20 +14,20 @@ from typing import Any, Final
 from sqlalchemy import Row
 
 from crosswind_server.domain.errors import Reason, Refused
-from crosswind_server.domain.ids import make_lease, uuid7
 from crosswind_server.domain.lifecycle import MAX_DELIVERIES, Event
-from crosswind_server.domain.plan import Reference
-from crosswind_server.domain.states import AttemptState, TaskState, WorkerState
+from crosswind_server.domain.states import AttemptState, WorkerState
 from crosswind_server.services.access.callers import Caller
 from crosswind_server.services.catalog.plans import PlanCache
 from crosswind_server.services.execution import directives
+from crosswind_server.services.execution.assigning import Assigning, Lease
+from crosswind_server.services.execution.claiming import Choice, Claims
 from crosswind_server.services.execution.directives import Directive, DirectiveKind
 from crosswind_server.services.fleet import presence
 from crosswind_server.services.flow.settlement import apply_to_all
-from crosswind_server.store import attempts, claims, run_listing, runs, task_instances, workers
+from crosswind_server.store import attempts, retirement, workers
 from crosswind_server.store.engine import Store
 from crosswind_server.store.unit_of_work import UnitOfWork
-from crosswind_server.timing import Timing
+from crosswind_server.timing import SECOND_US, Timing
 
 LARGEST_CLAIM: Final = 500
 """So many leases go with one answer, which keeps it well within a message."""
@@ -41,7 +40,6 @@ become free one by one are then filled by one claim and one answer instead of ma
 _CONTENDED_S: Final = 0.02
 """After so long a poll looks again for what another server had locked, for which no hint may come."""
 _REMEMBERED: Final = 1_000
-_CONSUMES_A_NUMBER: Final = frozenset({"succeeded", "failed", "skipped", "lost"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,33 +63,31 @@ class PollWork:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lease:
-    """The right to run one attempt. Times are spans in microseconds."""
-
-    attempt_id: str
-    lease: bytes
-    dag_id: str
-    run_id: str
-    task_id: str
-    map_index: int
-    try_number: int
-    bundle: str
-    bundle_version: str
-    entry_point: str
-    start_deadline_us: int
-    slots: int
-    queue: str
-    delivery: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """Answers a poll. `contended`: another server had locked some of what the worker could have been given."""
+    """Answers a poll.
+
+    Args:
+        contended: another server had locked some of what the worker could have been given.
+        look_again_us: after how many microseconds there may be leases without any hint; None: never.
+    """
 
     leases: tuple[Lease, ...] = ()
     directives: tuple[Directive, ...] = ()
     digest: str = ""
     contended: bool = False
+    look_again_us: int | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class _Look:
+    """One look for a worker, under way: what it holds, what it is sent, and how much more it can take."""
+
+    command: PollWork
+    worker: Row[Any]
+    held: list[Row[Any]]
+    leases: list[Lease]
+    slots: int = 0
+    limit: int = 0
 
 
 class Polling:
@@ -101,6 +97,7 @@ class Polling:
         self._store = store
         self._plans = plans
         self._timing = timing
+        self._assigning = Assigning(plans, timing=timing)
         self._newest: dict[str, int] = {}
         self._given: dict[str, float] = {}
         self._busy: set[str] = set()
@@ -141,8 +138,9 @@ class Polling:
                         return work
                     command = replace(command, first=False)
                     left = max(0.0, end - loop.time())
-                    if work.contended and left > _CONTENDED_S:
-                        await subscription.wait(_CONTENDED_S)
+                    pause = _pause(work)
+                    if pause is not None and left > pause:
+                        await subscription.wait(pause)
                     elif not await subscription.wait(left):
                         return work
         finally:
@@ -185,7 +183,7 @@ class Polling:
             newest[command.instance_id] = max(newest.get(command.instance_id, -1), command.poll_number)
         rows = self._hear(uow, commands)
         held = self._held(uow, list(newest))
-        results: list[Work | Exception] = []
+        results: list[_Look | Exception] = []
         served: set[str] = set()
         for command in commands:
             row = rows.get(command.instance_id)
@@ -196,8 +194,10 @@ class Polling:
                 results.append(superseded(command.instance_id))
             else:
                 served.add(row.instance_id)
-                results.append(self._look(uow, command, row, held.get(command.instance_id, [])))
-        return results
+                results.append(self._begin(uow, command, row, held.get(command.instance_id, [])))
+        looks = [look for look in results if isinstance(look, _Look)]
+        taking = Claims.begin(uow, [look.worker for look in looks if look.limit > 0])
+        return [self._complete(uow, each, taking) if isinstance(each, _Look) else each for each in results]
 
     def _hear(self, uow: UnitOfWork, commands: Sequence[PollWork]) -> dict[str, Row[Any]]:
         heard: dict[str, Row[Any]] = {}
@@ -215,7 +215,7 @@ class Polling:
             held.setdefault(row.instance_id, []).append(row)
         return held
 
-    def _look(self, uow: UnitOfWork, command: PollWork, worker: Row[Any], held: list[Row[Any]]) -> Work:
+    def _begin(self, uow: UnitOfWork, command: PollWork, worker: Row[Any], held: list[Row[Any]]) -> _Look:
         listed = frozenset(command.held_attempt_ids)
         exhausted = []
         again = []
@@ -227,149 +227,23 @@ class Polling:
             apply_to_all(uow, self._plans, Event.REDELIVER, exhausted)
             gone = frozenset(exhausted)
             held = [row for row in held if row.id not in gone]
-        leases, contended = self._deliver_again(uow, again), False
+        look = _Look(command=command, worker=worker, held=held, leases=self._assigning.deliver_again(uow, again))
         if worker.state == WorkerState.ACTIVE and not worker.paused and not self._stopping:
-            free = worker.slots - sum(row.slots for row in held)
-            room = free if command.max_leases is None else min(free, command.max_leases - len(leases))
-            if room > 0:
-                assigned, contended = self._assign(uow, worker, slots=free, limit=min(room, LARGEST_CLAIM))
-                leases += assigned
-        told = directives.of_worker(worker) + directives.of_attempts(held)
-        told += self._lost(uow, command, held)
-        told += self._retired(uow, command.instance_id)
-        return replace(_answer(leases, told), contended=contended)
+            look.slots = worker.slots - sum(row.slots for row in held)
+            room = look.slots if command.max_leases is None else min(look.slots, command.max_leases - len(look.leases))
+            look.limit = max(0, min(room, LARGEST_CLAIM))
+        return look
 
-    def _deliver_again(self, uow: UnitOfWork, rows: Sequence[Row[Any]]) -> list[Lease]:
-        if not rows:
-            return []
-        still = frozenset(attempts.deliver_again(uow, [row.id for row in rows]))
-        return [
-            Lease(
-                attempt_id=row.id,
-                lease=bytes(row.lease),
-                dag_id=row.dag_id,
-                run_id=row.run_id,
-                task_id=row.task_id,
-                map_index=row.map_index,
-                try_number=row.try_number,
-                bundle=row.bundle,
-                bundle_version=row.bundle_version,
-                entry_point=row.entry_point,
-                start_deadline_us=max(0, row.start_deadline - uow.now),
-                slots=row.slots,
-                queue=row.queue,
-                delivery=row.deliveries + 1,
-            )
-            for row in rows
-            if row.id in still
-        ]
-
-    def _assign(self, uow: UnitOfWork, worker: Row[Any], *, slots: int, limit: int) -> tuple[list[Lease], bool]:
-        """The leases of what waits for the worker, and whether another server had locked some of it."""
-        queues = json.loads(worker.queues_json)
-        offers = claims.wanted_offers(uow, worker.team, worker.instance_id, queues)
-        if not offers:
-            return [], False
-        found, contended = claims.lock_best(
-            uow, worker.team, offer_keys=list(offers), queues=queues, slots=slots, limit=limit
-        )
-        leases: list[Lease] = []
-        given: list[Row[Any]] = []
-        new_attempts: list[dict[str, Any]] = []
-        assignments: list[dict[str, Any]] = []
-        began_with = self._began_with(uow, found, offers)
-        for row in found:
-            if row.slots > slots:
-                continue
-            slots -= row.slots
-            bundle, version = offers[row.offer_key][-1]
-            earlier = (bundle, began_with.get(row.run_key, version))
-            if earlier in offers[row.offer_key]:
-                version = earlier[1]
-            lease = self._lease(uow, row, bundle, version)
-            leases.append(lease)
-            given.append(row)
-            new_attempts.append(self._attempt(uow, worker, row, lease))
-            assignments.append(
-                {
-                    "id": row.id,
-                    "state": TaskState.ASSIGNED.value,
-                    "attempt_id": lease.attempt_id,
-                    "worker_name": worker.name,
-                    "language": worker.language if row.language is None else row.language,
-                    "bundle_version": version,
-                    "try_number": lease.try_number,
-                }
-            )
-        if leases:
-            attempts.add(uow, new_attempts)
-            claims.assign(uow, assignments)
-            self._pin(uow, given, new_attempts)
-            run_keys = sorted({attempt["run_key"] for attempt in new_attempts})
-            runs.touch_unlocked(uow, run_keys)
-            for run_key in run_keys:
-                uow.hint(f"run:{run_key}")
-        return leases, contended
-
-    def _lease(self, uow: UnitOfWork, row: Row[Any], bundle: str, version: str) -> Lease:
-        code = self._plans.get(uow, row.code_version_id)
-        used = row.last_state in _CONSUMES_A_NUMBER or (row.last_state == "cancelled" and row.last_started)
-        return Lease(
-            attempt_id=str(uuid7(uow.now)),
-            lease=bytes.fromhex(make_lease()),
-            dag_id=row.dag_id,
-            run_id=row.run_id,
-            task_id=row.task_id,
-            map_index=row.map_index,
-            try_number=max(1, row.try_number + (1 if used else 0)),
-            bundle=bundle,
-            bundle_version=version,
-            entry_point=code.by_id[row.task_id].entry_point,
-            start_deadline_us=self._timing.start_deadline_us,
-            slots=row.slots,
-            queue=row.queue,
-            delivery=1,
-        )
-
-    def _attempt(self, uow: UnitOfWork, worker: Row[Any], row: Row[Any], lease: Lease) -> dict[str, Any]:
-        return {
-            "id": lease.attempt_id,
-            "task_instance_id": row.id,
-            "run_key": row.run_key,
-            "team": row.team,
-            "try_number": lease.try_number,
-            "lease": lease.lease,
-            "instance_id": worker.instance_id,
-            "state": AttemptState.ASSIGNED.value,
-            "deliveries": 1,
-            "slots": row.slots,
-            "bundle": lease.bundle,
-            "bundle_version": lease.bundle_version,
-            "entry_point": lease.entry_point,
-            "assigned_time": uow.now,
-            "start_deadline": uow.now + self._timing.start_deadline_us,
-        }
-
-    @staticmethod
-    def _began_with(
-        uow: UnitOfWork, found: Sequence[Row[Any]], offers: Mapping[str, Sequence[tuple[str, str]]]
-    ) -> Mapping[str, str]:
-        """The bundle versions with which runs began, where there is a choice: a run goes on with the code it has."""
-        torn = {row.run_key for row in found if row.offer_key.startswith("dag:") and len(offers[row.offer_key]) > 1}
-        return run_listing.first_bundle_versions(uow, torn)
-
-    @staticmethod
-    def _pin(uow: UnitOfWork, given: Sequence[Row[Any]], new_attempts: Sequence[Mapping[str, Any]]) -> None:
-        """A reference to another bundle resolves when it is first assigned, and stays so for the run."""
-        pinned: set[tuple[str, str]] = set()
-        for row, attempt in zip(given, new_attempts, strict=True):
-            kind, _, rest = row.offer_key.partition(":")
-            name, _, entry_point = rest.partition("/")
-            if kind != "ref" or "@" in name or (row.run_key, row.offer_key) in pinned:
-                continue
-            pinned.add((row.run_key, row.offer_key))
-            pinned_key = Reference(name, entry_point).pinned_key(attempt["bundle_version"])
-            task_instances.pin(uow, row.run_key, row.offer_key, pinned_key)
+    def _complete(self, uow: UnitOfWork, look: _Look, taking: Mapping[str, Claims]) -> Work:
+        worker, choice = look.worker, Choice()
+        if look.limit > 0:
+            choice = taking[worker.team].choose(worker, slots=look.slots, limit=look.limit)
+            offers = taking[worker.team].offers_of(worker.instance_id)
+            look.leases += self._assigning.assign(uow, worker, choice.rows, offers)
+        told = directives.of_worker(worker) + directives.of_attempts(look.held)
+        told += self._lost(uow, look.command, look.held)
+        told += self._retired(uow, worker.instance_id)
+        return replace(_answer(look.leases, told), contended=choice.contended, look_again_us=choice.look_again_us)
 
     def _lost(self, uow: UnitOfWork, command: PollWork, held: Sequence[Row[Any]]) -> list[Directive]:
         """What the worker says it holds although its lease is not valid any more, and no outcome ended it."""
@@ -388,8 +262,15 @@ class Polling:
     def _retired(uow: UnitOfWork, instance_id: str) -> list[Directive]:
         return [
             Directive(DirectiveKind.RETIRE_BUNDLE, bundle=row.bundle, bundle_version=row.version)
-            for row in claims.retirable(uow, [instance_id])
+            for row in retirement.retirable(uow, [instance_id])
         ]
+
+
+def _pause(work: Work) -> float | None:
+    """After how many seconds a poll looks again without a hint; None: it does not."""
+    if work.contended:
+        return _CONTENDED_S
+    return None if work.look_again_us is None else work.look_again_us / SECOND_US
 
 
 def _answer(leases: Sequence[Lease], told: Sequence[Directive]) -> Work:

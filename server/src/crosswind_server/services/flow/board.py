@@ -13,10 +13,12 @@ from typing import Any, Final
 
 from sqlalchemy import Row
 
+from crosswind_server.domain.claims import ClaimClass, rank_of, task_limit_key
 from crosswind_server.domain.ids import uuid7
 from crosswind_server.domain.plan import DagPlan, TaskPlan, offer_key_of
 from crosswind_server.domain.states import TERMINAL_TASK_STATES, TaskState, Workload
 from crosswind_server.services.catalog.plans import PlanCache
+from crosswind_server.services.flow.classes import class_of
 from crosswind_server.store import attempts, continuations, runs, task_instances
 from crosswind_server.store.unit_of_work import UnitOfWork
 
@@ -96,6 +98,13 @@ class Instance:
     workload_entry_point: str | None = None
     workload_map_index: int = -1
     workload_message: bytes | None = None
+    claim_class: str = ""
+    pool: str | None = None
+    pool_slots: int = 1
+    task_limit: str | None = None
+    rank: int = 0
+    limit_group: int | None = None
+    held: bool = False
 
     @property
     def ended(self) -> bool:
@@ -221,14 +230,26 @@ class Board:
         self._changed_runs[run.id] = None
 
     def queue(self, instance: Instance) -> None:
-        """Make an instance claimable."""
+        """Make an instance claimable, as soon as nothing bounds it within its run."""
         instance.state = TaskState.QUEUED.value
         instance.not_before = None
         instance.queued_time = self.uow.now
+        instance.rank = rank_of(self.uow.now, instance.priority)
         if instance.offer_key.startswith("dag:"):
             instance.offer_key = offer_key_of(self.runs[instance.run_key].code_version_id)
+        self.queue_again(instance)
+
+    def queue_again(self, instance: Instance) -> None:
+        """Make an instance claimable at the place among others that it had before."""
+        instance.state = TaskState.QUEUED.value
+        self._offer(instance)
         self.touch(instance)
-        self.uow.hint(f"work:{instance.team}")
+
+    def _offer(self, instance: Instance) -> None:
+        # What is bounded within its run waits until `admission` admits it, at the end of the same transaction.
+        instance.held = instance.limit_group is not None
+        if not instance.held:
+            self.uow.hint(f"work:{instance.team}")
 
     def judge(self, instance: Instance) -> None:
         """Let `progress.advance` look whether an instance that waits is ready. Judging again changes nothing."""
@@ -259,10 +280,14 @@ class Board:
         """Add an instance that does not exist yet."""
         self._new.append(instance)
         self.put(instance)
-        self.runs[instance.run_key].unfinished += 1
+        run = self.runs[instance.run_key]
+        run.unfinished += 1
         self._changed_runs[instance.run_key] = None
+        if instance.workload == Workload.TASK:
+            instance.limit_group = self.plan_of(run).limit_group_of(self.task_of(instance))
         if instance.state == TaskState.QUEUED:
-            self.uow.hint(f"work:{instance.team}")
+            instance.rank = rank_of(self.uow.now, instance.priority)
+            self._offer(instance)
 
     def left_behind(self, kind: str) -> list[tuple[str, int, str | None]]:
         """What this transaction has left of a kind so far: subject, position and detail."""
@@ -293,6 +318,7 @@ class Board:
     def flush(self) -> None:
         """Write what was changed: one statement for instances, one for runs, one each for what is new."""
         new = {instance.id for instance in self._new}
+        self._classify()
         if self._new:
             task_instances.add(self.uow, [_row(instance) for instance in self._new])
         changed = [self.instances[each] for each in sorted(self._changed) if each not in new]
@@ -332,6 +358,16 @@ class Board:
         self._changed.clear()
         self.reset.clear()
         self._changed_runs.clear()
+
+    def _classify(self) -> None:
+        """Give what is new or changed the class that it asks for now, and keep classes that are new."""
+        asked: dict[str, ClaimClass] = {}
+        for instance in (*self._new, *(self.instances[each] for each in self._changed)):
+            labels = self.task_of(instance).labels if instance.workload == Workload.TASK else ()
+            made = class_of(instance, labels)
+            instance.claim_class = made.id
+            asked[made.id] = made
+        self.plans.claim_classes.keep(self.uow, asked)
 
 
 def instance_of(row: Sequence[Any]) -> Instance:
@@ -395,4 +431,7 @@ def new_instance(
         bundle_version=None,
         failure_message=None,
         resumption_message=None,
+        pool=task.pool,
+        pool_slots=task.pool_slots,
+        task_limit=task_limit_key(run.dag_id, task.task_id) if task.max_active_instances is not None else None,
     )

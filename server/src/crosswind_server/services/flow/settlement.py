@@ -233,7 +233,7 @@ class Settler:
             instance.resumption_message = ending.resumption
         instance.not_before = None
         if settled.state is TaskState.QUEUED:
-            board.uow.hint(f"work:{instance.team}")
+            board.queue_again(instance)
         elif settled.not_before_us is not None:
             instance.not_before = settled.not_before_us
             board.uow.hint("timers")

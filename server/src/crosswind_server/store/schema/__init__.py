@@ -19,6 +19,7 @@ from crosswind_server.store.schema.assets import (
     state_value,
 )
 from crosswind_server.store.schema.catalog import bundle, bundle_offer, bundle_version, dag, dag_version, source_error
+from crosswind_server.store.schema.claims import claim_class, pool, task_limit
 from crosswind_server.store.schema.fleet import worker, worker_bundle
 from crosswind_server.store.schema.housekeeping import answered_request, continuation, deployment_key, timer, token
 from crosswind_server.store.schema.runs import attempt, backfill, dag_run, log_chunk, past_wait, task_instance
@@ -39,6 +40,7 @@ __all__ = [
     "bundle",
     "bundle_offer",
     "bundle_version",
+    "claim_class",
     "connection",
     "continuation",
     "dag",
@@ -51,9 +53,11 @@ __all__ = [
     "input_request",
     "log_chunk",
     "past_wait",
+    "pool",
     "source_error",
     "state_value",
     "task_instance",
+    "task_limit",
     "timer",
     "token",
     "variable",

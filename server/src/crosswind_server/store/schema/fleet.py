@@ -47,6 +47,8 @@ worker = Table(
     Column("address", String(100), nullable=False),
     Column("process_id", BigInteger, nullable=False),
     flag_column("paused"),
+    # An operator told it to connect anew, and it has not obeyed yet.
+    flag_column("moving"),
     Column("poll_number", BigInteger, nullable=False, server_default=text("0")),
     time_column("registered_time"),
     time_column("last_heartbeat_time"),

@@ -115,7 +115,13 @@ backfill = Table(
     Index("ix_backfill_team_id", "team", "id"),
 )
 
-_QUEUED = text("state = 'queued'")
+_FREE = {"sqlite": "held = 0", "postgresql": "NOT held"}
+_CLAIMABLE = {name: text(f"state = 'queued' AND {free}") for name, free in _FREE.items()}
+_HELD = {"sqlite": text("state = 'queued' AND held = 1"), "postgresql": text("state = 'queued' AND held")}
+_ASKING = "state IN ('queued', 'assigned', 'running', 'cancelling')"
+_ACTIVE_IN_RUN = {name: text(f"limit_group IS NOT NULL AND {free} AND {_ASKING}") for name, free in _FREE.items()}
+_IN_POOL = text(f"pool IS NOT NULL AND {_ASKING}")
+_IN_TASK_LIMIT = text("task_limit IS NOT NULL AND state IN ('assigned', 'running', 'cancelling')")
 _NOT_BEFORE = text("not_before IS NOT NULL")
 _WAITS_FOR = text("waits_for IS NOT NULL")
 _OPEN_WORKLOAD = text("task_index < 0 AND end_time IS NULL")
@@ -153,6 +159,17 @@ task_instance = Table(
     Column("queue", String(100), nullable=False),
     Column("priority", Integer, nullable=False),
     Column("slots", Integer, nullable=False),
+    # What a worker must be and what must be free: `claim_class.id`, and of that what is counted while it is live.
+    Column("claim_class", String(40), nullable=False),
+    Column("pool", String(250)),
+    Column("pool_slots", Integer, nullable=False, server_default=text("1")),
+    Column("task_limit", String(501)),
+    # Its place among what waits, the smallest first: when it was queued, less a minute for a point of priority.
+    Column("rank", BigInteger, nullable=False, server_default=text("0")),
+    # What bounds it beside others of its run: NULL nothing, -1 its DAG, else its task (the position), perhaps its DAG.
+    Column("limit_group", Integer),
+    # Queued, and not claimable before such a bound admits it.
+    flag_column("held"),
     # The due time of the state that it waits in: back-off, deferral, reschedule.
     time_column("not_before", nullable=True),
     time_column("queued_time", nullable=True),
@@ -186,17 +203,48 @@ task_instance = Table(
     # A trigger's arguments, or a `CallbackContext`.
     Column("workload_message", LargeBinary),
     UniqueConstraint("run_key", "task_index", "map_index"),
-    # The claim: workers ask by what they offer, best first.
+    # The claim: workers ask by the classes that they fit, best first.
     Index(
         "ix_task_instance_claim",
         "team",
-        "offer_key",
-        "queue",
-        text("priority DESC"),
-        "queued_time",
+        "claim_class",
+        "rank",
         "id",
-        sqlite_where=_QUEUED,
-        postgresql_where=_QUEUED,
+        sqlite_where=_CLAIMABLE["sqlite"],
+        postgresql_where=_CLAIMABLE["postgresql"],
+    ),
+    # Bounds within a run: who waits for one, best first, and who is counted.
+    Index(
+        "ix_task_instance_held",
+        "run_key",
+        "limit_group",
+        "rank",
+        "id",
+        sqlite_where=_HELD["sqlite"],
+        postgresql_where=_HELD["postgresql"],
+    ),
+    Index(
+        "ix_task_instance_active_in_run",
+        "run_key",
+        "limit_group",
+        sqlite_where=_ACTIVE_IN_RUN["sqlite"],
+        postgresql_where=_ACTIVE_IN_RUN["postgresql"],
+    ),
+    # Bounds over all runs: who takes slots of a pool or waits for some, and who is counted by a task's bound.
+    Index(
+        "ix_task_instance_pool",
+        "team",
+        "pool",
+        "state",
+        sqlite_where=_IN_POOL,
+        postgresql_where=_IN_POOL,
+    ),
+    Index(
+        "ix_task_instance_task_limit",
+        "team",
+        "task_limit",
+        sqlite_where=_IN_TASK_LIMIT,
+        postgresql_where=_IN_TASK_LIMIT,
     ),
     Index(
         "ix_task_instance_due",

@@ -96,6 +96,21 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("team", "bundle", "version", name=op.f("pk_bundle_version")),
     )
     op.create_table(
+        "claim_class",
+        sa.Column("id", sa.String(length=40), nullable=False),
+        sa.Column("team", sa.String(length=100), nullable=False),
+        sa.Column("offer_key", sa.String(length=700), nullable=False),
+        sa.Column("queue", sa.String(length=100), nullable=False),
+        sa.Column("role", sa.String(length=20), nullable=False),
+        sa.Column("slots", sa.Integer(), nullable=False),
+        sa.Column("pool", sa.String(length=250), nullable=True),
+        sa.Column("pool_slots", sa.Integer(), nullable=False),
+        sa.Column("task_limit", sa.String(length=501), nullable=True),
+        sa.Column("labels_json", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_claim_class")),
+    )
+    op.create_index("ix_claim_class_offer_key", "claim_class", ["team", "offer_key"], unique=False)
+    op.create_table(
         "connection",
         sa.Column("team", sa.String(length=100), nullable=False),
         sa.Column("connection_id", sa.String(length=250), nullable=False),
@@ -246,6 +261,16 @@ def upgrade() -> None:
     )
     op.create_index("uq_event_name_team_name", "event_name", ["team", "name"], unique=True)
     op.create_table(
+        "pool",
+        sa.Column("team", sa.String(length=100), nullable=False),
+        sa.Column("name", sa.String(length=250), nullable=False),
+        sa.Column("slots", sa.Integer(), nullable=False),
+        sa.Column("description", sa.Text(), server_default=sa.text("('')"), nullable=False),
+        sa.Column("created_time", sa.BigInteger(), nullable=False),
+        sa.Column("updated_time", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("team", "name", name=op.f("pk_pool")),
+    )
+    op.create_table(
         "source_error",
         sa.Column("team", sa.String(length=100), nullable=False),
         sa.Column("bundle", sa.String(length=250), nullable=False),
@@ -267,6 +292,15 @@ def upgrade() -> None:
         sa.Column("expire_time", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("owner_id", "key", name=op.f("pk_state_value")),
     )
+    op.create_table(
+        "task_limit",
+        sa.Column("team", sa.String(length=100), nullable=False),
+        sa.Column("key", sa.String(length=501), nullable=False),
+        sa.Column("dag_id", sa.String(length=250), nullable=False),
+        sa.Column("slots", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("team", "key", name=op.f("pk_task_limit")),
+    )
+    op.create_index("ix_task_limit_dag_id", "task_limit", ["team", "dag_id"], unique=False)
     op.create_table(
         "timer",
         sa.Column("kind", sa.String(length=50), nullable=False),
@@ -323,6 +357,7 @@ def upgrade() -> None:
         sa.Column("address", sa.String(length=100), nullable=False),
         sa.Column("process_id", sa.BigInteger(), nullable=False),
         sa.Column("paused", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
+        sa.Column("moving", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
         sa.Column("poll_number", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("registered_time", sa.BigInteger(), nullable=False),
         sa.Column("last_heartbeat_time", sa.BigInteger(), nullable=False),
@@ -411,6 +446,13 @@ def upgrade() -> None:
         sa.Column("queue", sa.String(length=100), nullable=False),
         sa.Column("priority", sa.Integer(), nullable=False),
         sa.Column("slots", sa.Integer(), nullable=False),
+        sa.Column("claim_class", sa.String(length=40), nullable=False),
+        sa.Column("pool", sa.String(length=250), nullable=True),
+        sa.Column("pool_slots", sa.Integer(), server_default=sa.text("1"), nullable=False),
+        sa.Column("task_limit", sa.String(length=501), nullable=True),
+        sa.Column("rank", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("limit_group", sa.Integer(), nullable=True),
+        sa.Column("held", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
         sa.Column("not_before", sa.BigInteger(), nullable=True),
         sa.Column("queued_time", sa.BigInteger(), nullable=True),
         sa.Column("first_start_time", sa.BigInteger(), nullable=True),
@@ -439,12 +481,24 @@ def upgrade() -> None:
         ),
     )
     op.create_index(
+        "ix_task_instance_active_in_run",
+        "task_instance",
+        ["run_key", "limit_group"],
+        unique=False,
+        sqlite_where=sa.text(
+            "limit_group IS NOT NULL AND held = 0 AND state IN ('queued', 'assigned', 'running', 'cancelling')"
+        ),
+        postgresql_where=sa.text(
+            "limit_group IS NOT NULL AND NOT held AND state IN ('queued', 'assigned', 'running', 'cancelling')"
+        ),
+    )
+    op.create_index(
         "ix_task_instance_claim",
         "task_instance",
-        ["team", "offer_key", "queue", sa.literal_column("priority DESC"), "queued_time", "id"],
+        ["team", "claim_class", "rank", "id"],
         unique=False,
-        sqlite_where=sa.text("state = 'queued'"),
-        postgresql_where=sa.text("state = 'queued'"),
+        sqlite_where=sa.text("state = 'queued' AND held = 0"),
+        postgresql_where=sa.text("state = 'queued' AND NOT held"),
     )
     op.create_index(
         "ix_task_instance_due",
@@ -454,7 +508,31 @@ def upgrade() -> None:
         sqlite_where=sa.text("not_before IS NOT NULL"),
         postgresql_where=sa.text("not_before IS NOT NULL"),
     )
+    op.create_index(
+        "ix_task_instance_held",
+        "task_instance",
+        ["run_key", "limit_group", "rank", "id"],
+        unique=False,
+        sqlite_where=sa.text("state = 'queued' AND held = 1"),
+        postgresql_where=sa.text("state = 'queued' AND held"),
+    )
     op.create_index("ix_task_instance_parent", "task_instance", ["parent_id", "map_index"], unique=False)
+    op.create_index(
+        "ix_task_instance_pool",
+        "task_instance",
+        ["team", "pool", "state"],
+        unique=False,
+        sqlite_where=sa.text("pool IS NOT NULL AND state IN ('queued', 'assigned', 'running', 'cancelling')"),
+        postgresql_where=sa.text("pool IS NOT NULL AND state IN ('queued', 'assigned', 'running', 'cancelling')"),
+    )
+    op.create_index(
+        "ix_task_instance_task_limit",
+        "task_instance",
+        ["team", "task_limit"],
+        unique=False,
+        sqlite_where=sa.text("task_limit IS NOT NULL AND state IN ('assigned', 'running', 'cancelling')"),
+        postgresql_where=sa.text("task_limit IS NOT NULL AND state IN ('assigned', 'running', 'cancelling')"),
+    )
     op.create_index(
         "ix_task_instance_waits_for",
         "task_instance",
