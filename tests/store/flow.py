@@ -15,6 +15,7 @@ from typing import Any
 from google.protobuf.duration_pb2 import Duration
 from sqlalchemy import select, update
 
+from crosswind.execution.v1.lease_pb2 import Resumption
 from crosswind.manifest.v1 import dag_pb2, retry_pb2, task_pb2
 from crosswind.value.v1.value_pb2 import Item, Items, Payload
 from crosswind_server import manifests
@@ -28,8 +29,10 @@ from crosswind_server.services.execution.attempts import FinishAttempt, Finished
 from crosswind_server.services.execution.contexts import ResolvedInput, TaskContext, ValueList
 from crosswind_server.services.execution.polling import PollWork, Work
 from crosswind_server.services.fleet.workers import Heard, Heartbeat, Registered, RegisterWorker
+from crosswind_server.services.flow.deliveries import DeliverEvent, deliver
 from crosswind_server.services.flow.runs import TriggerRun
 from crosswind_server.services.flow.settlement import FailureFacts
+from crosswind_server.services.flow.waiting import Wait
 from crosswind_server.services.heart import Heart
 from crosswind_server.store.engine import Store
 from crosswind_server.store.group_commit import each
@@ -182,6 +185,7 @@ class Flow:
         held: Sequence[str] = (),
         caller: Caller = ENROLMENT,
         api_version: str = "2026-12-01",
+        roles: Sequence[str] = ("tasks",),
     ) -> Worker:
         """A worker announces itself."""
         instance_id = instance_id or str(uuid.uuid4())
@@ -200,6 +204,7 @@ class Flow:
             previous_instance_id=previous.instance_id if previous else None,
             held_attempt_ids=tuple(held),
             queues=tuple(queues),
+            roles=tuple(roles),
             labels={},
             offers=tuple(offers),
         )
@@ -307,6 +312,27 @@ class Flow:
         names = {"team": TEAM, "dag_id": row.dag_id, "run_id": row.run_id}
         self.store.write_blocking(each(lambda uow, _: self.heart.runs.cancel(uow, **names)), None)
 
+    def waking(self, wait: Wait, *, timeout_us: int | None = None, method: str = "") -> Wake:
+        """What a task says that gives its slot away."""
+        left, timed_out = Resumption(method=method), Resumption(method=method, timed_out=True)
+        return Wake(
+            wait=wait,
+            timeout_us=timeout_us,
+            resumption=left.SerializeToString(),
+            resumption_timed_out=timed_out.SerializeToString(),
+        )
+
+    def defer(self, lease: Lease, worker: Worker, wait: Wait, **fields: Any) -> None:
+        """Start an attempt and let it wait without its slot."""
+        self.start(lease, worker)
+        self.finish(lease, "deferred" if wait.question is None else "awaiting_input", wake=self.waking(wait, **fields))
+
+    def deliver(self, name: str, value: Any = None, **fields: Any) -> int:
+        """Something happened outside; answers how many task instances waited for it."""
+        payload = None if value is None else json_payload(value).SerializeToString()
+        command = DeliverEvent(team=TEAM, name=name, payload=payload, **fields)
+        return self.store.write_blocking(each(lambda uow, _: deliver(uow, self.heart.plans, command)), None)
+
     def pause(self, dag_id: str, paused: bool) -> None:
         """Pause a DAG, or let it go on."""
         self._change(update(dag).values(paused=paused).where(dag.c.dag_id == dag_id))
@@ -343,9 +369,19 @@ class Flow:
 
     def states(self, run_key: str) -> dict[Any, str]:
         """The states of task instances, by task id, or task id and map index."""
-        query = select(task_instance).where(task_instance.c.run_key == run_key)
+        query = select(task_instance).where(task_instance.c.run_key == run_key, task_instance.c.task_index >= 0)
         rows = self.store.read_blocking(lambda uow: uow.execute(query).all())
         return {row.task_id if row.map_index < 0 else (row.task_id, row.map_index): row.state for row in rows}
+
+    def workloads(self, run_key: str) -> list[Any]:
+        """The triggers, callbacks and timetables of a run, in the order of their making."""
+        t = task_instance.c
+        query = select(task_instance).where(t.run_key == run_key, t.task_index < 0).order_by(t.map_index)
+        return list(self.store.read_blocking(lambda uow: uow.execute(query).all()))
+
+    def row_of_run(self, run_key: str) -> Any:
+        """One run."""
+        return self.row(dag_run, run_key)
 
     def run_state(self, run_key: str) -> str:
         """The state of a run."""
@@ -355,7 +391,9 @@ class Flow:
     def instance(self, run_key: str, task_id: str, map_index: int = -1) -> Any:
         """One task instance."""
         t = task_instance.c
-        query = select(task_instance).where(t.run_key == run_key, t.task_id == task_id, t.map_index == map_index)
+        query = select(task_instance).where(
+            t.run_key == run_key, t.task_id == task_id, t.map_index == map_index, t.task_index >= 0
+        )
         return self.store.read_blocking(lambda uow: uow.execute(query).one())
 
     def attempt_end(self, row: Any) -> int:
@@ -387,6 +425,18 @@ def arguments(context: TaskContext) -> dict[str, Any]:
 def argument(context: TaskContext, position: int = 0) -> ResolvedInput:
     """One argument of a started task."""
     return context.inputs[position]
+
+
+def resumed(context: TaskContext) -> Resumption:
+    """What a task goes on with."""
+    assert context.resumption is not None
+    return Resumption.FromString(context.resumption)
+
+
+def brought(context: TaskContext) -> Any:
+    """What the event brought with which a task goes on; None: nothing."""
+    event = resumed(context).event
+    return decode(manifests.value_of(event)) if event.encoding else None
 
 
 def refused(call: Callable[[], object]) -> str:

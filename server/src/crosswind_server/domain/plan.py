@@ -173,6 +173,37 @@ class Reference:
         return f"ref:{self.bundle}@{version}/{self.entry_point}"
 
 
+class CallbackEvent(StrEnum):
+    """What an author's callback is called for."""
+
+    SUCCESS = "success"
+    FAILURE = "failure"
+    RETRY = "retry"
+    """A try failed and another follows; of a task instance only."""
+    DEADLINE = "deadline"
+    """Of a run only."""
+    SKIPPED = "skipped"
+    """Of a task instance only."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackPlan:
+    """Code of the bundle that runs after something happened to a run or a task instance."""
+
+    event: CallbackEvent
+    entry_point: str
+    retry: RetryPolicy
+    retry_rules: tuple[RetryRule, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TimetablePlan:
+    """Code of the bundle that says the next dates of a DAG."""
+
+    entry_point: str
+    config_json: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskPlan:
     """One task. `upstream` and `downstream` are positions in `DagPlan.tasks`.
@@ -210,6 +241,7 @@ class TaskPlan:
     labels: tuple[LabelPlan, ...] = ()
     max_active_instances: int | None = None
     max_active_instances_per_run: int | None = None
+    callbacks: tuple[CallbackPlan, ...] = ()
 
     def rule_for(self, failure_types: Iterable[str]) -> RetryRule | None:
         """The first rule that names one of the failure's types."""
@@ -311,6 +343,8 @@ class DagPlan:
     run_timeout_us: int | None = None
     deadline: DeadlinePlan | None = None
     max_active_tasks: int | None = None
+    callbacks: tuple[CallbackPlan, ...] = ()
+    timetable: TimetablePlan | None = None
 
     @cached_property
     def by_id(self) -> Mapping[str, TaskPlan]:

@@ -7,13 +7,33 @@ names the task.
 
 from crosswind_server.manifests.dags import check_bundle_name, read_dag
 from crosswind_server.manifests.values import failure_message, param_value, payload_of, read_conf, value_of
+from crosswind_server.manifests.workloads import (
+    answer_payload,
+    arguments_of,
+    callback_event,
+    callback_message,
+    caused_failure,
+    check_fields,
+    failure_types,
+    resumed,
+    timed_out,
+)
 
 __all__ = [
+    "answer_payload",
+    "arguments_of",
+    "callback_event",
+    "callback_message",
+    "caused_failure",
     "check_bundle_name",
+    "check_fields",
     "failure_message",
+    "failure_types",
     "param_value",
     "payload_of",
     "read_conf",
     "read_dag",
+    "resumed",
+    "timed_out",
     "value_of",
 ]

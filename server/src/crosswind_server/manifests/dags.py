@@ -17,6 +17,7 @@ from crosswind_server.domain.plan import (
     DeadlinePlan,
     DeadlineReference,
     ParamPlan,
+    TimetablePlan,
     VersionPolicy,
 )
 from crosswind_server.manifests.refusals import Refusals
@@ -112,12 +113,12 @@ class _DagReader(Refusals):
             else None,
             deadline=self._read_deadline(),
             max_active_tasks=dag.max_active_tasks if dag.HasField("max_active_tasks") else None,
+            callbacks=tasks_reader.read_run_callbacks(dag.callbacks),
+            timetable=self._read_timetable(),
         )
 
     def _check_dag(self) -> None:
         dag = self._dag
-        if dag.callbacks:
-            self.unsupported("has callbacks", "leave `callbacks` out, or write a last task with the rule all_done")
         if dag.HasField("max_active_tasks"):
             self.unsupported("bounds its active tasks", "leave `max_active_tasks` out and bound the worker's slots")
         if dag.HasField("max_active_tasks") and dag.max_active_tasks < 1:
@@ -153,6 +154,14 @@ class _DagReader(Refusals):
         if reference is None:
             self.invalid("counts its deadline from an unknown moment; build it with an SDK of this version")
         return DeadlinePlan(reference, self.span(self._dag.deadline.interval, "its deadline", least=1))
+
+    def _read_timetable(self) -> TimetablePlan | None:
+        if self._dag.schedule.WhichOneof("kind") != "timetable":
+            return None
+        timetable = self._dag.schedule.timetable
+        if not 1 <= len(timetable.entry_point) <= 500:
+            self.invalid("has a timetable without code; give it an entry point of 1 to 500 characters")
+        return TimetablePlan(timetable.entry_point, timetable.config_json)
 
     def _read_params(self) -> Iterator[ParamPlan]:
         seen: set[str] = set()

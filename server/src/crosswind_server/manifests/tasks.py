@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from crosswind.manifest.v1 import retry_pb2, task_pb2
+from crosswind.manifest.v1 import dag_pb2, retry_pb2, task_pb2
 from crosswind_server.domain.claims import LabelPlan
 from crosswind_server.domain.plan import (
     RETURN_VALUE,
+    CallbackEvent,
+    CallbackPlan,
     Combination,
     CompositePlan,
     InputPlan,
@@ -34,6 +36,19 @@ _RULES: Final[Mapping[int, TriggerRule]] = {
     **{getattr(_T, f"TRIGGER_RULE_{rule.name}"): rule for rule in TriggerRule},
 }
 _RUNNABLE_KINDS: Final = (_T.TASK_KIND_UNSPECIFIED, _T.TASK_KIND_NORMAL, _T.TASK_KIND_SENSOR)
+_RUN_EVENTS: Final[Mapping[int, CallbackEvent]] = {
+    dag_pb2.Callback.EVENT_SUCCESS: CallbackEvent.SUCCESS,
+    dag_pb2.Callback.EVENT_FAILURE: CallbackEvent.FAILURE,
+    dag_pb2.Callback.EVENT_DEADLINE: CallbackEvent.DEADLINE,
+}
+_TASK_EVENTS: Final[Mapping[int, CallbackEvent]] = {
+    _T.TaskCallback.TRIGGER_SUCCESS: CallbackEvent.SUCCESS,
+    _T.TaskCallback.TRIGGER_FAILURE: CallbackEvent.FAILURE,
+    _T.TaskCallback.TRIGGER_RETRY: CallbackEvent.RETRY,
+    _T.TaskCallback.TRIGGER_SKIPPED: CallbackEvent.SKIPPED,
+}
+MAX_CALLBACKS: Final = 20
+"""Of a task, and of a DAG's runs."""
 _COMBINATIONS: Final = {
     _T.Mapping.COMBINATION_UNSPECIFIED: Combination.CROSS,
     _T.Mapping.COMBINATION_CROSS: Combination.CROSS,
@@ -116,7 +131,42 @@ class TaskReader:
             max_active_instances_per_run=(
                 task.max_active_instances_per_run if task.HasField("max_active_instances_per_run") else None
             ),
+            callbacks=self._read_callbacks(task.callbacks, name),
         )
+
+    def read_run_callbacks(self, callbacks: Sequence[dag_pb2.Callback]) -> tuple[CallbackPlan, ...]:
+        """The callbacks of a DAG's runs."""
+        found = []
+        for each in callbacks:
+            event = _RUN_EVENTS.get(each.event)
+            if event is None:
+                self._dag.invalid(
+                    "has a callback for what does not happen to a run; runs succeed, fail and miss a deadline"
+                )
+            policy, rules = self._read_retry(each.retry, "a callback")
+            found.append(self._callback(event, each.entry_point, "its runs", policy, rules))
+        return self._bounded(found, "its runs")
+
+    def _read_callbacks(self, callbacks: Sequence[task_pb2.TaskCallback], name: str) -> tuple[CallbackPlan, ...]:
+        found = []
+        for each in callbacks:
+            event = _TASK_EVENTS.get(each.trigger)
+            if event is None:
+                self._dag.invalid(f"has a callback of {name} for no event; say which outcome calls it")
+            found.append(self._callback(event, each.entry_point, name, RetryPolicy(), ()))
+        return self._bounded(found, name)
+
+    def _callback(
+        self, event: CallbackEvent, entry_point: str, name: str, policy: RetryPolicy, rules: tuple[RetryRule, ...]
+    ) -> CallbackPlan:
+        if not 1 <= len(entry_point) <= 500:
+            self._dag.invalid(f"has a callback of {name} without code; give it an entry point of 1 to 500 characters")
+        return CallbackPlan(event=event, entry_point=entry_point, retry=policy, retry_rules=rules)
+
+    def _bounded(self, callbacks: Sequence[CallbackPlan], name: str) -> tuple[CallbackPlan, ...]:
+        if len(callbacks) > MAX_CALLBACKS:
+            self._dag.invalid(f"gives {name} {len(callbacks)} callbacks; at most {MAX_CALLBACKS} are possible")
+        return tuple(callbacks)
 
     def _check_task(self, task: task_pb2.Task, name: str) -> None:
         if task.kind not in _RUNNABLE_KINDS:
@@ -129,8 +179,6 @@ class TaskReader:
             self._dag.unsupported(f"has the task '{task.task_id}' that {kind}", "make it an ordinary task")
         if task.depends_on_past:
             self._dag.unsupported(f"lets {name} depend on the run before", "leave `depends_on_past` out")
-        if task.callbacks:
-            self._dag.unsupported(f"gives {name} callbacks", "write them as tasks with a trigger rule")
         if task.setup_task_ids:
             self._dag.invalid(f"names setup tasks for {name}, which is no teardown; remove them")
         if len(task.queue) > 100:

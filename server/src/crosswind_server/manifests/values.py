@@ -57,19 +57,32 @@ def read_conf(message: bytes) -> Mapping[str, object]:
     Raises:
         Refused: INVALID_ARGUMENT or VALUE_TOO_LARGE.
     """
-    value = value_of(Payload.FromString(message), what="The conf of a run")
+    return read_object(message, what="The conf of a run", example='{"month": 1}', field="conf")
+
+
+def read_object(message: bytes, *, what: str, example: str, field: str) -> Mapping[str, object]:
+    """A JSON object in a serialized payload.
+
+    Args:
+        what: names it in a refusal, with an example.
+        field: of the request.
+
+    Raises:
+        Refused: INVALID_ARGUMENT or VALUE_TOO_LARGE.
+    """
+    value = value_of(Payload.FromString(message), what=what)
     try:
         if value.encoding != "json/utf-8" or value.data is None:
             raise ValueError
-        conf = json.loads(value.data)
-        if not isinstance(conf, dict):
+        found = json.loads(value.data)
+        if not isinstance(found, dict):
             raise ValueError
-        return conf
+        return found
     except ValueError:
         raise Refused(
             Reason.INVALID_ARGUMENT,
-            "The conf of a run is a JSON object in the encoding 'json/utf-8', such as {\"month\": 1}.",
-            metadata={"field": "conf"},
+            f"{what} is a JSON object in the encoding 'json/utf-8', such as {example}.",
+            metadata={"field": field},
         ) from None
 
 

@@ -6,14 +6,13 @@ Here belongs the checking of what a message alone shows to be wrong; whether a c
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Final, cast
 from urllib.parse import unquote
 from uuid import UUID
 
 from google.protobuf.duration_pb2 import Duration
 
-from crosswind.execution.v1 import lease_pb2, outcome_pb2, worker_service_pb2, xcom_pb2
+from crosswind.execution.v1 import lease_pb2, worker_service_pb2, xcom_pb2
 from crosswind.execution.v1.failure_pb2 import Failure
 from crosswind.execution.v1.logs_pb2 import LogChunk as LogChunkMessage
 from crosswind.manifest.v1 import bundle_pb2, task_pb2
@@ -22,10 +21,12 @@ from crosswind_server import manifests
 from crosswind_server.domain.errors import Reason, Refused
 from crosswind_server.domain.lifecycle import Event
 from crosswind_server.domain.plan import RETURN_VALUE, ParamPlan, StoredValue
-from crosswind_server.rpc.messages import invalid, microseconds, required, span_us, timestamp
+from crosswind_server.domain.states import Workload
+from crosswind_server.rpc.messages import invalid, required, span_us, timestamp
+from crosswind_server.rpc.wake_messages import read_wake
 from crosswind_server.services.catalog.bundles import Manifest, Offer, OfferResult, SourceProblem
 from crosswind_server.services.execution.assigning import Lease
-from crosswind_server.services.execution.attempts import FinishAttempt, Wake, check_values
+from crosswind_server.services.execution.attempts import FinishAttempt, check_values
 from crosswind_server.services.execution.contexts import (
     CompositeValue,
     Declared,
@@ -189,7 +190,13 @@ def lease_message(lease: Lease) -> lease_pb2.Lease:
         slots=lease.slots,
         queue=lease.queue,
         delivery=lease.delivery,
+        workload=workload_number(lease.workload),
     )
+
+
+def workload_number(workload: str) -> lease_pb2.Workload:
+    """What an instance runs."""
+    return cast("lease_pb2.Workload", lease_pb2.Workload.Value(f"WORKLOAD_{workload.upper()}"))
 
 
 def directive_message(directive: Directive, timing: Timing) -> worker_service_pb2.Directive:
@@ -252,7 +259,10 @@ def context_message(context: TaskContext) -> lease_pb2.TaskContext:
         first_start_time=timestamp(context.first_start_time),
         downstream_task_ids=[context.plan.tasks[index].task_id for index in task.downstream],
         kind=cast("task_pb2.TaskKind", task.kind),
+        workload=workload_number(context.workload),
     )
+    if context.workload is Workload.CALLBACK:
+        message.callback.MergeFromString(context.workload_message or b"")
     if task.execution_timeout_us is not None:
         message.execution_timeout.CopyFrom(span(task.execution_timeout_us))
     if context.previous_failure is not None:
@@ -321,6 +331,7 @@ _EVENTS: Final = {
     "skipped": Event.FINISH_SKIPPED,
     "deferred": Event.FINISH_DEFERRED,
     "rescheduled": Event.FINISH_RESCHEDULED,
+    "awaiting_input": Event.FINISH_AWAITING_INPUT,
     "cancelled": Event.FINISH_CANCELLED,
 }
 
@@ -336,8 +347,6 @@ def read_finish(request: worker_service_pb2.FinishAttemptRequest) -> FinishAttem
     kind = outcome.WhichOneof("kind")
     if kind is None:
         raise invalid("outcome", "`outcome` says how the attempt ended; set one of its kinds.")
-    if kind == "awaiting_input":
-        raise _unsupported("waits for a human")
     if outcome.asset_events:
         raise _unsupported("sends asset events")
     if outcome.checkpoints:
@@ -361,7 +370,7 @@ def read_finish(request: worker_service_pb2.FinishAttemptRequest) -> FinishAttem
         event=_EVENTS[kind],
         values=tuple(values),
         failure=_read_failure(outcome.failed.failure) if kind == "failed" else None,
-        wake=_read_wake(outcome),
+        wake=read_wake(outcome),
         log_end=request.log_chunks[0].first_sequence if only_ends_log(request) else None,
         cpu_time_us=cpu_time_us,
         max_memory_bytes=max_memory_bytes,
@@ -395,38 +404,6 @@ def _read_failure(failure: Failure) -> FailureFacts:
         retryable=not failure.HasField("retryable") or failure.retryable,
         retry_after_us=max(0, span_us(failure.retry_after)) if failure.HasField("retry_after") else None,
     )
-
-
-def _read_wake(outcome: outcome_pb2.Outcome) -> Wake | None:
-    kind = outcome.WhichOneof("kind")
-    if kind == "rescheduled":
-        return _read_moment(outcome.rescheduled, "outcome.rescheduled")
-    if kind != "deferred":
-        return None
-    deferred = outcome.deferred
-    wake = deferred.WhichOneof("wake")
-    if wake in ("event", "trigger"):
-        raise _unsupported("waits for an event" if wake == "event" else "runs a trigger")
-    resumption = lease_pb2.Resumption(method=deferred.method)
-    if deferred.HasField("state"):
-        manifests.value_of(deferred.state)
-        resumption.state.CopyFrom(deferred.state)
-    found = replace(_read_moment(deferred, "outcome.deferred"), resumption=resumption.SerializeToString())
-    if not deferred.HasField("timeout"):
-        return found
-    resumption.timed_out = True
-    timeout_us = max(0, span_us(deferred.timeout))
-    return replace(found, timeout_us=timeout_us, resumption_timed_out=resumption.SerializeToString())
-
-
-def _read_moment(wake: outcome_pb2.Deferred | outcome_pb2.Rescheduled, field: str) -> Wake:
-    match wake.WhichOneof("wake"):
-        case "time":
-            return Wake(time_us=microseconds(wake.time, f"{field}.time"))
-        case "delay":
-            return Wake(delay_us=max(0, span_us(wake.delay)))
-        case _:
-            raise invalid(field, f"`{field}` says when the task goes on; set `time` or `delay`.")
 
 
 def _unsupported(what: str) -> Refused:

@@ -14,7 +14,16 @@ from crosswind_server.services.execution.contexts import DeclaredReader, Nothing
 from crosswind_server.services.execution.polling import Polling
 from crosswind_server.services.fleet.farewell import Farewell
 from crosswind_server.services.fleet.workers import Workers
-from crosswind_server.services.flow import expansion, progress, recounting, starting, stopping
+from crosswind_server.services.flow import (
+    callbacks,
+    deliveries,
+    events,
+    expansion,
+    progress,
+    recounting,
+    starting,
+    stopping,
+)
 from crosswind_server.services.flow.continuing import Continuer
 from crosswind_server.services.flow.runs import Runs
 from crosswind_server.services.flow.timers import Timekeeper
@@ -60,6 +69,8 @@ class Heart:
             {
                 recounting.ADVANCE: progress.go_on,
                 expansion.EXPAND: expansion.go_on,
+                deliveries.DELIVER: deliveries.go_on,
+                callbacks.CALL_BACK: callbacks.go_on,
                 starting.MAKE: starting.go_on_making,
                 starting.START: starting.go_on_starting,
                 stopping.STOP: stopping.go_on,
@@ -71,7 +82,7 @@ class Heart:
             self.workers,
             timing=timing,
             continuer=self.continuer,
-            timers={},
+            timers={events.FORGET: events.forget},
             clean=FORGET_OLD_ANSWERS,
         )
         self.publish = each(self.bundles.publish)

@@ -88,6 +88,24 @@ _RETIRABLE = (
             ),
         )
         .exists(),
+        # What is left of runs that have ended, such as their callbacks.
+        ~select(1)
+        .select_from(bundle_offer)
+        .join(
+            task_instance,
+            and_(
+                _t.team == bundle_offer.c.team,
+                _t.offer_key == bundle_offer.c.offer_key,
+                _t.task_index < literal_column("0"),
+                _t.end_time.is_(None),
+            ),
+        )
+        .where(
+            bundle_offer.c.team == worker_bundle.c.team,
+            bundle_offer.c.bundle == worker_bundle.c.bundle,
+            bundle_offer.c.version == worker_bundle.c.version,
+        )
+        .exists(),
     )
 )
 

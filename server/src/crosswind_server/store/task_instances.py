@@ -10,7 +10,7 @@ import functools
 from collections.abc import Collection, Sequence
 from typing import Any, Final
 
-from sqlalchemy import FromClause, Row, Select, and_, bindparam, case, select, update
+from sqlalchemy import FromClause, Row, Select, and_, bindparam, case, func, literal_column, select, update
 
 from crosswind_server.store import guards
 from crosswind_server.store.dialect import RowValues
@@ -95,6 +95,7 @@ PROGRESS: Final = (
     "not_before",
     "queued_time",
     "end_time",
+    "try_number",
     "failures",
     "losses",
     "failure_message",
@@ -108,6 +109,9 @@ RESET: Final = ("try_number", "max_tries", "first_start_time")
 """What a clear changes beside it."""
 
 _BY_ID = select(*COLUMNS).where(guards.is_among(_t.id, "ids"))
+_TRIGGERS_OF = select(*COLUMNS).where(
+    guards.is_among(_t.parent_id, "ids"), _t.workload == literal_column("'trigger'"), _t.end_time.is_(None)
+)
 _TASKS_OF_ONE_RUN = select(*COLUMNS).where(
     _t.run_key == bindparam("run_key"), guards.is_among(_t.task_index, "indexes"), _t.map_index == -1
 )
@@ -143,6 +147,28 @@ def _tasks_in(source: FromClause) -> Select[Any]:
 def add(uow: UnitOfWork, rows: Sequence[RowValues]) -> None:
     """Add instances; all rows have the same keys."""
     uow.dialect.insert_many(task_instance, rows)
+
+
+_LAST_WORKLOADS = (
+    select(_t.run_key, func.max(_t.map_index).label("number"))
+    .where(guards.is_among(_t.run_key, "ids"), _t.task_index == -1)
+    .group_by(_t.run_key)
+)
+
+
+def last_workloads(uow: UnitOfWork, run_keys: Collection[str]) -> dict[str, int]:
+    """The greatest number of a workload beside tasks, of each locked run that has one."""
+    return {row.run_key: row.number for row in uow.execute(_LAST_WORKLOADS, {"ids": list(run_keys)})}
+
+
+def lock_triggers_of(uow: UnitOfWork, instance_ids: Collection[str]) -> Sequence[Row[Any]]:
+    """Lock the triggers of task instances of locked runs that have not ended.
+
+    An assignment that is under way at the same time has locked its instance: this waits for it, and then sees it.
+    """
+    if not instance_ids:
+        return []
+    return uow.execute(uow.dialect.lock_rows(_TRIGGERS_OF, task_instance), {"ids": list(instance_ids)}).all()
 
 
 def change(uow: UnitOfWork, rows: Sequence[RowValues], columns: Sequence[str] = PROGRESS) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import Row
 from crosswind_server.domain.claims import ClaimClass, read_labels
 from crosswind_server.domain.ids import make_lease, uuid7
 from crosswind_server.domain.plan import Reference
-from crosswind_server.domain.states import AttemptState, TaskState
+from crosswind_server.domain.states import AttemptState, TaskState, Workload
 from crosswind_server.services.catalog.plans import PlanCache
 from crosswind_server.store import attempts, claim_classes, claims, run_listing, runs, task_instances
 from crosswind_server.store.unit_of_work import UnitOfWork
@@ -38,6 +38,7 @@ class Lease:
     slots: int
     queue: str
     delivery: int
+    workload: str = Workload.TASK.value
 
 
 class Assigning:
@@ -114,6 +115,7 @@ class Assigning:
                 slots=row.slots,
                 queue=row.queue,
                 delivery=row.deliveries + 1,
+                workload=row.workload,
             )
             for row in rows
             if row.id in still
@@ -128,15 +130,16 @@ class Assigning:
             dag_id=row.dag_id,
             run_id=row.run_id,
             task_id=row.task_id,
-            map_index=row.map_index,
+            map_index=row.map_index if row.task_index >= 0 else row.workload_map_index,
             try_number=max(1, row.try_number + (1 if used else 0)),
             bundle=bundle,
             bundle_version=version,
-            entry_point=code.by_id[row.task_id].entry_point,
+            entry_point=row.workload_entry_point or code.by_id[row.task_id].entry_point,
             start_deadline_us=self._timing.start_deadline_us,
             slots=row.slots,
             queue=row.queue,
             delivery=1,
+            workload=row.workload,
         )
 
     def _attempt(self, uow: UnitOfWork, worker: Row[Any], row: Row[Any], lease: Lease) -> dict[str, Any]:

@@ -6,15 +6,17 @@ Both are answered in sets: the statements are as many for a hundred calls as for
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from crosswind_server import manifests
 from crosswind_server.domain import lifecycle
 from crosswind_server.domain.errors import Reason, Refused
 from crosswind_server.domain.ids import uuid7
 from crosswind_server.domain.lifecycle import Event
-from crosswind_server.domain.plan import StoredValue
-from crosswind_server.domain.states import AttemptState, RunState, TaskState
+from crosswind_server.domain.plan import RETURN_VALUE, StoredValue
+from crosswind_server.domain.states import AttemptState, RunState, TaskState, Workload
+from crosswind_server.domain.workloads import ALLOWED, OUTCOME_NOT_ALLOWED
 from crosswind_server.services.catalog.plans import PlanCache
 from crosswind_server.services.execution.contexts import (
     Declared,
@@ -26,6 +28,7 @@ from crosswind_server.services.execution.contexts import (
 from crosswind_server.services.flow import progress
 from crosswind_server.services.flow.board import AttemptRecord, Board, Instance
 from crosswind_server.services.flow.settlement import Ending, FailureFacts, Settler, state_of
+from crosswind_server.services.flow.waiting import Wait
 from crosswind_server.store import attempts, runs, task_instances, xcoms
 from crosswind_server.store.unit_of_work import UnitOfWork
 from crosswind_server.timing import Timing
@@ -54,6 +57,7 @@ class Wake:
         timeout_us: the longest wait, from now.
         resumption: what its next attempt gets, serialized.
         resumption_timed_out: the same where the wait ended by its timeout.
+        wait: what it waits for beside a moment.
     """
 
     time_us: int | None = None
@@ -61,6 +65,7 @@ class Wake:
     timeout_us: int | None = None
     resumption: bytes | None = None
     resumption_timed_out: bytes | None = None
+    wait: Wait | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +156,9 @@ class Attempts:
             instance.state = TaskState.RUNNING.value
             instance.start_time = uow.now
             instance.first_start_time = instance.first_start_time or uow.now
+            if instance.task_index < 0:
+                changed.append({"id": instance.id, **{name: getattr(instance, name) for name in _STARTED}})
+                continue
             if record.try_number > 1 and instance.resumption_message is None:
                 xcoms.delete_of_instance(uow, instance.run_key, instance.task_id, instance.map_index)
             run = board.runs[instance.run_key]
@@ -171,7 +179,7 @@ class Attempts:
             instance = board.instances[record.task_instance_id]
             run = board.runs[instance.run_key]
             plan = board.plan_of(run)
-            task = plan.tasks[instance.task_index]
+            task = board.task_of(instance)
             starts.append((run, plan, task, instance))
             requests.append(
                 DeclaredRequest(
@@ -190,7 +198,9 @@ class Attempts:
                 plan=plan,
                 task=task,
                 record=record,
-                map_index=instance.map_index,
+                workload=Workload(instance.workload),
+                workload_message=instance.workload_message,
+                map_index=instance.map_index if instance.task_index >= 0 else instance.workload_map_index,
                 max_tries=instance.max_tries,
                 inputs=resolved,
                 declared=opened,
@@ -234,12 +244,14 @@ class Attempts:
                 results.append(refusal or _unknown(command.event, command.attempt_id))
                 continue
             cancelling = record.state == AttemptState.CANCELLING
+            instance = board.instances[record.task_instance_id]
+            command = _allowed(instance, command)
             reply = settler.apply(record, command.event, self._ending(uow, command))
             if isinstance(reply, Refused):
                 results.append(reply)
                 continue
-            if not answered and not cancelling:
-                writes += _xcom_rows(uow, board.instances[record.task_instance_id], command)
+            if not answered and not cancelling and instance.task_index >= 0:
+                writes += _xcom_rows(uow, instance, command)
             results.append(
                 Finished(
                     recorded_as_cancelled=record.state == AttemptState.CANCELLED,
@@ -259,11 +271,14 @@ class Attempts:
         if wake.timeout_us is not None and (due is None or uow.now + wake.timeout_us < due):
             due = uow.now + wake.timeout_us
             resumption = wake.resumption_timed_out
+        result = dict(command.values).get(RETURN_VALUE)
         return Ending(
             outcome_id=command.outcome_id,
             failure=command.failure,
             wake_at_us=due,
             resumption=resumption,
+            wait=wake.wait,
+            result=None if result is None else manifests.payload_of(result).SerializeToString(deterministic=True),
             log_end=command.log_end,
             cpu_time_us=command.cpu_time_us,
             max_memory_bytes=command.max_memory_bytes,
@@ -271,6 +286,18 @@ class Attempts:
 
 
 _STARTED: Final = ("state", "start_time", "first_start_time")
+
+
+def _allowed(instance: Instance, command: FinishAttempt) -> FinishAttempt:
+    """The command; a failure instead where a workload beside tasks ended as only a task may."""
+    workload = Workload(instance.workload)
+    if command.event in ALLOWED[workload]:
+        return command
+    how = command.event.value.removeprefix("finish ")
+    text = f"A {workload} cannot end as {how}; let '{instance.workload_entry_point}' return what it found, or raise."
+    message = manifests.failure_message(OUTCOME_NOT_ALLOWED, text, retryable=False)
+    failure = FailureFacts(message=message, types=(OUTCOME_NOT_ALLOWED,), retryable=False)
+    return replace(command, event=Event.FINISH_FAILED, failure=failure, wake=None)
 
 
 def _check_lease(record: AttemptRecord | None, event: Event, attempt_id: str, lease: bytes) -> Exception | None:

@@ -21,6 +21,7 @@ from crosswind_server.domain.plan import (
     StoredValue,
     TaskPlan,
 )
+from crosswind_server.domain.states import Workload
 from crosswind_server.services.flow.board import AttemptRecord, Instance, Run
 from crosswind_server.services.flow.expansion import lengths_of
 from crosswind_server.store import task_instances, xcoms
@@ -132,6 +133,8 @@ class TaskContext:
     plan: DagPlan
     task: TaskPlan
     record: AttemptRecord
+    workload: Workload
+    workload_message: bytes | None
     map_index: int
     max_tries: int
     inputs: tuple[ResolvedInput, ...]

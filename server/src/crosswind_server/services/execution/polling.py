@@ -23,7 +23,7 @@ from crosswind_server.services.execution.assigning import Assigning, Lease
 from crosswind_server.services.execution.claiming import Choice, Claims
 from crosswind_server.services.execution.directives import Directive, DirectiveKind
 from crosswind_server.services.fleet import presence
-from crosswind_server.services.flow.settlement import apply_to_all
+from crosswind_server.services.flow.sweeps import apply_to_all
 from crosswind_server.store import attempts, retirement, workers
 from crosswind_server.store.engine import Store
 from crosswind_server.store.unit_of_work import UnitOfWork

@@ -13,17 +13,22 @@ from typing import Any, Final
 
 from sqlalchemy import Row
 
+from crosswind_server import manifests
 from crosswind_server.domain.claims import ClaimClass, rank_of, task_limit_key
 from crosswind_server.domain.ids import uuid7
 from crosswind_server.domain.plan import DagPlan, TaskPlan, offer_key_of
 from crosswind_server.domain.states import TERMINAL_TASK_STATES, TaskState, Workload
+from crosswind_server.domain.workloads import NO_TASK, plan_workload
 from crosswind_server.services.catalog.plans import PlanCache
 from crosswind_server.services.flow.classes import class_of
+from crosswind_server.services.flow.waiting import Wait
 from crosswind_server.store import attempts, continuations, runs, task_instances
 from crosswind_server.store.unit_of_work import UnitOfWork
 
 PIECE: Final = 500
 """So many rows one cause may change in one transaction; the rest is left as a continuation. [SCHED-1]"""
+NO_NUMBER: Final = -2
+"""The map index of a workload beside tasks until it is written."""
 
 
 @dataclass(slots=True)
@@ -148,6 +153,11 @@ class Board:
         told: of those whose successors were told in part, by id: how many.
         stale: instances that wait and whose counters `progress.advance` computes anew before it judges them.
         reset: instances of which a clear changed what `task_instances.RESET` names.
+        ended_workloads: workloads beside tasks that ended, for `waits.follow`.
+        results: what of these answered, serialized, by id.
+        waited: what instances waited for when they were read, by id, as long as `waits.release` has not seen to it.
+        begun: instances that began to wait, for `waits.begin`.
+        callbacks_made: how many callbacks the transaction made.
     """
 
     uow: UnitOfWork
@@ -160,6 +170,11 @@ class Board:
     told: dict[str, int] = field(default_factory=dict)
     stale: dict[str, Instance] = field(default_factory=dict)
     reset: dict[str, None] = field(default_factory=dict)
+    ended_workloads: list[Instance] = field(default_factory=list)
+    results: dict[str, bytes | None] = field(default_factory=dict)
+    waited: dict[str, str] = field(default_factory=dict)
+    begun: list[tuple[Instance, Wait]] = field(default_factory=list)
+    callbacks_made: int = 0
     _changed: dict[str, None] = field(default_factory=dict)
     _changed_runs: dict[str, None] = field(default_factory=dict)
     _new: list[Instance] = field(default_factory=list)
@@ -201,6 +216,8 @@ class Board:
     def put(self, instance: Instance) -> Instance:
         """Put an instance on the board, unless it is there; answers the one that is there."""
         known = self.instances.setdefault(instance.id, instance)
+        if known is instance and instance.waits_for is not None:
+            self.waited[instance.id] = instance.waits_for
         if known.map_index == -1:
             self.tasks.setdefault((known.run_key, known.task_index), known)
         return known
@@ -215,8 +232,11 @@ class Board:
         return self.plans.get(self.uow, run.dag_version_id)
 
     def task_of(self, instance: Instance) -> TaskPlan:
-        """The task of an instance."""
-        return self.plan_of(self.runs[instance.run_key]).tasks[instance.task_index]
+        """The task of an instance; a workload beside tasks has a plan of its own."""
+        plan = self.plan_of(self.runs[instance.run_key])
+        if instance.task_index < 0:
+            return plan_of_workload(plan, instance)
+        return plan.tasks[instance.task_index]
 
     # Changing
 
@@ -233,6 +253,7 @@ class Board:
         """Make an instance claimable, as soon as nothing bounds it within its run."""
         instance.state = TaskState.QUEUED.value
         instance.not_before = None
+        instance.waits_for = None
         instance.queued_time = self.uow.now
         instance.rank = rank_of(self.uow.now, instance.priority)
         if instance.offer_key.startswith("dag:"):
@@ -255,6 +276,11 @@ class Board:
         """Let `progress.advance` look whether an instance that waits is ready. Judging again changes nothing."""
         self.unjudged[instance.id] = instance
 
+    def resume(self, instance: Instance, event: bytes | None) -> None:
+        """Let an instance go on whose wait is over, with what it waited for, a serialized payload."""
+        instance.resumption_message = manifests.resumed(instance.resumption_message, event)
+        self.queue(instance)
+
     def end(
         self, instance: Instance, state: TaskState, *, failure: bytes | None = None, skips: str | None = None
     ) -> None:
@@ -271,9 +297,12 @@ class Board:
         instance.not_before = None
         instance.resumption_message = None
         instance.failure_message = failure
-        run = self.runs[instance.run_key]
-        run.unfinished -= 1
+        instance.waits_for = None
         self.touch(instance)
+        if instance.task_index < 0:
+            self.ended_workloads.append(instance)
+            return
+        self.runs[instance.run_key].unfinished -= 1
         self.ended.append(instance)
 
     def add(self, instance: Instance) -> None:
@@ -281,7 +310,8 @@ class Board:
         self._new.append(instance)
         self.put(instance)
         run = self.runs[instance.run_key]
-        run.unfinished += 1
+        if instance.task_index >= 0:
+            run.unfinished += 1
         self._changed_runs[instance.run_key] = None
         if instance.workload == Workload.TASK:
             instance.limit_group = self.plan_of(run).limit_group_of(self.task_of(instance))
@@ -318,6 +348,7 @@ class Board:
     def flush(self) -> None:
         """Write what was changed: one statement for instances, one for runs, one each for what is new."""
         new = {instance.id for instance in self._new}
+        self._number_workloads()
         self._classify()
         if self._new:
             task_instances.add(self.uow, [_row(instance) for instance in self._new])
@@ -369,6 +400,15 @@ class Board:
             asked[made.id] = made
         self.plans.claim_classes.keep(self.uow, asked)
 
+    def _number_workloads(self) -> None:
+        """Give the new workloads beside tasks their numbers in their runs."""
+        unnumbered = [instance for instance in self._new if instance.task_index < 0]
+        if not unnumbered:
+            return
+        last = task_instances.last_workloads(self.uow, {instance.run_key for instance in unnumbered})
+        for instance in unnumbered:
+            instance.map_index = last[instance.run_key] = last.get(instance.run_key, -1) + 1
+
 
 def instance_of(row: Sequence[Any]) -> Instance:
     """The instance in a row of `store.task_instances.COLUMNS`, which may have further columns."""
@@ -380,6 +420,47 @@ _NAMES: Final = tuple(Instance.__dataclass_fields__)
 
 def _row(instance: Instance) -> dict[str, Any]:
     return {name: getattr(instance, name) for name in _NAMES}
+
+
+def plan_of_workload(plan: DagPlan, instance: Instance) -> TaskPlan:
+    """The plan of a workload beside tasks."""
+    kind = Workload(instance.workload)
+    return plan_workload(
+        plan,
+        kind,
+        entry_point=instance.workload_entry_point or "",
+        task_id=instance.task_id,
+        event=manifests.callback_event(instance.workload_message) if kind is Workload.CALLBACK else "",
+        arguments=manifests.arguments_of(instance.workload_message) if kind is Workload.TRIGGER else None,
+    )
+
+
+def new_workload(
+    run: Run,
+    workload: Workload,
+    *,
+    now: int,
+    plan: DagPlan,
+    entry_point: str,
+    message: bytes | None = None,
+    subject: Instance | None = None,
+) -> Instance:
+    """A workload that does not exist yet, for a task instance or for its run: queued, under a number given later."""
+    task = plan.tasks[0] if subject is None else plan.by_id[subject.task_id]
+    offer_key = offer_key_of(run.code_version_id) if subject is None else subject.offer_key
+    made = new_instance(run, task, now=now, offer_key=offer_key, state=TaskState.QUEUED)
+    made.task_index = NO_TASK
+    made.task_id = "" if subject is None else subject.task_id
+    made.parent_id = None if subject is None else subject.id
+    made.map_index = NO_NUMBER
+    made.workload = workload.value
+    made.workload_entry_point = entry_point
+    made.workload_map_index = -1 if subject is None else subject.map_index
+    made.workload_message = message
+    made.slots = 1
+    made.pool = made.task_limit = None
+    made.max_tries = plan_of_workload(plan, made).retry.retries + 1
+    return made
 
 
 def new_instance(

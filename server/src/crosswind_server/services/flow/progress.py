@@ -15,6 +15,7 @@ from sqlalchemy import Row
 from crosswind_server.domain.plan import TaskPlan
 from crosswind_server.domain.readiness import Counts, Readiness, judge, mapped_state, run_state
 from crosswind_server.domain.states import TERMINAL_RUN_STATES, RunState, TaskState
+from crosswind_server.services.flow import callbacks, waits
 from crosswind_server.services.flow.board import PIECE, Board, Instance, Run
 from crosswind_server.services.flow.expansion import expand
 from crosswind_server.services.flow.recounting import ADVANCE, count_end, recount
@@ -28,6 +29,8 @@ def advance(board: Board, *, causes: int = 1) -> None:
         causes: how many calls the transaction answers; each may change so many rows as one alone.
     """
     budget = max(PIECE, 8 * causes)
+    waits.begin(board)
+    waits.follow(board)
     while board.ended or board.unjudged or board.stale:
         if not board.ended and board.stale:
             # After what ended has been told: the states are counted, and nothing twice.
@@ -35,6 +38,7 @@ def advance(board: Board, *, causes: int = 1) -> None:
             for instance in recount(board, stale.values()):
                 board.judge(instance)
         wave, board.ended = board.ended, []
+        callbacks.of_ended(board, [ended for ended in wave if ended.id not in board.told])
         told: list[tuple[Instance, Sequence[int]]] = []
         keys: dict[tuple[str, int], None] = {}
         for ended in wave:
@@ -56,6 +60,7 @@ def advance(board: Board, *, causes: int = 1) -> None:
         _count_upstream(board, told)
         waiting, board.unjudged = board.unjudged, {}
         budget = _decide(board, list(waiting.values()), budget)
+    waits.release(board)
     board.flush()
     _end_runs(board)
 
@@ -151,6 +156,7 @@ def _end_runs(board: Board) -> None:
             run.end_time = board.uow.now
             run.start_time = run.start_time or run.end_time
             board.touch_run(run)
+            callbacks.of_run_end(board, run)
     board.flush()
 
 

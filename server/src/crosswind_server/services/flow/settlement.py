@@ -7,7 +7,6 @@ expiry, a worker that left, a cancel. What follows for other tasks is in `progre
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,16 +14,15 @@ from crosswind_server import manifests
 from crosswind_server.domain import lifecycle
 from crosswind_server.domain.errors import Refused
 from crosswind_server.domain.lifecycle import Event, TaskEffect
-from crosswind_server.domain.plan import TaskPlan, offer_key_of
+from crosswind_server.domain.plan import CallbackEvent, TaskPlan, offer_key_of
 from crosswind_server.domain.retry import Counters, RetryPolicy, Settlement, after_attempt, after_cancel
 from crosswind_server.domain.states import STATE_OF_REST, TERMINAL_TASK_STATES, AttemptState, RunState, TaskState
-from crosswind_server.services.catalog.plans import PlanCache
 from crosswind_server.services.execution.logs import topic as log_topic
-from crosswind_server.services.flow import progress
+from crosswind_server.services.flow import callbacks
 from crosswind_server.services.flow.board import AttemptRecord, Board, Instance
 from crosswind_server.services.flow.resetting import end_silently, revive, wait_again
+from crosswind_server.services.flow.waiting import Wait
 from crosswind_server.store import attempts
-from crosswind_server.store.unit_of_work import UnitOfWork
 
 TASK_REMOVED = "crosswind.TaskRemoved"
 LOST = "crosswind.Lost"
@@ -56,6 +54,8 @@ class Ending:
         failure: of a failed attempt.
         wake_at_us: when a deferred or rescheduled task is due.
         resumption: serialized, for the next attempt of a deferred task.
+        wait: what a deferred or asking task waits for beside a moment.
+        result: what a workload beside tasks answered, serialized.
         log_end: how many records its log has, where no more will come and all were sent before. [BYTES-1]
         cpu_time_us: CPU time that its process used, in microseconds; None where its worker told none.
         max_memory_bytes: the most resident memory of its process; None where its worker told none.
@@ -65,6 +65,8 @@ class Ending:
     failure: FailureFacts | None = None
     wake_at_us: int | None = None
     resumption: bytes | None = None
+    wait: Wait | None = None
+    result: bytes | None = None
     log_end: int | None = None
     cpu_time_us: int | None = None
     max_memory_bytes: int | None = None
@@ -191,7 +193,7 @@ class Settler:
         ending: Ending,
     ) -> Settlement:
         task = self._board.task_of(instance)
-        policy, retryable, retry_after_us = _decide_retry(task, failure)
+        policy, retryable, retry_after_us = decide_retry(task, failure)
         return after_attempt(
             ended,
             counters=counters,
@@ -212,19 +214,22 @@ class Settler:
         ending: Ending,
     ) -> None:
         board = self._board
-        final = board.runs[instance.run_key].final_state
+        # Callbacks are for what happened before, and go on.
+        final = board.runs[instance.run_key].final_state if instance.task_index >= 0 else None
         if final is not None and (settled.state is TaskState.CANCELLED or settled.state not in TERMINAL_TASK_STATES):
             end_silently(board, instance, STATE_OF_REST[RunState(final)])
             return
         if settled.state in TERMINAL_TASK_STATES:
             shown = failure.message if failure is not None and settled.state is TaskState.FAILED else None
+            board.results[instance.id] = ending.result
             board.end(instance, settled.state, failure=shown)
             return
         if failure is not None:
             instance.failure_message = failure.message
         run = board.runs[instance.run_key]
         if run.code_version_id != run.dag_version_id and instance.offer_key.startswith("dag:"):
-            if instance.task_id not in board.plans.get(board.uow, run.code_version_id).by_id:
+            code = board.plans.get(board.uow, run.code_version_id)
+            if instance.task_index >= 0 and instance.task_id not in code.by_id:
                 board.end(instance, TaskState.FAILED, failure=removed(instance.task_id))
                 return
             instance.offer_key = offer_key_of(run.code_version_id)
@@ -232,11 +237,17 @@ class Settler:
         if record.state != AttemptState.RETURNED:
             instance.resumption_message = ending.resumption
         instance.not_before = None
+        instance.waits_for = None
         if settled.state is TaskState.QUEUED:
             board.queue_again(instance)
         elif settled.not_before_us is not None:
             instance.not_before = settled.not_before_us
             board.uow.hint("timers")
+        if ending.wait is not None:
+            instance.waits_for = ending.wait.key
+            board.begun.append((instance, ending.wait))
+        if settled.state is TaskState.UP_FOR_RETRY and instance.task_index >= 0:
+            callbacks.of_instance(board, instance, CallbackEvent.RETRY)
         board.touch(instance)
 
     def write(self) -> None:
@@ -248,7 +259,8 @@ class Settler:
             self._attempts = []
 
 
-def _decide_retry(task: TaskPlan, failure: FailureFacts | None) -> tuple[RetryPolicy, bool, int | None]:
+def decide_retry(task: TaskPlan, failure: FailureFacts | None) -> tuple[RetryPolicy, bool, int | None]:
+    """The retry policy that applies to a failure, whether it may be tried again, and the failure's own wait."""
     if failure is None:
         return task.retry, True, None
     rule = task.rule_for(failure.types)
@@ -277,15 +289,3 @@ def state_of(record: AttemptRecord) -> lifecycle.Attempt:
         outcome_id=record.outcome_id,
         clear_requested=record.requeue,
     )
-
-
-def apply_to_all(uow: UnitOfWork, plans: PlanCache, event: Event, ids: Iterable[str]) -> Sequence[AttemptRecord]:
-    """Apply an event that nobody asked for to attempts, and all that follows. Answers the attempts afterwards."""
-    board = Board(uow, plans)
-    records = board.lock_attempts(list(ids))
-    settler = Settler(board)
-    for record in records.values():
-        settler.apply(record, event)
-    settler.write()
-    progress.advance(board, causes=len(records))
-    return list(records.values())

@@ -15,9 +15,10 @@ from crosswind_server.domain.leases import may_expire
 from crosswind_server.domain.lifecycle import Event
 from crosswind_server.services.catalog.plans import PlanCache
 from crosswind_server.services.fleet.workers import Workers
+from crosswind_server.services.flow import progress, waits
 from crosswind_server.services.flow.board import Board, instance_of
 from crosswind_server.services.flow.continuing import Continuer
-from crosswind_server.services.flow.settlement import apply_to_all
+from crosswind_server.services.flow.sweeps import apply_to_all
 from crosswind_server.store import attempts, task_instances, timers
 from crosswind_server.store.due import Due, probe
 from crosswind_server.store.engine import Store
@@ -171,9 +172,8 @@ class Timekeeper:
             return 0
         board.lock_runs(run_keys)
         due = [instance_of(row) for row in task_instances.due_of_runs(uow, list(board.runs), LARGEST_SWEEP)]
-        for instance in due:
-            board.queue(board.put(instance))
-        board.flush()
+        waits.wake(board, [board.put(instance) for instance in due])
+        progress.advance(board, causes=len(due))
         return len(due)
 
     def return_unstarted(self, uow: UnitOfWork, seen: int | None) -> int:

@@ -44,7 +44,7 @@ def apply(uow: UnitOfWork, plans: PlanCache, *, team: str, bundles: Collection[s
             text = "No worker offers this run's version any more, and its DAG says that it then fails; trigger it anew."
             failure = manifests.failure_message(VERSION_GONE, text, retryable=False)
             board.end(instance, TaskState.FAILED, failure=failure)
-        elif instance.task_id not in plans.get(uow, current[run.id]).by_id:
+        elif instance.task_index >= 0 and instance.task_id not in plans.get(uow, current[run.id]).by_id:
             board.end(instance, TaskState.FAILED, failure=removed(instance.task_id))
         else:
             instance.offer_key = offer_key_of(current[run.id])
