@@ -42,16 +42,13 @@ def test_a_result_is_the_xcom_of_its_key_and_a_list_stays_a_list():
 @pytest.mark.parametrize(
     "outcome",
     [
-        {"awaiting_input": outcome_pb2.AwaitingInput(subject="Really?")},
-        {"deferred": outcome_pb2.Deferred(event=outcome_pb2.NamedEvent(name="e"))},
-        {"deferred": outcome_pb2.Deferred(trigger=outcome_pb2.Trigger(entry_point="t"))},
         {"succeeded": outcome_pb2.Succeeded(branch=outcome_pb2.BranchChoice())},
         {"succeeded": outcome_pb2.Succeeded(skip_all_downstream=False)},
         {"succeeded": outcome_pb2.Succeeded(), "asset_events": [outcome_pb2.AssetEvent()]},
         {"succeeded": outcome_pb2.Succeeded(), "checkpoints": [outcome_pb2.StateWrite(key="k")]},
         {"succeeded": succeeded(Payload(encoding=JSON, blob=BlobReference(blob_id="b")))},
     ],
-    ids=["human", "event", "trigger", "branch", "short circuit", "assets", "checkpoints", "blob"],
+    ids=["branch", "short circuit", "assets", "checkpoints", "blob"],
 )
 def test_what_the_server_cannot_do_yet_is_refused_as_not_supported(outcome: dict[str, object]):
     with pytest.raises(Refused) as refusal:
@@ -73,6 +70,12 @@ def test_a_value_over_the_limit_is_refused_with_both_sizes():
     [
         finish(),
         finish(deferred=outcome_pb2.Deferred()),
+        finish(deferred=outcome_pb2.Deferred(event=outcome_pb2.NamedEvent())),
+        finish(deferred=outcome_pb2.Deferred(event=outcome_pb2.NamedEvent(name="x" * 501))),
+        finish(deferred=outcome_pb2.Deferred(trigger=outcome_pb2.Trigger())),
+        finish(awaiting_input=outcome_pb2.AwaitingInput()),
+        finish(awaiting_input=outcome_pb2.AwaitingInput(subject="Really?", default_options=["yes"])),
+        finish(awaiting_input=outcome_pb2.AwaitingInput(subject="Really?", options=["yes", "yes"])),
         finish(succeeded=succeeded(Payload(encoding=JSON))),
         finish(succeeded=succeeded(Payload(data=b"1"))),
         finish(failed=outcome_pb2.Failed(failure=Failure(message="no type"))),
