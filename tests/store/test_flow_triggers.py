@@ -5,9 +5,9 @@ import pytest
 from crosswind.execution.v1.failure_pb2 import Failure
 from crosswind_server import manifests
 from crosswind_server.domain.states import Workload
+from crosswind_server.services.execution.assigning import Lease
 from crosswind_server.services.execution.attempts import Wake
 from crosswind_server.services.execution.directives import DirectiveKind
-from crosswind_server.services.execution.polling import Lease
 from crosswind_server.services.flow.waiting import Wait
 from tests.store.flow import (
     Flow,

@@ -81,7 +81,20 @@ def test_a_value_over_the_limit_is_refused_with_both_sizes():
         finish(failed=outcome_pb2.Failed(failure=Failure(message="no type"))),
         worker_service_pb2.FinishAttemptRequest(attempt=AttemptRef(attempt_id="a", lease=b"short")),
     ],
-    ids=["no kind", "no moment", "no content", "no encoding", "no type", "no lease"],
+    ids=[
+        "no kind",
+        "no moment",
+        "no event",
+        "long event",
+        "no trigger",
+        "no question",
+        "wrong default",
+        "one option twice",
+        "no content",
+        "no encoding",
+        "no type",
+        "no lease",
+    ],
 )
 def test_a_message_that_says_too_little_is_refused(request_: worker_service_pb2.FinishAttemptRequest):
     with pytest.raises(Refused) as refusal:
