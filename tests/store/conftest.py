@@ -6,6 +6,7 @@ import pytest
 
 from crosswind_server.domain.errors import Refused
 from crosswind_server.store.engine import Store
+from tests.store.clocks import TimedFlow, timed_flow
 from tests.store.flow import Flow
 
 
@@ -14,6 +15,13 @@ def flow(database_url: str) -> Iterator[Flow]:
     """A heart over a fresh database; the test runs once on each kind."""
     with Store.open(database_url, readers=1, refusals=(Refused,)) as store:
         yield Flow(store)
+
+
+@pytest.fixture
+def timed(database_url: str) -> Iterator[TimedFlow]:
+    """The same under a clock that the test moves, at noon of 2026-03-01."""
+    with timed_flow(database_url) as flow:
+        yield flow
 
 
 @pytest.fixture

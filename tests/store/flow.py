@@ -23,6 +23,7 @@ from crosswind_server.domain.errors import Refused
 from crosswind_server.domain.lifecycle import Event
 from crosswind_server.domain.plan import RETURN_VALUE, StoredValue
 from crosswind_server.services.access.callers import Caller, CallerKind
+from crosswind_server.services.catalog import dag_listing
 from crosswind_server.services.catalog.bundles import Manifest, Offer, OfferResult, PublishBundle, SourceProblem
 from crosswind_server.services.execution.assigning import Lease
 from crosswind_server.services.execution.attempts import FinishAttempt, Finished, StartAttempt, Wake
@@ -36,7 +37,7 @@ from crosswind_server.services.flow.waiting import Wait
 from crosswind_server.services.heart import Heart
 from crosswind_server.store.engine import Store
 from crosswind_server.store.group_commit import each
-from crosswind_server.store.schema import attempt, continuation, dag, dag_run, task_instance, worker
+from crosswind_server.store.schema import attempt, continuation, dag_run, task_instance, worker
 from crosswind_server.store.unit_of_work import UnitOfWork
 from crosswind_server.timing import Timing
 
@@ -334,8 +335,14 @@ class Flow:
         return self.store.write_blocking(each(lambda uow, _: deliver(uow, self.heart.plans, command)), None)
 
     def pause(self, dag_id: str, paused: bool) -> None:
-        """Pause a DAG, or let it go on."""
-        self._change(update(dag).values(paused=paused).where(dag.c.dag_id == dag_id))
+        """Pause a DAG, or let it go on, and do what follows."""
+        versions, schedules = self.heart.plans.versions, self.heart.schedules
+        self.act(lambda uow: dag_listing.pause_dag(uow, versions, schedules, TEAM, dag_id, paused=paused))
+        self.ring()
+
+    def act(self, action: Callable[[UnitOfWork], Any]) -> Any:
+        """Do something in a transaction."""
+        return self.store.write_blocking(each(lambda uow, _: action(uow)), None)
 
     # Time
 
@@ -359,11 +366,18 @@ class Flow:
         self._change(update(worker).values(last_heartbeat_time=1).where(worker.c.instance_id == worker_.instance_id))
 
     def continue_all(self) -> int:
-        """Work off what transactions left behind; answers how many pieces there were."""
+        """Work off what transactions left behind, and the timers that are due; answers how many pieces there were."""
         pieces = 0
-        while self.store.write_blocking(each(self.heart.timekeeper.continue_left), None):
+        while self.store.write_blocking(each(self.heart.timekeeper.continue_left), None) or self.ring():
             pieces += 1
         return pieces
+
+    def ring(self) -> int:
+        """Do what is due for timers, until none is; answers how many there were."""
+        rung = 0
+        while number := self.store.write_blocking(each(self.heart.timekeeper.ring), None):
+            rung += number
+        return rung
 
     # Looking
 

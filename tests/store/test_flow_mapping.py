@@ -246,6 +246,7 @@ def test_values_beyond_the_room_of_a_message_are_named(flow: Flow):
         (dag_of("d", task("a", kind=task_pb2.TASK_KIND_BRANCH)), "NOT_SUPPORTED"),
         (dag_of("d", task("a", kind=task_pb2.TASK_KIND_TEARDOWN)), "NOT_SUPPORTED"),
         (dag_of("d", task("a", depends_on_past=task_pb2.DEPENDS_ON_PAST_SELF)), "NOT_SUPPORTED"),
+        (dag_of("d", task("a"), max_active_runs=0), "DAG_INVALID"),
     ],
 )
 def test_a_dag_that_cannot_run_is_refused_beside_others_that_stand(sqlite_flow: Flow, dag, reason: str):

@@ -154,5 +154,19 @@ STATE_OF_REST = {
 }
 """What becomes of the task instances of a run that have not ended when somebody stops it, by how the run then ends."""
 
+TIMED_OUT = "timed_out"
+"""How a run is stopped that lasted too long, beside the final states that a person gives it: it fails."""
+
+
+def final_state_of(stopped_as: str) -> RunState:
+    """How a run ends that is stopped so."""
+    return RunState.FAILED if stopped_as == TIMED_OUT else RunState(stopped_as)
+
+
+def rest_of(stopped_as: str) -> TaskState:
+    """What becomes of the task instances that have not ended then. Nobody meant to skip those of one that timed out."""
+    return TaskState.CANCELLED if stopped_as == TIMED_OUT else STATE_OF_REST[RunState(stopped_as)]
+
+
 LIVE_WORKER_STATES = frozenset({WorkerState.ACTIVE, WorkerState.DRAINING})
 """States in which a worker instance may hold leases."""

@@ -71,7 +71,8 @@ class DagServicer(dags_pb2_grpc.DagServiceServicer):
         paused = request.paused if request.HasField("paused") else None
 
         def act(uow: UnitOfWork) -> dags_pb2.UpdateDagResponse:
-            listed = dag_listing.pause_dag(uow, self._versions, team, dag_id, paused=paused)
+            schedules = self._services.heart.schedules
+            listed = dag_listing.pause_dag(uow, self._versions, schedules, team, dag_id, paused=paused)
             return dags_pb2.UpdateDagResponse(dag=dag_message(listed))
 
         return await change(self._services, request, dags_pb2.UpdateDagResponse, act)
@@ -116,6 +117,7 @@ def dag_message(dag: ListedDag) -> dags_pb2.Dag:
         owner=facts.owner,
         paused=dag.paused,
         schedule=facts.schedule,
+        next_run_time=timestamp(dag.next_run_us),
         task_count=len(facts.tasks),
         languages=facts.languages,
         offered=dag.offered,

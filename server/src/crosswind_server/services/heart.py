@@ -15,6 +15,7 @@ from crosswind_server.services.execution.polling import Polling
 from crosswind_server.services.fleet.farewell import Farewell
 from crosswind_server.services.fleet.workers import Workers
 from crosswind_server.services.flow import (
+    alarms,
     callbacks,
     deliveries,
     events,
@@ -24,8 +25,11 @@ from crosswind_server.services.flow import (
     starting,
     stopping,
 )
+from crosswind_server.services.flow.active_runs import ActiveRuns
 from crosswind_server.services.flow.continuing import Continuer
+from crosswind_server.services.flow.run_limits import Deadlines
 from crosswind_server.services.flow.runs import Runs
+from crosswind_server.services.flow.schedules import Schedules
 from crosswind_server.services.flow.timers import Timekeeper
 from crosswind_server.services.requests import FORGET_OLD_ANSWERS
 from crosswind_server.store.engine import Store
@@ -39,7 +43,7 @@ class Heart:
 
     Attributes:
         plans: the DAG versions that were used last.
-        bundles, workers, attempts, runs: handlers and functions that work in a transaction.
+        bundles, workers, attempts, runs, schedules: handlers and functions that work in a transaction.
         polling, farewell: the long polls of this server, and their end.
         continuer: works off what transactions leave behind.
         timekeeper: to be started and stopped with the server.
@@ -58,12 +62,14 @@ class Heart:
         self.store = store
         self.timing = timing
         self.plans = PlanCache(versions)
-        self.bundles = Bundles(self.plans)
+        self.schedules = Schedules(self.plans)
+        self.bundles = Bundles(self.plans, self.schedules)
         self.workers = Workers(store, self.plans, self.bundles, timing=timing, signer=signer)
         self.polling = Polling(store, self.plans, timing=timing)
         self.farewell = Farewell(store, self.polling, timing=timing)
         self.attempts = Attempts(self.plans, timing=timing, declared=declared or NothingDeclared())
         self.runs = Runs(self.plans)
+        self.deadlines = Deadlines(self.plans)
         self.continuer = Continuer(
             self.plans,
             {
@@ -82,7 +88,13 @@ class Heart:
             self.workers,
             timing=timing,
             continuer=self.continuer,
-            timers={events.FORGET: events.forget},
+            timers={
+                events.FORGET: events.forget,
+                alarms.SCHEDULE: self.schedules.ring,
+                alarms.PROMOTE: ActiveRuns(self.plans).ring,
+                alarms.RUN_TIMEOUT: self.runs.time_out,
+                alarms.DEADLINE: self.deadlines.ring,
+            },
             clean=FORGET_OLD_ANSWERS,
         )
         self.publish = each(self.bundles.publish)

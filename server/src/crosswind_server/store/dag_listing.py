@@ -49,6 +49,7 @@ _DAG = select(
     dag.c.active,
     dag.c.created_time,
     dag.c.updated_time,
+    dag.c.next_run_time,
     func.coalesce(_in_current.scalar_subquery(), _in_newest.correlate(dag).scalar_subquery()).label("bundle_version"),
 ).outerjoin(bundle, and_(bundle.c.team == dag.c.team, bundle.c.name == dag.c.bundle))
 

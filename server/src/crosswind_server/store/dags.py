@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from sqlalchemy import Row, and_, func, select, update
 
+from crosswind_server.store import guards
 from crosswind_server.store.dialect import RowValues
 from crosswind_server.store.schema import bundle_offer, bundle_version, dag, dag_version
 from crosswind_server.store.unit_of_work import UnitOfWork
@@ -52,6 +53,33 @@ def lock(uow: UnitOfWork, team: str, dag_id: str) -> Row[Any] | None:
     return uow.execute(uow.dialect.lock_rows(query, dag)).one_or_none()
 
 
+def lock_all(uow: UnitOfWork, keys: Collection[tuple[str, str]]) -> Sequence[Row[Any]]:
+    """DAGs by team and id, locked in that order; those that are not there are left out."""
+    found: list[Row[Any]] = []
+    for team in sorted({team for team, _ in keys}):
+        query = select(dag).where(dag.c.team == team, guards.is_among(dag.c.dag_id, "dag_ids"))
+        dag_ids = [dag_id for other, dag_id in keys if other == team]
+        found += uow.execute(uow.dialect.lock_rows(query, dag), {"dag_ids": dag_ids}).all()
+    return found
+
+
+SCHEDULED: Final = (
+    "last_logical_time",
+    "last_interval_end",
+    "next_logical_time",
+    "next_interval_start",
+    "next_interval_end",
+    "next_run_time",
+    "planned_json",
+)
+"""How far a DAG's schedule has come, and what comes next."""
+
+
+def set_scheduled(uow: UnitOfWork, rows: Sequence[RowValues]) -> None:
+    """Change what is scheduled of locked DAGs: all columns of each, of which those of `SCHEDULED` are written."""
+    uow.dialect.upsert(dag, rows, ["team", "dag_id"], set_columns=SCHEDULED)
+
+
 def newest_numbers(uow: UnitOfWork, team: str, dag_ids: Collection[str]) -> dict[str, int]:
     """The number of each DAG's newest version."""
     query = (
@@ -81,13 +109,15 @@ def put(uow: UnitOfWork, rows: Sequence[RowValues]) -> None:
     uow.dialect.upsert(dag, rows, ["team", "dag_id"], set_columns=taken)
 
 
-def deactivate_others(uow: UnitOfWork, team: str, bundle: str, dag_ids: Collection[str]) -> None:
-    """Say of a bundle's DAGs that are not among these that its current version no longer holds them."""
-    uow.execute(
+def deactivate_others(uow: UnitOfWork, team: str, bundle: str, dag_ids: Collection[str]) -> Sequence[str]:
+    """Say of a bundle's DAGs that are not among these that its current version no longer holds them; answers those."""
+    statement = (
         update(dag)
         .values(active=False, updated_time=uow.now)
         .where(dag.c.team == team, dag.c.bundle == bundle, dag.c.active.is_(True), dag.c.dag_id.not_in(list(dag_ids)))
+        .returning(dag.c.dag_id)
     )
+    return uow.execute(statement).scalars().all()
 
 
 def versions_in(uow: UnitOfWork, team: str, bundle: str, version: str) -> Sequence[Row[Any]]:

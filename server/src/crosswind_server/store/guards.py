@@ -30,6 +30,8 @@ QUEUED: Final = ("queued",)
 """Task instances that workers may be given."""
 ASKING: Final = ("queued", "assigned", "running", "cancelling")
 """Task instances that take slots, or wait for some."""
+GOING_RUNS: Final = ("running", "cancelling")
+"""Runs that have begun and not ended."""
 IDLE: Final = (
     "waiting",
     "queued",

@@ -32,6 +32,7 @@ COLUMNS: Final = (
     dag_run.c.numbering_json,
     dag_run.c.logical_time,
     dag_run.c.backfill_id,
+    dag_run.c.deadline_time,
     dag_run.c.unmade,
     dag_run.c.awaited,
 )
@@ -67,6 +68,12 @@ def find(uow: UnitOfWork, team: str, dag_id: str, run_id: str) -> Row[Any] | Non
 def add(uow: UnitOfWork, values: RowValues) -> None:
     """Add a run."""
     uow.execute(insert(dag_run), dict(values))
+
+
+def add_all(uow: UnitOfWork, rows: Sequence[RowValues]) -> frozenset[str]:
+    """Add runs, but for those whose readable id their DAG has already; answers the ids of those that were added."""
+    added = uow.dialect.insert_ignore(dag_run, rows, ["team", "dag_id", "run_id"], returning=["id"])
+    return frozenset(row.id for row in added)
 
 
 def change(uow: UnitOfWork, rows: Sequence[RowValues]) -> None:
@@ -116,6 +123,12 @@ def lock_stranded(uow: UnitOfWork, team: str, bundles: Collection[str]) -> Seque
         )
     )
     return uow.execute(uow.dialect.lock_rows(query, dag_run)).all()
+
+
+def miss_deadlines(uow: UnitOfWork, ids: Collection[str]) -> None:
+    """Note that locked runs have not ended by their deadlines."""
+    if ids:
+        uow.execute(update(dag_run).values(deadline_missed=True).where(dag_run.c.id.in_(list(ids))))
 
 
 _LEAF_STATES = select(task_instance.c.task_index, task_instance.c.state).where(

@@ -32,12 +32,15 @@ def drop(uow: UnitOfWork, kind: str, subjects: Collection[str]) -> None:
 
 
 def take_due(uow: UnitOfWork, limit: int) -> Sequence[Row[Any]]:
-    """Take timers whose time has come and that nobody else has taken, the earliest first, and delete them."""
+    """Take timers whose time has come and that nobody else has taken, the earliest first, and delete them.
+
+    They are of one kind: of others, what is due stays. What one kind locks, another may lock in another order.
+    """
     query = select(timer).where(_t.due_time <= uow.now).order_by(_t.due_time).limit(limit)
     rows = uow.execute(uow.dialect.claim_rows(query, timer)).all()
-    by_kind: dict[str, list[str]] = {}
-    for row in rows:
-        by_kind.setdefault(row.kind, []).append(row.subject_id)
-    for kind, subjects in by_kind.items():
-        uow.execute(delete(timer).where(and_(_t.kind == kind, _t.subject_id.in_(subjects))))
-    return rows
+    if not rows:
+        return []
+    taken = [row for row in rows if row.kind == rows[0].kind]
+    subjects = [row.subject_id for row in taken]
+    uow.execute(delete(timer).where(and_(_t.kind == rows[0].kind, _t.subject_id.in_(subjects))))
+    return taken

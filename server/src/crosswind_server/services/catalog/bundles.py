@@ -20,6 +20,7 @@ from crosswind_server.services.access.callers import Caller
 from crosswind_server.services.catalog.plans import PlanCache
 from crosswind_server.services.fleet import presence
 from crosswind_server.services.flow import version_policy
+from crosswind_server.services.flow.schedules import Schedules
 from crosswind_server.store import bounds, bundles, dags
 from crosswind_server.store.unit_of_work import UnitOfWork
 
@@ -99,8 +100,9 @@ class OfferingWorker:
 class Bundles:
     """Publishing, in a transaction that somebody else commits."""
 
-    def __init__(self, plans: PlanCache) -> None:
+    def __init__(self, plans: PlanCache, schedules: Schedules) -> None:
         self._plans = plans
+        self._schedules = schedules
 
     def publish(self, uow: UnitOfWork, command: PublishBundle) -> OfferResult:
         """Take a worker's offer, and say what became of it.
@@ -348,7 +350,9 @@ class Bundles:
         errors = bundles.source_errors(uow, team, bundle, version)
         # A manifest does not say which source its DAGs came from, nor which one a broken source had.
         if all(row.dag_id for row in errors):
-            dags.deactivate_others(uow, team, bundle, {*held, *(row.dag_id for row in errors)})
+            gone = dags.deactivate_others(uow, team, bundle, {*held, *(row.dag_id for row in errors)})
+            self._schedules.renew(uow, team, gone)
+        self._schedules.renew(uow, team, held, changed=True)
 
 
 def _owned_by_other(dag_id: str, bundle: str) -> Refused:

@@ -9,6 +9,8 @@ from typing import Any
 from crosswind_server.domain.errors import Reason, Refused
 from crosswind_server.domain.plan import offer_key_of
 from crosswind_server.services.catalog.manifest_versions import ManifestVersions, newest_message
+from crosswind_server.services.flow import alarms
+from crosswind_server.services.flow.schedules import Schedules
 from crosswind_server.store import dag_listing as rows
 from crosswind_server.store import dags
 from crosswind_server.store.unit_of_work import UnitOfWork
@@ -43,6 +45,7 @@ class ListedDag:
     active_runs: int
     created_us: int
     updated_us: int
+    next_run_us: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,14 +122,24 @@ def read_messages(uow: UnitOfWork, versions: ManifestVersions, team: str, ids: S
     return {key: newest_message(versions, row) for key, row in rows.get_messages(uow, team, ids).items()}
 
 
-def pause_dag(uow: UnitOfWork, versions: ManifestVersions, team: str, dag_id: str, *, paused: bool | None) -> ListedDag:
+def pause_dag(
+    uow: UnitOfWork,
+    versions: ManifestVersions,
+    schedules: Schedules,
+    team: str,
+    dag_id: str,
+    *,
+    paused: bool | None,
+) -> ListedDag:
     """Pause a DAG or let it go on; None leaves it as it is. Raises `Refused`: DAG_NOT_FOUND."""
     row = dags.lock(uow, team, dag_id)
     if row is None:
         raise dag_not_found(team, dag_id)
     if paused is not None and row.paused is not paused:
         rows.set_paused(uow, team, dag_id, paused=paused)
+        schedules.renew(uow, team, [dag_id])
         if not paused:
+            alarms.ask_promotion(uow, [(team, dag_id)])
             uow.hint(f"work:{team}")
     return get_dag(uow, versions, team, dag_id)
 
@@ -206,6 +219,7 @@ def _complete(uow: UnitOfWork, team: str, found: Sequence[Any], messages: Mappin
             active_runs=active.get(row.dag_id, 0),
             created_us=row.created_time,
             updated_us=row.updated_time,
+            next_run_us=row.next_run_time,
         )
         for row in found
     ]

@@ -15,7 +15,7 @@ from crosswind_server.domain.errors import Reason, Refused
 from crosswind_server.domain.ids import uuid7
 from crosswind_server.domain.lifecycle import Event
 from crosswind_server.domain.plan import RETURN_VALUE, StoredValue
-from crosswind_server.domain.states import AttemptState, RunState, TaskState, Workload
+from crosswind_server.domain.states import AttemptState, TaskState, Workload
 from crosswind_server.domain.workloads import ALLOWED, OUTCOME_NOT_ALLOWED
 from crosswind_server.services.catalog.plans import PlanCache
 from crosswind_server.services.execution.contexts import (
@@ -162,9 +162,6 @@ class Attempts:
             if record.try_number > 1 and instance.resumption_message is None:
                 xcoms.delete_of_instance(uow, instance.run_key, instance.task_id, instance.map_index)
             run = board.runs[instance.run_key]
-            if run.state == RunState.QUEUED:
-                run.state = RunState.RUNNING.value
-                run.start_time = uow.now
             board.touch_run(run)
             changed.append({"id": instance.id, **{name: getattr(instance, name) for name in _STARTED}})
         task_instances.change(uow, changed, _STARTED)

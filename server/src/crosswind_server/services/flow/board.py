@@ -52,6 +52,7 @@ class Run:
     numbering_json: str | None = None
     logical_time: int | None = None
     backfill_id: str | None = None
+    deadline_time: int | None = None
     unmade: int = 0
     awaited: bool = False
 
@@ -185,6 +186,10 @@ class Board:
     def lock_runs(self, ids: Collection[str]) -> None:
         """Lock runs that are not on the board yet."""
         self._take_runs(runs.lock(self.uow, [run_id for run_id in ids if run_id not in self.runs]))
+
+    def take(self, rows: Iterable[Sequence[Any]]) -> None:
+        """Put runs on the board that whoever calls has locked: rows of `store.runs.COLUMNS`."""
+        self._take_runs(rows)
 
     def lock_attempts(self, ids: Collection[str]) -> dict[str, AttemptRecord]:
         """Lock the runs of attempts and read these with their instances; unknown ids are left out."""
@@ -376,6 +381,7 @@ class Board:
                     "final_state": run.final_state,
                     "holds": run.holds,
                     "backfill_id": run.backfill_id,
+                    "deadline_time": run.deadline_time,
                     "unmade": run.unmade,
                     "awaited": run.awaited,
                 }

@@ -14,8 +14,8 @@ from sqlalchemy import Row
 
 from crosswind_server.domain.plan import TaskPlan
 from crosswind_server.domain.readiness import Counts, Readiness, judge, mapped_state, run_state
-from crosswind_server.domain.states import TERMINAL_RUN_STATES, RunState, TaskState
-from crosswind_server.services.flow import callbacks, waits
+from crosswind_server.domain.states import TERMINAL_RUN_STATES, RunState, TaskState, final_state_of
+from crosswind_server.services.flow import callbacks, run_ends, waits
 from crosswind_server.services.flow.board import PIECE, Board, Instance, Run
 from crosswind_server.services.flow.expansion import expand
 from crosswind_server.services.flow.recounting import ADVANCE, count_end, recount
@@ -150,19 +150,24 @@ def _decide(board: Board, waiting: Sequence[Instance], budget: int) -> int:
 
 
 def _end_runs(board: Board) -> None:
-    for run in board.runs.values():
-        if run.unfinished == 0 and run.holds == 0 and RunState(run.state) not in TERMINAL_RUN_STATES:
-            run.state = _final_state(board, run).value
-            run.end_time = board.uow.now
-            run.start_time = run.start_time or run.end_time
-            board.touch_run(run)
-            callbacks.of_run_end(board, run)
+    ended = [
+        run
+        for run in board.runs.values()
+        if run.unfinished == 0 and run.holds == 0 and RunState(run.state) not in TERMINAL_RUN_STATES
+    ]
+    for run in ended:
+        run.state = _final_state(board, run).value
+        run.end_time = board.uow.now
+        run.start_time = run.start_time or run.end_time
+        board.touch_run(run)
+    if ended:
+        run_ends.follow(board, ended)
     board.flush()
 
 
 def _final_state(board: Board, run: Run) -> RunState:
     if run.final_state is not None:
-        return RunState(run.final_state)
+        return final_state_of(run.final_state)
     leaves = board.plan_of(run).leaves
     ended = [(row.task_index in leaves, TaskState(row.state)) for row in runs.task_states(board.uow, run.id)]
 

@@ -5,20 +5,21 @@ How a run goes on is in `progress`; listing and showing runs is in `listings`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from crosswind_server import manifests
 from crosswind_server.domain.errors import Reason, Refused
-from crosswind_server.domain.graph import check_id
 from crosswind_server.domain.ids import make_run_id, uuid7
 from crosswind_server.domain.plan import DagPlan
 from crosswind_server.domain.states import TERMINAL_RUN_STATES, RunState
 from crosswind_server.services.catalog.plans import PlanCache
-from crosswind_server.services.flow import progress, starting
-from crosswind_server.services.flow.board import Board, Run
+from crosswind_server.services.flow import active_runs, alarms, progress, run_limits
+from crosswind_server.services.flow.board import Board
+from crosswind_server.services.flow.run_creation import NewRun, add_runs
 from crosswind_server.services.flow.stopping import stop
-from crosswind_server.store import dags, runs
+from crosswind_server.store import dags, runs, timers
 from crosswind_server.store.unit_of_work import UnitOfWork
 
 MANUAL: Final = "manual"
@@ -63,10 +64,10 @@ class Runs:
         self._plans = plans
 
     def trigger(self, uow: UnitOfWork, command: TriggerRun) -> TriggeredRun:
-        """Create a run of the DAG's current version and make its first tasks ready, in one transaction.
+        """Create a run of the DAG's current version and, where it may begin, make its first tasks ready.
 
-        A run of more than `PIECE` tasks stays QUEUED until their instances are made, piece by piece. The tasks of a
-        paused DAG wait until it goes on.
+        It stays QUEUED while as many runs of the DAG go on as may, while the DAG is paused, and where it has more than
+        `PIECE` tasks, until the instances of all of them are made.
 
         Raises:
             Refused: DAG_NOT_FOUND, RUN_EXISTS, INVALID_ARGUMENT or VALUE_TOO_LARGE.
@@ -93,30 +94,25 @@ class Runs:
                 raise _run_exists(command.dag_id, run_id)
             # Two triggers within a microsecond: the id keeps its shape and becomes unique.
             run_id = f"{run_id}_{uuid7(uow.now).hex[-6:]}"
-        run = Run(
-            id=str(uuid7(uow.now)),
-            team=command.team,
-            dag_id=command.dag_id,
-            run_id=run_id,
-            run_type=command.run_type,
-            state=(RunState.QUEUED if dag.paused else RunState.RUNNING).value,
-            dag_version_id=plan.dag_version_id,
-            code_version_id=plan.dag_version_id,
-            unfinished=0,
-            cancel_requested=False,
-            start_time=None if dag.paused else uow.now,
-            end_time=None,
-            logical_time=command.logical_time,
-        )
-        self._add_run(uow, run, command)
         board = Board(uow, self._plans)
-        board.runs[run.id] = run
-        starting.make_tasks(board, run)
-        if run.unmade:
-            run.state, run.start_time = RunState.QUEUED.value, None
-            board.touch_run(run)
-        else:
-            starting.start_run(board, run)
+        (run,) = add_runs(
+            board,
+            [
+                NewRun(
+                    team=command.team,
+                    plan=plan,
+                    run_id=run_id,
+                    run_type=command.run_type,
+                    conf=command.conf,
+                    logical_time=command.logical_time,
+                    data_interval_start=command.data_interval_start,
+                    data_interval_end=command.data_interval_end,
+                    triggered_by=command.triggered_by,
+                    note=command.note,
+                )
+            ],
+        )
+        active_runs.promote(board, dag)
         progress.advance(board)
         return TriggeredRun(key=run.id, dag_id=run.dag_id, run_id=run.run_id)
 
@@ -148,6 +144,17 @@ class Runs:
         progress.advance(board)
         return run.id
 
+    def time_out(self, uow: UnitOfWork, subjects: Sequence[str]) -> None:
+        """Let a run fail that lasted longer than its DAG allows: what runs of it is cancelled. One a transaction."""
+        first, *others = sorted(subjects)
+        timers.put(uow, alarms.RUN_TIMEOUT, dict.fromkeys(others, uow.now))
+        board = Board(uow, self._plans)
+        board.lock_runs([first])
+        run = board.runs.get(first)
+        if run is not None and not run.cancel_requested and RunState(run.state) not in TERMINAL_RUN_STATES:
+            stop(board, run, RunState.FAILED, reason=run_limits.TOO_LONG, timed_out=True)
+            progress.advance(board)
+
     @staticmethod
     def _check_conf(plan: DagPlan, command: TriggerRun) -> None:
         given = manifests.read_conf(command.conf) if command.conf is not None else {}
@@ -158,35 +165,6 @@ class Runs:
                 f"A run of DAG '{plan.dag_id}' needs the parameter '{missing[0]}'; give it in `conf`.",
                 metadata={"field": "conf", "param": missing[0]},
             )
-
-    @staticmethod
-    def _add_run(uow: UnitOfWork, run: Run, command: TriggerRun) -> None:
-        check_id("DAG id", run.dag_id)
-        runs.add(
-            uow,
-            {
-                "id": run.id,
-                "team": run.team,
-                "dag_id": run.dag_id,
-                "run_id": run.run_id,
-                "run_type": run.run_type,
-                "state": run.state,
-                "dag_version_id": run.dag_version_id,
-                "code_version_id": run.code_version_id,
-                "conf_message": command.conf,
-                "logical_time": command.logical_time,
-                "data_interval_start": command.data_interval_start,
-                "data_interval_end": command.data_interval_end,
-                "queued_time": uow.now,
-                "start_time": run.start_time,
-                "end_time": None,
-                "triggered_by": command.triggered_by,
-                "note": command.note,
-                "unfinished": 0,
-                "cancel_requested": False,
-                "revision": 1,
-            },
-        )
 
 
 def _run_exists(dag_id: str, run_id: str) -> Refused:

@@ -16,7 +16,7 @@ from crosswind_server.domain.errors import Refused
 from crosswind_server.domain.lifecycle import Event, TaskEffect
 from crosswind_server.domain.plan import CallbackEvent, TaskPlan, offer_key_of
 from crosswind_server.domain.retry import Counters, RetryPolicy, Settlement, after_attempt, after_cancel
-from crosswind_server.domain.states import STATE_OF_REST, TERMINAL_TASK_STATES, AttemptState, RunState, TaskState
+from crosswind_server.domain.states import TERMINAL_TASK_STATES, AttemptState, TaskState, rest_of
 from crosswind_server.services.execution.logs import topic as log_topic
 from crosswind_server.services.flow import callbacks
 from crosswind_server.services.flow.board import AttemptRecord, Board, Instance
@@ -217,7 +217,7 @@ class Settler:
         # Callbacks are for what happened before, and go on.
         final = board.runs[instance.run_key].final_state if instance.task_index >= 0 else None
         if final is not None and (settled.state is TaskState.CANCELLED or settled.state not in TERMINAL_TASK_STATES):
-            end_silently(board, instance, STATE_OF_REST[RunState(final)])
+            end_silently(board, instance, rest_of(final))
             return
         if settled.state in TERMINAL_TASK_STATES:
             shown = failure.message if failure is not None and settled.state is TaskState.FAILED else None

@@ -1,7 +1,7 @@
 """Runs that begin: their task instances are made, and then the first tasks judged, in pieces where there are many.
 [SCHED-1]
 
-Here belong making and judging. When a run may begin is decided by whoever calls `start_run`.
+Here belong making and judging. When a run may begin is decided in `active_runs`.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from typing import Any, Final
 
 from sqlalchemy import Row
 
+from crosswind_server.domain.plan import DagPlan
 from crosswind_server.domain.states import TERMINAL_RUN_STATES, RunState
+from crosswind_server.services.flow import alarms
 from crosswind_server.services.flow.board import PIECE, Board, Run, new_instance
-from crosswind_server.store import dags
 
 MAKE: Final = "make"
 """Kind of a continuation: make the instances of the run's tasks from `position` on."""
@@ -24,6 +25,11 @@ def make_tasks(board: Board, run: Run) -> None:
     """Make the task instances of a new run, at most a piece at once; `run.unmade` says how many are left for later."""
     run.unmade = len(board.plan_of(run).tasks)
     _make_piece(board, run, first=0)
+
+
+def unmade_of(plan: DagPlan) -> int:
+    """Of how many tasks the instances are left for later when a run is new."""
+    return max(0, len(plan.tasks) - PIECE)
 
 
 def start_run(board: Board, run: Run) -> None:
@@ -41,7 +47,7 @@ def go_on_making(board: Board, piece: Row[Any]) -> None:
     if not _is_over(run):
         _make_piece(board, run, first=piece.position)
         if not run.unmade:
-            begin(board, run)
+            alarms.ask_promotion(board.uow, [(run.team, run.dag_id)])
 
 
 def go_on_starting(board: Board, piece: Row[Any]) -> None:
@@ -49,15 +55,6 @@ def go_on_starting(board: Board, piece: Row[Any]) -> None:
     run = board.runs[piece.subject_id]
     if not _is_over(run):
         _start_piece(board, run, first=piece.position)
-
-
-def begin(board: Board, run: Run) -> None:
-    """Let a run whose instances are all made begin, unless its DAG is paused."""
-    if not any(dag.paused for dag in dags.get(board.uow, run.team, [run.dag_id])):
-        run.state = RunState.RUNNING.value
-        run.start_time = board.uow.now
-        board.touch_run(run)
-    start_run(board, run)
 
 
 def _is_over(run: Run) -> bool:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from sqlalchemy import Row
 
 from crosswind_server.domain.lifecycle import Event
-from crosswind_server.domain.states import STATE_OF_REST, RunState
+from crosswind_server.domain.states import TIMED_OUT, RunState, rest_of
 from crosswind_server.services.flow.board import PIECE, Board, Run
 from crosswind_server.services.flow.resetting import end_silently
 from crosswind_server.services.flow.settlement import Settler
@@ -21,16 +21,17 @@ STOP: Final = "stop"
 """Kind of a continuation: stop what has not ended of the subject, a run. Its detail is the reason for the logs."""
 
 
-def stop(board: Board, run: Run, final: RunState, *, reason: str) -> None:
+def stop(board: Board, run: Run, final: RunState, *, reason: str, timed_out: bool = False) -> None:
     """Stop a run that is on the board and has not ended: it ends as `final` once its live attempts have ended.
 
     `progress.advance` follows, which ends the run where nothing is live.
 
     Args:
         reason: one sentence for the logs of the tasks that are cancelled.
+        timed_out: it fails because it lasted too long, and its tasks are cancelled, not skipped.
     """
     run.cancel_requested = True
-    run.final_state = final.value
+    run.final_state = TIMED_OUT if timed_out else final.value
     run.state = RunState.CANCELLING.value
     run.holds += 1
     board.stale.clear()
@@ -49,7 +50,7 @@ def _work_off(board: Board, run: Run, reason: str) -> None:
     # First what nobody holds, so that nothing of it can be assigned meanwhile; then what somebody does.
     idle = board.put_rows(task_instances.lock_idle(uow, run.id, PIECE))
     for instance in idle:
-        end_silently(board, instance, STATE_OF_REST[RunState(run.final_state)])
+        end_silently(board, instance, rest_of(run.final_state))
     held = board.lock_attempts(attempts.uncancelled_ids(uow, run.id, PIECE))
     settler = Settler(board)
     for record in held.values():

@@ -92,6 +92,8 @@ dag = Table(
     time_column("next_interval_start", nullable=True),
     time_column("next_interval_end", nullable=True),
     time_column("next_run_time", nullable=True),
+    # What the author's code answered when it was asked last: a JSON array of arrays with the four moments of a run.
+    Column("planned_json", Text),
 )
 
 dag_version = Table(

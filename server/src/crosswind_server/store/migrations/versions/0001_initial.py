@@ -152,6 +152,7 @@ def upgrade() -> None:
         sa.Column("next_interval_start", sa.BigInteger(), nullable=True),
         sa.Column("next_interval_end", sa.BigInteger(), nullable=True),
         sa.Column("next_run_time", sa.BigInteger(), nullable=True),
+        sa.Column("planned_json", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("team", "dag_id", name=op.f("pk_dag")),
     )
     op.create_table(

@@ -1,0 +1,99 @@
+"""Which runs go on at once: as many of a DAG as it allows, the oldest first. A run is QUEUED until it begins.
+
+Scheduled, asset and manual runs share the bound of their DAG; a backfill has its own. Those of a paused DAG do not
+begin. The row of the DAG is locked before any run, so that two servers do not both fill the last place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from sqlalchemy import Row
+
+from crosswind_server.domain.states import RunState
+from crosswind_server.services.catalog.plans import PlanCache
+from crosswind_server.services.flow import alarms, progress, run_limits, starting
+from crosswind_server.services.flow.board import PIECE, Board, Run
+from crosswind_server.store import active_runs as rows
+from crosswind_server.store import dags, timers
+from crosswind_server.store.unit_of_work import UnitOfWork
+
+MOST: Final = 50
+"""So many runs begin in one transaction at most."""
+
+
+def promote(board: Board, dag: Row[Any], *, backfills: bool = False, most: int = MOST) -> int:
+    """Let queued runs of a DAG begin, as many as may; answers how many. `progress.advance` is to follow.
+
+    What one transaction cannot do is left for the next.
+
+    Args:
+        board: holds no lock but that of DAGs, and of runs that it made itself.
+        dag: its row, locked.
+        backfills: whether runs of backfills are looked at too: there are queued ones only after the DAG was paused.
+        most: so many at most.
+    """
+    uow = board.uow
+    if dag.paused:
+        return 0
+    plan = board.plans.get(uow, dag.current_version_id)
+    free = plan.max_active_runs - rows.count_going(uow, dag.team, dag.dag_id)
+    ids = list(_oldest(uow, dag, backfills=False, most=min(free, most))) if free > 0 else []
+    if backfills and len(ids) < most:
+        ids += _oldest(uow, dag, backfills=True, most=most - len(ids))
+    own = [run_id for run_id in ids if run_id in board.runs]
+    claimed = rows.claim_queued(uow, [run_id for run_id in ids if run_id not in board.runs])
+    board.take(claimed)
+    chosen = sorted([*own, *(row.id for row in claimed)])
+    begun = begin(board, [board.runs[run_id] for run_id in chosen])
+    if len(begun) < len(ids) or len(ids) == most:
+        # There may be more than one transaction begins; and what another one has locked is looked at again soon.
+        alarms.ask_promotion(uow, [(dag.team, dag.dag_id)], soon=len(chosen) < len(ids))
+    return len(begun)
+
+
+def _oldest(uow: UnitOfWork, dag: Row[Any], *, backfills: bool, most: int) -> Sequence[str]:
+    return rows.oldest_queued(uow, dag.team, dag.dag_id, backfills=backfills, most=most)
+
+
+def begin(board: Board, chosen: Sequence[Run]) -> Sequence[Run]:
+    """Let queued runs begin, in this order, until a transaction has changed as many rows as it may; answers those.
+
+    They are locked or new, and all their instances are made. `progress.advance` is to follow.
+    """
+    begun: list[Run] = []
+    changed = 0
+    for run in chosen:
+        changed += min(len(board.plan_of(run).roots), PIECE) + 1
+        if begun and changed > PIECE:
+            break
+        run.state = RunState.RUNNING.value
+        run.start_time = board.uow.now
+        board.touch_run(run)
+        starting.start_run(board, run)
+        begun.append(run)
+    run_limits.set_for_started(board, begun)
+    return begun
+
+
+class ActiveRuns:
+    """Works off what was asked for, in transactions that somebody else commits."""
+
+    def __init__(self, plans: PlanCache) -> None:
+        self._plans = plans
+
+    def ring(self, uow: UnitOfWork, subjects: Sequence[str]) -> None:
+        """Let queued runs of DAGs begin, and schedules go on that waited for room."""
+        board = Board(uow, self._plans)
+        begun = 0
+        held: list[str] = []
+        for dag in dags.lock_all(uow, [alarms.dag_of(subject) for subject in subjects]):
+            if begun < MOST:
+                begun += promote(board, dag, backfills=True, most=MOST - begun)
+            else:
+                alarms.ask_promotion(uow, [(dag.team, dag.dag_id)])
+            if not dag.paused and dag.active and dag.next_run_time is not None and dag.next_run_time <= uow.now:
+                held.append(alarms.subject_of(dag.team, dag.dag_id))
+        timers.put(uow, alarms.SCHEDULE, dict.fromkeys(sorted(held), uow.now))
+        progress.advance(board, causes=max(1, begun))
