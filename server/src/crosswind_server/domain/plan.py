@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
+from graphlib import TopologicalSorter
 from typing import Final
 
 from crosswind_server.domain.claims import LabelPlan, task_limit_key
@@ -350,6 +351,13 @@ class DagPlan:
     def by_id(self) -> Mapping[str, TaskPlan]:
         """The tasks by their ids."""
         return {task.task_id: task for task in self.tasks}
+
+    @cached_property
+    def ranks(self) -> tuple[int, ...]:
+        """The place of each task, by position, in an order in which every task comes after its upstream."""
+        order = TopologicalSorter({t.index: t.upstream for t in self.tasks}).static_order()
+        places = {index: place for place, index in enumerate(order)}
+        return tuple(places[t.index] for t in self.tasks)
 
     @cached_property
     def roots(self) -> tuple[int, ...]:

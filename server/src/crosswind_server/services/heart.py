@@ -17,7 +17,9 @@ from crosswind_server.services.fleet.workers import Workers
 from crosswind_server.services.flow import (
     alarms,
     callbacks,
+    clearing,
     deliveries,
+    ending,
     events,
     expansion,
     progress,
@@ -80,6 +82,9 @@ class Heart:
                 starting.MAKE: starting.go_on_making,
                 starting.START: starting.go_on_starting,
                 stopping.STOP: stopping.go_on,
+                clearing.CLEAR: clearing.go_on,
+                ending.END: ending.go_on_ending,
+                ending.JUDGE: ending.go_on_judging,
             },
         )
         self.timekeeper = Timekeeper(

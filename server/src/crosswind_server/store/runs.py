@@ -82,6 +82,11 @@ def change(uow: UnitOfWork, rows: Sequence[RowValues]) -> None:
     uow.dialect.update_values(dag_run, ["id"], columns, rows, set_all=_NEXT_REVISION)
 
 
+def set_queued_time(uow: UnitOfWork, run_key: str) -> None:
+    """Say that a locked run was cleared now."""
+    uow.execute(update(dag_run).values(queued_time=uow.now).where(dag_run.c.id == run_key))
+
+
 @functools.lru_cache(maxsize=4)
 def _touching(free: Select[Any]) -> Update:
     return update(dag_run).where(dag_run.c.id.in_(free)).values(_NEXT_REVISION)

@@ -217,6 +217,27 @@ def instance_counts(uow: UnitOfWork, keys: Collection[tuple[str, int]]) -> dict[
     return {(row.run_key, row.task_index): row.instances_total for row in get_tasks(uow, keys)}
 
 
+_REMOVED = case((_t.state == "removed", 0), else_=1)
+_MAPPED_BEFORE = (
+    select(_t.parent_id, func.max(_REMOVED).label("remaining"))
+    .where(guards.is_among(_t.parent_id, "ids"), _t.task_index >= 0)
+    .group_by(_t.parent_id)
+)
+
+
+def mapped_before(uow: UnitOfWork, ids: Collection[str]) -> dict[str, bool]:
+    """Which mapped tasks have instances of an earlier expansion, and whether some of them were not removed yet."""
+    return {row.parent_id: bool(row.remaining) for row in uow.execute(_MAPPED_BEFORE, {"ids": list(ids)})}
+
+
+def get_removed(uow: UnitOfWork, parent_id: str, *, first: int, end: int) -> Sequence[Row[Any]]:
+    """The removed instances of a mapped task of a locked run, of a range of map indexes."""
+    query = select(*COLUMNS).where(
+        _t.parent_id == parent_id, _t.task_index >= 0, _t.map_index >= first, _t.map_index < end, _t.state == "removed"
+    )
+    return uow.execute(query).all()
+
+
 def classes_of(uow: UnitOfWork, run_key: str, offer_key: str) -> Sequence[str]:
     """The classes of a run's instances that have not ended and want an offer."""
     query = select(_t.claim_class).where(_t.run_key == run_key, _t.offer_key == offer_key, _t.end_time.is_(None))

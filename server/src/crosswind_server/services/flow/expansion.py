@@ -14,8 +14,9 @@ from sqlalchemy import Row
 from crosswind_server import manifests
 from crosswind_server.domain.plan import MAX_INSTANCES, DagPlan, MappedInputPlan, TaskPlan, UnequalLengths
 from crosswind_server.domain.states import TaskState
-from crosswind_server.services.flow.board import PIECE, Board, Instance, new_instance
-from crosswind_server.store import xcoms
+from crosswind_server.services.flow.board import PIECE, Board, Instance, instance_of, new_instance
+from crosswind_server.services.flow.resetting import revive
+from crosswind_server.store import task_instances, xcoms
 from crosswind_server.store.unit_of_work import UnitOfWork
 
 EXPAND: Final = "expand"
@@ -31,7 +32,12 @@ def expand(board: Board, instances: Sequence[Instance], *, budget: int) -> int:
 
     A task that is mapped over nothing is skipped, one that cannot be mapped fails. Answers the budget that is left.
     """
+    if any(instance.state == TaskState.REMOVED for instance in board.instances.values()):
+        board.flush()
+    earlier = task_instances.mapped_before(board.uow, [instance.id for instance in instances])
     for instance in instances:
+        if earlier.get(instance.id):
+            continue  # Instances from before it was cleared still have live attempts; the last to end lets it go on.
         run = board.runs[instance.run_key]
         plan = board.plan_of(run)
         task = board.task_of(instance)
@@ -69,7 +75,11 @@ def make_instances(board: Board, parent: Instance, *, first: int, budget: int) -
     run = board.runs[parent.run_key]
     task = board.task_of(parent)
     end = min(parent.instances_total, first + max(budget, 0))
+    removed = {row.map_index: row for row in task_instances.get_removed(board.uow, parent.id, first=first, end=end)}
     for map_index in range(first, end):
+        if map_index in removed:
+            revive(board, board.put(instance_of(removed[map_index])))
+            continue
         board.add(
             new_instance(
                 run,
@@ -82,7 +92,7 @@ def make_instances(board: Board, parent: Instance, *, first: int, budget: int) -
             )
         )
     if end < parent.instances_total:
-        board.leave(EXPAND, parent, end)
+        board.leave(EXPAND, parent, end, detail_json=str(parent.queued_time))
     return budget - (end - first)
 
 
@@ -90,7 +100,8 @@ def go_on(board: Board, piece: Row[Any]) -> None:
     """Work off a continuation of kind `EXPAND`."""
     board.load_instances({piece.subject_id})
     parent = board.instances[piece.subject_id]
-    if parent.state == TaskState.EXPANDED:
+    # Unless it was cleared meanwhile, and perhaps expanded anew.
+    if parent.state == TaskState.EXPANDED and str(parent.queued_time) == piece.detail_json:
         make_instances(board, parent, first=piece.position, budget=PIECE)
 
 

@@ -18,7 +18,7 @@ from crosswind_server.domain.states import TERMINAL_RUN_STATES, RunState, TaskSt
 from crosswind_server.services.flow import callbacks, run_ends, waits
 from crosswind_server.services.flow.board import PIECE, Board, Instance, Run
 from crosswind_server.services.flow.expansion import expand
-from crosswind_server.services.flow.recounting import ADVANCE, count_end, recount
+from crosswind_server.services.flow.recounting import ADVANCE, count_end, count_mapped_end, recount
 from crosswind_server.store import runs
 
 
@@ -79,29 +79,33 @@ def _count_instances(board: Board, ended: Sequence[Instance]) -> None:
     parents: dict[str, Instance] = {}
     for instance in ended:
         parent = board.tasks[instance.run_key, instance.task_index]
-        match TaskState(instance.state):
-            case TaskState.SUCCEEDED:
-                parent.instances_succeeded += 1
-            case TaskState.SKIPPED:
-                parent.instances_skipped += 1
-            case TaskState.CANCELLED:
-                parent.instances_cancelled += 1
-            case _:
-                parent.instances_failed += 1
+        if parent.state == TaskState.WAITING:
+            # Its task was cleared meanwhile, and is expanded anew once all instances are removed.
+            instance.state = TaskState.REMOVED.value
+            board.touch(instance)
+            board.stale[parent.id] = parent
+            continue
+        count_mapped_end(parent, TaskState(instance.state))
         board.touch(parent)
         parents[parent.id] = parent
     for parent in parents.values():
         if parent.state == TaskState.EXPANDED:
-            counts = Counts(
-                total=parent.instances_total,
-                succeeded=parent.instances_succeeded,
-                failed=parent.instances_failed,
-                skipped=parent.instances_skipped,
-                cancelled=parent.instances_cancelled,
-            )
-            state = mapped_state(counts)
+            state = mapped_state_of(parent)
             if state is not TaskState.EXPANDED:
                 board.end(parent, state)
+
+
+def mapped_state_of(summary: Instance) -> TaskState:
+    """The state that the instances of a mapped task make up, by what it has counted of them."""
+    return mapped_state(
+        Counts(
+            total=summary.instances_total,
+            succeeded=summary.instances_succeeded,
+            failed=summary.instances_failed,
+            skipped=summary.instances_skipped,
+            cancelled=summary.instances_cancelled,
+        )
+    )
 
 
 def _count_upstream(board: Board, told: Sequence[tuple[Instance, Sequence[int]]]) -> None:

@@ -40,10 +40,28 @@ def count_end(successor: Instance, task: TaskPlan, ended: TaskState) -> None:
             successor.upstream_failed += 1
 
 
-def recount(board: Board, waiting: Iterable[Instance]) -> list[Instance]:
+def count_mapped_end(summary: Instance, ended: TaskState, *, by: int = 1) -> None:
+    """Count the end of one instance of a mapped task in its summary, or with -1 take that back."""
+    match ended:
+        case TaskState.SUCCEEDED:
+            summary.instances_succeeded += by
+        case TaskState.SKIPPED:
+            summary.instances_skipped += by
+        case TaskState.CANCELLED:
+            summary.instances_cancelled += by
+        case TaskState.FAILED | TaskState.UPSTREAM_FAILED:
+            summary.instances_failed += by
+        case _:
+            pass
+
+
+def recount(board: Board, waiting: Iterable[Instance], *, undone: Collection[str] = ()) -> list[Instance]:
     """Compute the counters of instances that wait anew, from how their upstream tasks stand; answers these instances.
 
     What an upstream task is still to tell by a continuation is left for that to count.
+
+    Args:
+        undone: ids of tasks that are about to run again, though their states do not say so yet.
     """
     chosen = [each for each in waiting if each.state == TaskState.WAITING]
     keys = {(each.run_key, index): None for each in chosen for index in board.task_of(each).upstream}
@@ -54,7 +72,11 @@ def recount(board: Board, waiting: Iterable[Instance]) -> list[Instance]:
         each.upstream_succeeded = each.upstream_failed = each.upstream_skipped = 0
         for index in task.upstream:
             upstream = board.tasks.get((each.run_key, index))
-            if upstream is not None and _has_told(board, upstream, each.task_index, untold):
+            if (
+                upstream is not None
+                and upstream.id not in undone
+                and _has_told(board, upstream, each.task_index, untold)
+            ):
                 count_end(each, task, TaskState(upstream.state))
         board.touch(each)
     return chosen

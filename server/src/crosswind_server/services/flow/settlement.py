@@ -171,18 +171,22 @@ class Settler:
     def _clear(self, instance: Instance) -> None:
         """The attempt of a cleared instance has ended: it waits for its upstream tasks again.
 
-        One of a mapped task runs again if its task is still, or again, expanded into so many, else it is no more.
+        One of a mapped task runs again at once while its task is expanded. Where that was cleared as a whole it is
+        removed, and its task may be expanded anew when it was the last.
         """
+        board = self._board
         if instance.map_index < 0:
-            wait_again(self._board, instance)
+            wait_again(board, instance)
             return
         key = (instance.run_key, instance.task_index)
-        self._board.load_tasks([key])
-        parent = self._board.tasks[key]
-        if parent.state == TaskState.EXPANDED and instance.map_index < parent.instances_total:
-            revive(self._board, instance)
-        else:
-            end_silently(self._board, instance, TaskState.REMOVED)
+        board.load_tasks([key])
+        parent = board.tasks[key]
+        if parent.state == TaskState.EXPANDED:
+            revive(board, instance)
+            return
+        end_silently(board, instance, TaskState.REMOVED)
+        if parent.state == TaskState.WAITING:
+            board.stale[parent.id] = parent
 
     def _settle(
         self,
