@@ -32,5 +32,6 @@ def test_prints_what_is_written(path: Path, scene: Scene):
             parts.append(write_block(block, printed))
         else:
             assert printed == list(block.expected), "\n".join([path.name, *block.commands])
+    scene.check()
     if parts:
         path.write_text("\n\n".join(parts) + "\n", encoding="utf-8")

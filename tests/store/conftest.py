@@ -8,13 +8,16 @@ from crosswind_server.domain.errors import Refused
 from crosswind_server.store.engine import Store
 from tests.store.clocks import TimedFlow, timed_flow
 from tests.store.flow import Flow
+from tests.store.witness import Witness
 
 
 @pytest.fixture
 def flow(database_url: str) -> Iterator[Flow]:
     """A heart over a fresh database; the test runs once on each kind."""
     with Store.open(database_url, readers=1, refusals=(Refused,)) as store:
+        witness = Witness(store)
         yield Flow(store)
+        witness.check()
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from tests.lifecycle.scene.plays import Plays
 from tests.lifecycle.scene.server import CallRefused, Names, PlayedServer, find_method
 from tests.lifecycle.scene.text import Arguments, Unreadable, moment_us
 from tests.lifecycle.scene.worker import PlayedWorker
+from tests.store.witness import Sightings
 
 START = "2026-06-01T00:00Z"
 
@@ -54,6 +55,10 @@ class Scene:
     def now_us(self) -> int:
         """The time."""
         return self._start_us if self._server is None else self._server.now_us
+
+    def check(self) -> Sightings:
+        """What changed its state meanwhile; raises `AssertionError` where the tables do not allow it."""
+        return self.server.witness.check()
 
     def close(self) -> None:
         """End it."""

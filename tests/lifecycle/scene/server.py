@@ -28,6 +28,7 @@ from crosswind_server.store.engine import Store
 from crosswind_server.store.group_commit import each
 from crosswind_server.store.unit_of_work import UnitOfWork
 from tests.lifecycle.scene.text import SECOND
+from tests.store.witness import Witness
 
 _PACKAGES: Final = ("crosswind.control.v1", "crosswind.execution.v1")
 _LIFE_US: Final = 3_650 * 86_400 * SECOND
@@ -85,11 +86,13 @@ class PlayedServer:
 
     Attributes:
         access_token, enrolment_token: an administrator's, and one for all workers.
+        witness: sees every change of a state.
     """
 
     def __init__(self, url: str, start_us: int) -> None:
         self.clock = FakeClock(start_us)
         self.store = Store.open(url, readers=1, refusals=(Refused,), clock=self.clock)
+        self.witness = Witness(self.store)
         self._settings = PlainSettings(db=url)
         self._sealer = Sealer([make_key()])
         self._loop = asyncio.Runner()

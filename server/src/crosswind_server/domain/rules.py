@@ -1,7 +1,7 @@
 """The rules that hold at all times, by id.
 
-Here belong the ids and their sentences as the lifecycle table cites them. How a rule is kept is said in the table's
-cells; the protocol's own wording, with the messages involved, is in the proto comments and `docs/protocol.md`.
+Here belong the ids and their sentences as the tables of `lifecycle` and `transitions` cite them. How a rule is kept is
+said there; the protocol's own wording, with the messages involved, is in the proto comments and `docs/protocol.md`.
 """
 
 from __future__ import annotations
@@ -42,6 +42,18 @@ RULES: Mapping[str, str] = MappingProxyType(
         ),
         "BYTES-1": (
             "Logs may arrive after the finish, until their final sequence number or until a grace period has passed."
+        ),
+        "SCHED-1": (
+            "What follows from an end is committed with it. What fans out without bound leaves a continuation, which is"
+            " worked off in bounded pieces; a chain never waits for a polling loop."
+        ),
+        "SCHED-2": (
+            "Readiness is counted, never searched: an end costs the number of tasks that wait for it. What waits for a"
+            " moment is found by an index."
+        ),
+        "SCHED-3": (
+            "A task that waits says why. A run keeps the DAG version that it began with, and its DAG says what happens"
+            " when nobody offers that version any more."
         ),
         "STOP-1": "A stopping server ends no attempt; a stopping worker drains, and deregisters when it is done.",
     }
