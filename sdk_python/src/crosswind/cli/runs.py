@@ -26,7 +26,13 @@ from crosswind.cli.references import RUN_HELP, find_run, run_name
 from crosswind.cli.rows import enum_name, enum_word, enum_words, to_object
 from crosswind.cli.session import Session, command
 from crosswind.client.control_client import ControlClient, new_request_id
-from crosswind.control.v1.dag_runs_pb2 import CancelDagRunRequest, DagRun, ListDagRunsRequest
+from crosswind.control.v1.dag_runs_pb2 import (
+    CancelDagRunRequest,
+    ClearDagRunRequest,
+    DagRun,
+    ListDagRunsRequest,
+    SetDagRunStateRequest,
+)
 from crosswind.control.v1.states_pb2 import RUN_STATE_SUCCEEDED, RunState
 
 app = typer.Typer(help="Runs of DAGs.", no_args_is_help=True)
@@ -77,6 +83,57 @@ def cancel_run(session: Session, run: RunArgument) -> None:
         print_json(to_object(cancelled))
     else:
         print_line(f"{run_name(cancelled)} is {enum_word(RunState.DESCRIPTOR, cancelled.state)}.")
+
+
+@command(app, "clear")
+def clear_run(
+    session: Session,
+    run: RunArgument,
+    only_failed: Annotated[
+        bool, typer.Option("--only-failed", help="Only what failed or was cancelled, and all that depends on it.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Change nothing, only count.")] = False,
+) -> None:
+    """Runs the tasks of a run again. What their earlier tries logged is kept."""
+    client = session.client
+    found = find_run(client, run)
+    request = ClearDagRunRequest(
+        dag_id=found.dag_id,
+        run_id=found.run_id,
+        only_failed=only_failed,
+        dry_run=dry_run,
+        request_id=new_request_id(),
+    )
+    cleared = client.call(client.dag_runs.ClearDagRun, request)
+    if session.output is Output.JSON:
+        print_json(to_object(cleared))
+    else:
+        print_line(f"{cleared_text(cleared.cleared_count, dry_run=dry_run)} of {run_name(found)}.")
+
+
+@command(app, "mark")
+def mark_run(
+    session: Session,
+    run: RunArgument,
+    state: Annotated[str, typer.Argument(metavar="STATE", help="`succeeded` or `failed`.")],
+) -> None:
+    """Ends a run by your word: what runs is told to stop, and nothing more of it starts."""
+    client = session.client
+    found = find_run(client, run)
+    request = SetDagRunStateRequest(
+        dag_id=found.dag_id, run_id=found.run_id, state=parse_state(state), request_id=new_request_id()
+    )
+    marked = client.call(client.dag_runs.SetDagRunState, request).dag_run
+    if session.output is Output.JSON:
+        print_json(to_object(marked))
+    else:
+        print_line(f"{run_name(marked)} is {enum_word(RunState.DESCRIPTOR, marked.state)}.")
+
+
+def cleared_text(count: int, *, dry_run: bool) -> str:
+    """How many task instances were cleared, as the beginning of a sentence."""
+    verb = "would run again" if dry_run else "run again" if count != 1 else "runs again"
+    return f"{count} task {'instance' if count == 1 else 'instances'} {verb}"
 
 
 def parse_state(word: str) -> str:

@@ -7,26 +7,32 @@ from typing import Annotated, Any
 import typer
 from google.protobuf.duration_pb2 import Duration
 
-from crosswind.cli.failures import CommandError
-from crosswind.cli.output import Output, note, print_json_line, print_line, print_rows
+from crosswind.cli.failures import CommandError, usage_error
+from crosswind.cli.output import Output, note, print_json, print_json_line, print_line, print_rows
 from crosswind.cli.progress import (
     FINAL_RUN_STATES,
     FINAL_TASK_WORDS,
     PATIENCE_SECONDS,
     WAIT_SECONDS,
+    instance_name,
     state_word,
 )
 from crosswind.cli.references import RUN_HELP, find_run, run_name
-from crosswind.cli.rows import enum_word, iso_time, pick, to_object
+from crosswind.cli.rows import enum_name, enum_word, iso_time, pick, to_object
+from crosswind.cli.runs import cleared_text
 from crosswind.cli.session import Session, command
-from crosswind.client.control_client import ControlClient, ControlError
+from crosswind.client.control_client import ControlClient, ControlError, new_request_id
 from crosswind.control.v1.dag_runs_pb2 import DagRun, GetDagRunRequest
 from crosswind.control.v1.logs_pb2 import NumberedLogRecord, ReadLogsRequest, ReadLogsResponse
+from crosswind.control.v1.states_pb2 import TaskState
 from crosswind.control.v1.task_instances_pb2 import (
     Attempt,
+    CancelTaskInstanceRequest,
+    ClearTaskInstancesRequest,
     GetTaskInstanceRequest,
     ListAttemptsRequest,
     ListTaskInstancesRequest,
+    SetTaskInstanceStateRequest,
     TaskInstance,
 )
 from crosswind.execution.v1.logs_pb2 import LogRecord
@@ -34,6 +40,10 @@ from crosswind.execution.v1.logs_pb2 import LogRecord
 app = typer.Typer(help="Tasks of a run, and their logs.", no_args_is_help=True)
 
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help=RUN_HELP)]
+TaskArgument = Annotated[str, typer.Argument(metavar="TASK", help="The task's id.")]
+MapIndexOption = Annotated[
+    int | None, typer.Option("--map-index", min=0, help="Which instance of a mapped task, from 0.")
+]
 # The first ten are what scripts may rely on; they stand first and in this order.
 JSON_FIELDS = (
     "task_id",
@@ -72,10 +82,8 @@ def list_tasks(
 def read_logs(
     session: Session,
     run: RunArgument,
-    task: Annotated[str, typer.Argument(metavar="TASK", help="The task's id.")],
-    map_index: Annotated[
-        int | None, typer.Option("--map-index", min=0, help="Which instance of a mapped task, from 0.")
-    ] = None,
+    task: TaskArgument,
+    map_index: MapIndexOption = None,
     try_number: Annotated[
         int | None, typer.Option("--try", min=1, help="Which try, from 1. Default: the last.")
     ] = None,
@@ -102,6 +110,84 @@ def read_logs(
         dropped[page.attempt_id] = page.dropped_count
     if lost := sum(dropped.values()):
         note(f"{lost} records of this log were dropped, because they came faster than they could be stored.")
+
+
+@command(app, "clear")
+def clear_tasks(
+    session: Session,
+    run: RunArgument,
+    tasks: Annotated[list[str], typer.Argument(metavar="TASK...", help="Ids of tasks.")],
+    map_index: MapIndexOption = None,
+    downstream: Annotated[bool, typer.Option("--downstream", help="And all that depends on them.")] = False,
+    upstream: Annotated[bool, typer.Option("--upstream", help="And all that they depend on.")] = False,
+    only_failed: Annotated[
+        bool, typer.Option("--only-failed", help="Of all these only what failed or was cancelled.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Change nothing, only count.")] = False,
+) -> None:
+    """Runs tasks again. What their earlier tries logged is kept."""
+    client = session.client
+    found = find_run(client, run)
+    selection = ClearTaskInstancesRequest.TaskSelection
+    request = ClearTaskInstancesRequest(
+        dag_id=found.dag_id,
+        run_id=found.run_id,
+        selections=[selection(task_id=task, map_index=map_index) for task in tasks],
+        include_upstream=upstream,
+        include_downstream=downstream,
+        only_failed=only_failed,
+        dry_run=dry_run,
+        request_id=new_request_id(),
+    )
+    cleared = client.call(client.task_instances.ClearTaskInstances, request)
+    if session.output is Output.JSON:
+        print_json(to_object(cleared))
+        return
+    names = f": {', '.join(cleared.task_ids)}" if cleared.task_ids else ""
+    print_line(f"{cleared_text(cleared.cleared_count, dry_run=dry_run)} of {run_name(found)}{names}.")
+
+
+@command(app, "mark")
+def mark_task(
+    session: Session,
+    run: RunArgument,
+    task: TaskArgument,
+    state: Annotated[str, typer.Argument(metavar="STATE", help="`succeeded`, `failed` or `skipped`.")],
+    map_index: MapIndexOption = None,
+) -> None:
+    """Says how a task ended, though it did not run so. What depends on it goes on."""
+    word = enum_name(TaskState.DESCRIPTOR, state)
+    if word is None:
+        raise usage_error(f"`{state}` is no state of a task: use succeeded, failed or skipped.")
+    client = session.client
+    found = find_run(client, run)
+    request = SetTaskInstanceStateRequest(
+        dag_id=found.dag_id,
+        run_id=found.run_id,
+        task_id=task,
+        map_index=map_index,
+        state=word,
+        request_id=new_request_id(),
+    )
+    _print_changed(session, found, client.call(client.task_instances.SetTaskInstanceState, request).task_instance)
+
+
+@command(app, "cancel")
+def cancel_task(session: Session, run: RunArgument, task: TaskArgument, map_index: MapIndexOption = None) -> None:
+    """Cancels a task; the rest of the run goes on."""
+    client = session.client
+    found = find_run(client, run)
+    request = CancelTaskInstanceRequest(
+        dag_id=found.dag_id, run_id=found.run_id, task_id=task, map_index=map_index, request_id=new_request_id()
+    )
+    _print_changed(session, found, client.call(client.task_instances.CancelTaskInstance, request).task_instance)
+
+
+def _print_changed(session: Session, run: DagRun, task: TaskInstance) -> None:
+    if session.output is Output.JSON:
+        print_json(task_row(task))
+    else:
+        print_line(f"{instance_name(task)} of {run_name(run)} is {state_word(task)}.")
 
 
 def is_summary(task: TaskInstance) -> bool:

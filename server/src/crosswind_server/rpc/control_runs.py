@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from crosswind.control.v1 import dag_runs_pb2, dag_runs_pb2_grpc
+from crosswind.control.v1 import dag_runs_pb2, dag_runs_pb2_grpc, states_pb2
 from crosswind.value.v1.value_pb2 import Payload
+from crosswind_server.domain.errors import Reason, Refused
+from crosswind_server.domain.states import RunState
 from crosswind_server.rpc.authentication import caller
 from crosswind_server.rpc.calls import ServicerContext
 from crosswind_server.rpc.enums import run_state, run_type, state_counts, wanted
@@ -19,9 +21,16 @@ from crosswind_server.rpc.messages import (
 )
 from crosswind_server.services.catalog import dag_listing
 from crosswind_server.services.dependencies import Services, UnitOfWork
+from crosswind_server.services.flow import clearing, ending
+from crosswind_server.services.flow.choosing import ClearTasks
 from crosswind_server.services.flow.runs import TriggerRun
 from crosswind_server.services.listing import run_listing
 from crosswind_server.services.listing.run_listing import ListedRun, RunFilter
+
+_MARKS = {
+    states_pb2.RUN_STATE_SUCCEEDED: RunState.SUCCEEDED,
+    states_pb2.RUN_STATE_FAILED: RunState.FAILED,
+}
 
 
 class DagRunServicer(dag_runs_pb2_grpc.DagRunServiceServicer):
@@ -108,6 +117,47 @@ class DagRunServicer(dag_runs_pb2_grpc.DagRunServiceServicer):
             return dag_runs_pb2.CancelDagRunResponse(dag_run=run_message(listed, conf=True))
 
         return await change(self._services, request, dag_runs_pb2.CancelDagRunResponse, act)
+
+    async def ClearDagRun(
+        self, request: dag_runs_pb2.ClearDagRunRequest, context: ServicerContext
+    ) -> dag_runs_pb2.ClearDagRunResponse:
+        who, plans = caller(), self._services.heart.plans
+        command = ClearTasks(
+            team=who.team,
+            dag_id=required(request.dag_id, "dag_id"),
+            run_id=required(request.run_id, "run_id"),
+            only_failed=request.only_failed,
+            dry_run=request.dry_run,
+            subject=who.subject,
+        )
+        if request.use_current_version:
+            raise Refused(
+                Reason.NOT_SUPPORTED,
+                "This server cannot clear a run into another version of its DAG yet; trigger a new run instead.",
+            )
+
+        def act(uow: UnitOfWork) -> dag_runs_pb2.ClearDagRunResponse:
+            cleared = clearing.clear(uow, plans, command)
+            listed = run_listing.get_run(uow, who.team, command.dag_id, command.run_id)
+            return dag_runs_pb2.ClearDagRunResponse(dag_run=run_message(listed, conf=True), cleared_count=cleared.count)
+
+        return await change(self._services, request, dag_runs_pb2.ClearDagRunResponse, act)
+
+    async def SetDagRunState(
+        self, request: dag_runs_pb2.SetDagRunStateRequest, context: ServicerContext
+    ) -> dag_runs_pb2.SetDagRunStateResponse:
+        who, plans = caller(), self._services.heart.plans
+        dag_id, run_id = required(request.dag_id, "dag_id"), required(request.run_id, "run_id")
+        if request.state not in _MARKS:
+            raise invalid("state", "`state` says how the run ended: give SUCCEEDED or FAILED.")
+        state = _MARKS[request.state]
+
+        def act(uow: UnitOfWork) -> dag_runs_pb2.SetDagRunStateResponse:
+            ending.mark_run(uow, plans, team=who.team, dag_id=dag_id, run_id=run_id, state=state, subject=who.subject)
+            listed = run_listing.get_run(uow, who.team, dag_id, run_id)
+            return dag_runs_pb2.SetDagRunStateResponse(dag_run=run_message(listed, conf=True))
+
+        return await change(self._services, request, dag_runs_pb2.SetDagRunStateResponse, act)
 
     async def UpdateDagRun(
         self, request: dag_runs_pb2.UpdateDagRunRequest, context: ServicerContext

@@ -16,11 +16,14 @@ from crosswind_server.rpc.authentication import caller
 from crosswind_server.rpc.calls import ServicerContext
 from crosswind_server.rpc.dag_facts import DagFacts, facts_of
 from crosswind_server.rpc.enums import attempt_state, state_counts, task_state, waiting_reason, wanted
-from crosswind_server.rpc.messages import invalid, read_or_wait, read_page, required, timestamp, wait_seconds
+from crosswind_server.rpc.messages import change, invalid, read_or_wait, read_page, required, timestamp, wait_seconds
 from crosswind_server.rpc.worker_messages import span
-from crosswind_server.services.dependencies import Services
+from crosswind_server.services.dependencies import Services, UnitOfWork
 from crosswind_server.services.execution import logs
 from crosswind_server.services.execution.logs import LogPiece
+from crosswind_server.services.flow import clearing, ending
+from crosswind_server.services.flow.choosing import ClearTasks, TaskSelection
+from crosswind_server.services.flow.ending import TaskName
 from crosswind_server.services.listing import task_listing
 from crosswind_server.services.listing.task_listing import InstancePage, ListedInstance
 from crosswind_server.timing import LIMITS
@@ -71,10 +74,7 @@ class TaskInstanceServicer(task_instances_pb2_grpc.TaskInstanceServiceServicer):
         found: InstancePage = await self._services.store.read(
             lambda uow: task_listing.get_instance(uow, plans, team, **names)
         )
-        facts = facts_of(found.dag_version_id, found.dag_message)
-        return task_instances_pb2.GetTaskInstanceResponse(
-            task_instance=instance_message(found.instances[0], facts, whole_failure=True)
-        )
+        return task_instances_pb2.GetTaskInstanceResponse(task_instance=_show(found))
 
     async def ListAttempts(
         self, request: task_instances_pb2.ListAttemptsRequest, context: ServicerContext
@@ -87,6 +87,78 @@ class TaskInstanceServicer(task_instances_pb2_grpc.TaskInstanceServiceServicer):
         )
         shown, token = page.split(rows, lambda row: [row.id])
         return task_instances_pb2.ListAttemptsResponse(attempts=map(attempt_message, shown), next_page_token=token)
+
+    async def ClearTaskInstances(
+        self, request: task_instances_pb2.ClearTaskInstancesRequest, context: ServicerContext
+    ) -> task_instances_pb2.ClearTaskInstancesResponse:
+        who, plans = caller(), self._services.heart.plans
+        if not 1 <= len(request.selections) <= _SELECTIONS_AT_MOST:
+            raise invalid("selections", f"`selections` names 1 to {_SELECTIONS_AT_MOST:,} tasks.")
+        command = ClearTasks(
+            team=who.team,
+            dag_id=required(request.dag_id, "dag_id"),
+            run_id=required(request.run_id, "run_id"),
+            selections=tuple(map(_selection, request.selections)),
+            include_upstream=request.include_upstream,
+            include_downstream=request.include_downstream,
+            only_failed=request.only_failed,
+            dry_run=request.dry_run,
+            subject=who.subject,
+        )
+
+        def act(uow: UnitOfWork) -> task_instances_pb2.ClearTaskInstancesResponse:
+            cleared = clearing.clear(uow, plans, command)
+            return task_instances_pb2.ClearTaskInstancesResponse(cleared_count=cleared.count, task_ids=cleared.task_ids)
+
+        return await change(self._services, request, task_instances_pb2.ClearTaskInstancesResponse, act)
+
+    async def SetTaskInstanceState(
+        self, request: task_instances_pb2.SetTaskInstanceStateRequest, context: ServicerContext
+    ) -> task_instances_pb2.SetTaskInstanceStateResponse:
+        who, plans, names = caller(), self._services.heart.plans, _names(request)
+        if request.state not in _MARKS:
+            raise invalid("state", "`state` says how the task ended: give SUCCEEDED, FAILED or SKIPPED.")
+        state = _MARKS[request.state]
+
+        def act(uow: UnitOfWork) -> task_instances_pb2.SetTaskInstanceStateResponse:
+            ending.mark(uow, plans, _task_name(who.team, names), state, subject=who.subject)
+            return task_instances_pb2.SetTaskInstanceStateResponse(
+                task_instance=_show(task_listing.get_instance(uow, plans, who.team, **names))
+            )
+
+        return await change(self._services, request, task_instances_pb2.SetTaskInstanceStateResponse, act)
+
+    async def CancelTaskInstance(
+        self, request: task_instances_pb2.CancelTaskInstanceRequest, context: ServicerContext
+    ) -> task_instances_pb2.CancelTaskInstanceResponse:
+        who, plans, names = caller(), self._services.heart.plans, _names(request)
+
+        def act(uow: UnitOfWork) -> task_instances_pb2.CancelTaskInstanceResponse:
+            ending.cancel(uow, plans, _task_name(who.team, names), subject=who.subject)
+            return task_instances_pb2.CancelTaskInstanceResponse(
+                task_instance=_show(task_listing.get_instance(uow, plans, who.team, **names))
+            )
+
+        return await change(self._services, request, task_instances_pb2.CancelTaskInstanceResponse, act)
+
+
+_SELECTIONS_AT_MOST = 1_000
+_MARKS = {task_state(state.value): state for state in ending.MARKS}
+
+
+def _selection(selection: task_instances_pb2.ClearTaskInstancesRequest.TaskSelection) -> TaskSelection:
+    index = selection.map_index if selection.HasField("map_index") else None
+    return TaskSelection(required(selection.task_id, "selections.task_id"), index)
+
+
+def _task_name(team: str, names: dict[str, Any]) -> TaskName:
+    map_index = names["map_index"]
+    return TaskName(**{**names, "team": team, "map_index": None if map_index < 0 else map_index})
+
+
+def _show(found: InstancePage) -> task_instances_pb2.TaskInstance:
+    facts = facts_of(found.dag_version_id, found.dag_message)
+    return instance_message(found.instances[0], facts, whole_failure=True)
 
 
 class LogServicer(logs_pb2_grpc.LogServiceServicer):

@@ -35,10 +35,6 @@ _TABLE: Mapping[str, Mapping[str, str]] = {
     "deferral": {"crosswind.control.v1.EventService": "DeliverEvent"},
     "pools": {"crosswind.control.v1.PoolService": "ListPools GetPool SetPool DeletePool"},
     "moving workers": {"crosswind.control.v1.WorkerAdminService": "MoveWorker"},
-    "clearing": {
-        "crosswind.control.v1.DagRunService": "ClearDagRun SetDagRunState",
-        "crosswind.control.v1.TaskInstanceService": "ClearTaskInstances SetTaskInstanceState CancelTaskInstance",
-    },
 }
 
 UNSUPPORTED: Mapping[str, str] = MappingProxyType(

@@ -73,7 +73,7 @@ type DagRunServiceClient interface {
 	// Makes a run's tasks run again. Role: OPERATOR.
 	//
 	// The chosen task instances get fresh tries and wait for their upstream tasks, and the run is QUEUED or RUNNING.
-	// Their XComs are deleted; attempts and logs are kept. A mapped task is expanded anew when its upstream tasks have
+	// Their XComs and their state are deleted; attempts and logs are kept. A mapped task is expanded anew when its upstream tasks have
 	// ended. A live attempt becomes CANCELLING, and its instance waits with `waiting_reason` CANCEL_PENDING until that
 	// attempt has ended or its lease has expired. [LEASE-4]
 	//
@@ -221,7 +221,7 @@ type DagRunServiceServer interface {
 	// Makes a run's tasks run again. Role: OPERATOR.
 	//
 	// The chosen task instances get fresh tries and wait for their upstream tasks, and the run is QUEUED or RUNNING.
-	// Their XComs are deleted; attempts and logs are kept. A mapped task is expanded anew when its upstream tasks have
+	// Their XComs and their state are deleted; attempts and logs are kept. A mapped task is expanded anew when its upstream tasks have
 	// ended. A live attempt becomes CANCELLING, and its instance waits with `waiting_reason` CANCEL_PENDING until that
 	// attempt has ended or its lease has expired. [LEASE-4]
 	//

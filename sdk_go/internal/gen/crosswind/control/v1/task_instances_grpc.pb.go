@@ -54,7 +54,9 @@ type TaskInstanceServiceClient interface {
 	//   - NOT_FOUND / TASK_NOT_FOUND: the run has no such task instance. List them.
 	ListAttempts(ctx context.Context, in *ListAttemptsRequest, opts ...grpc.CallOption) (*ListAttemptsResponse, error)
 	// Makes chosen task instances of a run run again. The effect on each is that of `ClearDagRun`. A run that had ended
-	// is QUEUED or RUNNING again. Role: OPERATOR.
+	// is QUEUED or RUNNING again. What depends on them and is not chosen keeps its state, but where it still waits it waits
+	// for them again. An instance of a mapped task that is chosen with what its task depends on is cleared with all others
+	// of its task. Role: OPERATOR.
 	//
 	// Errors:
 	//   - NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.
@@ -63,6 +65,10 @@ type TaskInstanceServiceClient interface {
 	ClearTaskInstances(ctx context.Context, in *ClearTaskInstancesRequest, opts ...grpc.CallOption) (*ClearTaskInstancesResponse, error)
 	// Ends a task instance by a person's word, and makes its successors ready as if it had ended so. It MUST NOT have a
 	// live attempt. A run that had ended is decided anew. [SCHED-1] Role: OPERATOR.
+	//
+	// For a mapped task without `map_index` this happens to every mapped instance that has not ended, or, where all have,
+	// to the task as a whole. Where the instance had ended before, its successors that have not run are judged anew; those
+	// that have run, and those that ended without, stay as they are: clear them.
 	//
 	// Errors:
 	//   - NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.
@@ -179,7 +185,9 @@ type TaskInstanceServiceServer interface {
 	//   - NOT_FOUND / TASK_NOT_FOUND: the run has no such task instance. List them.
 	ListAttempts(context.Context, *ListAttemptsRequest) (*ListAttemptsResponse, error)
 	// Makes chosen task instances of a run run again. The effect on each is that of `ClearDagRun`. A run that had ended
-	// is QUEUED or RUNNING again. Role: OPERATOR.
+	// is QUEUED or RUNNING again. What depends on them and is not chosen keeps its state, but where it still waits it waits
+	// for them again. An instance of a mapped task that is chosen with what its task depends on is cleared with all others
+	// of its task. Role: OPERATOR.
 	//
 	// Errors:
 	//   - NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.
@@ -188,6 +196,10 @@ type TaskInstanceServiceServer interface {
 	ClearTaskInstances(context.Context, *ClearTaskInstancesRequest) (*ClearTaskInstancesResponse, error)
 	// Ends a task instance by a person's word, and makes its successors ready as if it had ended so. It MUST NOT have a
 	// live attempt. A run that had ended is decided anew. [SCHED-1] Role: OPERATOR.
+	//
+	// For a mapped task without `map_index` this happens to every mapped instance that has not ended, or, where all have,
+	// to the task as a whole. Where the instance had ended before, its successors that have not run are judged anew; those
+	// that have run, and those that ended without, stay as they are: clear them.
 	//
 	// Errors:
 	//   - NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.
