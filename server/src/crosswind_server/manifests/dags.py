@@ -119,8 +119,6 @@ class _DagReader(Refusals):
 
     def _check_dag(self) -> None:
         dag = self._dag
-        if dag.HasField("max_active_tasks"):
-            self.unsupported("bounds its active tasks", "leave `max_active_tasks` out and bound the worker's slots")
         if dag.HasField("max_active_tasks") and dag.max_active_tasks < 1:
             self.invalid(f"has `max_active_tasks` {dag.max_active_tasks}; at least one task may be active")
         if len(dag.tags) > 50 or any(len(tag) > 100 for tag in dag.tags):

@@ -185,8 +185,6 @@ class TaskReader:
             self._dag.invalid(f"gives {name} a queue of more than 100 characters; shorten it")
         if task.HasField("slots") and not 1 <= task.slots <= 10_000:
             self._dag.invalid(f"gives {name} {task.slots} slots; a task takes 1 to 10,000")
-        if task.HasField("max_active_instances_per_run"):
-            self._dag.unsupported(f"bounds the active instances of {name} in a run", "leave the bound out")
         self._check_bounds(task, name)
 
     def _check_bounds(self, task: task_pb2.Task, name: str) -> None:

@@ -15,6 +15,7 @@ from crosswind_server.services.execution.polling import Polling
 from crosswind_server.services.fleet.farewell import Farewell
 from crosswind_server.services.fleet.workers import Workers
 from crosswind_server.services.flow import (
+    admission,
     alarms,
     callbacks,
     clearing,
@@ -79,6 +80,7 @@ class Heart:
                 expansion.EXPAND: expansion.go_on,
                 deliveries.DELIVER: deliveries.go_on,
                 callbacks.CALL_BACK: callbacks.go_on,
+                admission.ADMIT: admission.go_on,
                 starting.MAKE: starting.go_on_making,
                 starting.START: starting.go_on_starting,
                 stopping.STOP: stopping.go_on,

@@ -20,6 +20,7 @@ from crosswind_server.domain.plan import DagPlan, TaskPlan, offer_key_of
 from crosswind_server.domain.states import TERMINAL_TASK_STATES, TaskState, Workload
 from crosswind_server.domain.workloads import NO_TASK, plan_workload
 from crosswind_server.services.catalog.plans import PlanCache
+from crosswind_server.services.flow.admission import ADMIT, admit
 from crosswind_server.services.flow.classes import class_of
 from crosswind_server.services.flow.waiting import Wait
 from crosswind_server.store import attempts, continuations, runs, task_instances
@@ -180,6 +181,7 @@ class Board:
     _changed_runs: dict[str, None] = field(default_factory=dict)
     _new: list[Instance] = field(default_factory=list)
     _left: list[dict[str, Any]] = field(default_factory=list)
+    _bounded_runs: dict[str, None] = field(default_factory=dict)
 
     # Reading
 
@@ -248,6 +250,8 @@ class Board:
     def touch(self, instance: Instance) -> None:
         """Remember that an instance was changed, and with it its run."""
         self._changed[instance.id] = None
+        if instance.limit_group is not None:
+            self.admit_in(instance.run_key)
         self._changed_runs[instance.run_key] = None
 
     def touch_run(self, run: Run) -> None:
@@ -276,6 +280,10 @@ class Board:
         instance.held = instance.limit_group is not None
         if not instance.held:
             self.uow.hint(f"work:{instance.team}")
+
+    def admit_in(self, run_key: str) -> None:
+        """Let the next `flush` admit what is held in a locked run, as far as its bounds allow."""
+        self._bounded_runs[run_key] = None
 
     def judge(self, instance: Instance) -> None:
         """Let `progress.advance` look whether an instance that waits is ready. Judging again changes nothing."""
@@ -320,6 +328,8 @@ class Board:
         self._changed_runs[instance.run_key] = None
         if instance.workload == Workload.TASK:
             instance.limit_group = self.plan_of(run).limit_group_of(self.task_of(instance))
+            if instance.limit_group is not None:
+                self.admit_in(instance.run_key)
         if instance.state == TaskState.QUEUED:
             instance.rank = rank_of(self.uow.now, instance.priority)
             self._offer(instance)
@@ -368,6 +378,7 @@ class Board:
                 {name: getattr(self.instances[each], name) for name in reset_columns} for each in sorted(self.reset)
             ]
             task_instances.change(self.uow, rows, task_instances.RESET)
+        self._admit()
         if self._changed_runs:
             rows = [
                 {
@@ -395,6 +406,23 @@ class Board:
         self._changed.clear()
         self.reset.clear()
         self._changed_runs.clear()
+
+    def _admit(self) -> None:
+        bounded = {each: self.plan_of(self.runs[each]) for each in self._bounded_runs if self._goes_on(self.runs[each])}
+        self._bounded_runs.clear()
+        if not bounded:
+            return
+        admitted = admit(self.uow, bounded, most=PIECE)
+        for each in admitted.ids & self.instances.keys():
+            self.instances[each].held = False
+        for team in {self.runs[each].team for each in bounded} if admitted.ids else ():
+            self.uow.hint(f"work:{team}")
+        for run_key in sorted(admitted.unfinished):
+            self.leave_for(ADMIT, run_key, run_key)
+
+    @staticmethod
+    def _goes_on(run: Run) -> bool:
+        return run.end_time is None and run.final_state is None
 
     def _classify(self) -> None:
         """Give what is new or changed the class that it asks for now, and keep classes that are new."""

@@ -116,6 +116,9 @@ class Settler:
         )
         if ended:
             board.uow.hint(f"worker:{record.instance_id}")
+            if instance.pool is not None or instance.task_limit is not None:
+                # What waits for the same pool may wait for any worker.
+                board.uow.hint(f"work:{instance.team}")
         self._change_task(instance, step, was=was, record=record, failure=failure, ending=ending)
         return step.reply
 
