@@ -251,8 +251,10 @@ class Flow:
         wake: Wake | None = None,
         cpu_time_us: int | None = None,
         max_memory_bytes: int | None = None,
+        follow: Sequence[str] | None = None,
+        skip_all: bool | None = None,
     ) -> Finished:
-        """Finish an attempt."""
+        """Finish an attempt; `follow` and `skip_all` make it a branch or a short circuit."""
         command = FinishAttempt(
             attempt_id=lease.attempt_id,
             lease=lease.lease,
@@ -263,6 +265,8 @@ class Flow:
             wake=wake,
             cpu_time_us=cpu_time_us,
             max_memory_bytes=max_memory_bytes,
+            follow_ids=None if follow is None else tuple(follow),
+            skip_all_downstream=skip_all,
         )
         return self.store.write_blocking(self.heart.attempts.finish, command)
 

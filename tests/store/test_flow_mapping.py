@@ -243,9 +243,6 @@ def test_values_beyond_the_room_of_a_message_are_named(flow: Flow):
         (dag_of("d", task_pb2.Task(task_id="a", entry_point="m:a", mapping=task_pb2.Mapping())), "DAG_INVALID"),
         (dag_of("d", task("a", pool="p", pool_slots=0)), "DAG_INVALID"),
         (dag_of("d", task("a", max_active_instances=0)), "DAG_INVALID"),
-        (dag_of("d", task("a", kind=task_pb2.TASK_KIND_BRANCH)), "NOT_SUPPORTED"),
-        (dag_of("d", task("a", kind=task_pb2.TASK_KIND_TEARDOWN)), "NOT_SUPPORTED"),
-        (dag_of("d", task("a", depends_on_past=task_pb2.DEPENDS_ON_PAST_SELF)), "NOT_SUPPORTED"),
         (dag_of("d", task("a"), max_active_runs=0), "DAG_INVALID"),
     ],
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from functools import cached_property
 from graphlib import TopologicalSorter
 from typing import Final
@@ -73,6 +73,14 @@ class CompositePlan:
     parts: tuple[OutputPlan, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class GroupItemPlan:
+    """The item that a mapped group gives an instance by one of its mapped inputs. `path` as of an output."""
+
+    input_name: str
+    path: tuple[bytes, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputPlan:
     """One argument. Exactly one of the sources is set."""
@@ -83,6 +91,7 @@ class InputPlan:
     output: OutputPlan | None = None
     param: str | None = None
     composite: CompositePlan | None = None
+    group_item: GroupItemPlan | None = None
 
     @property
     def outputs(self) -> tuple[OutputPlan, ...]:
@@ -205,11 +214,62 @@ class TimetablePlan:
     config_json: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskPlan:
-    """One task. `upstream` and `downstream` are positions in `DagPlan.tasks`.
+@dataclass(frozen=True, slots=True)
+class GroupPlan:
+    """A task group that is mapped as a whole.
 
     Args:
+        group_id: its name.
+        mapping: over what; its inputs are named, so that the tasks inside can ask for their items.
+        sources: positions of the tasks over whose outputs it is mapped; they are upstream of every task inside.
+        members: positions of the tasks inside, each before those that it waits for. Instances are made in this order,
+            index by index, so that whoever is to be told of an end exists before it.
+    """
+
+    group_id: str
+    mapping: MappingPlan
+    sources: frozenset[int]
+    members: tuple[int, ...]
+
+
+class TaskKind(IntEnum):
+    """What a task does to the flow of a run; the numbers are those of `manifest.v1.TaskKind`."""
+
+    UNSPECIFIED = 0
+    NORMAL = 1
+    BRANCH = 2
+    SHORT_CIRCUIT = 3
+    SENSOR = 4
+    SETUP = 5
+    TEARDOWN = 6
+    LATEST_ONLY = 7
+
+
+class PastRule(StrEnum):
+    """What of the run before must have ended well before a task runs."""
+
+    NONE = "none"
+    SELF = "self"
+    DOWNSTREAM = "downstream"
+    """The task and its direct downstream tasks."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskPlan:
+    """One task.
+
+    Args:
+        upstream, downstream: positions in `DagPlan.tasks`.
+        mapping: how it is mapped, by itself or with the group around it.
+        group_ids: the task groups around it, the innermost first.
+        mapped_group: the id of the one among them that is mapped as a whole.
+        inner_upstream, inner_downstream: those of its neighbours that are in the same mapped group, where each instance
+            depends on the one with its own index.
+        depth: the longest way to it from a task without upstream.
+        setups: for a teardown, positions of the setups whose scope it closes.
+        on_failure_fail_run: for a teardown, whether its failure fails the run.
+        past: what it needs of the run before.
+        map_index_template: how its mapped instances are named; empty: by their index.
         pool_slots: what it takes of its pool.
         max_active_instances: how many of its instances may be live at once, over all runs; None: any number.
         max_active_instances_per_run: the same within a run.
@@ -219,7 +279,7 @@ class TaskPlan:
     task_id: str
     entry_point: str
     reference: Reference | None
-    kind: int
+    kind: TaskKind
     upstream: tuple[int, ...]
     downstream: tuple[int, ...]
     trigger_rule: TriggerRule
@@ -243,6 +303,26 @@ class TaskPlan:
     max_active_instances: int | None = None
     max_active_instances_per_run: int | None = None
     callbacks: tuple[CallbackPlan, ...] = ()
+    group_ids: tuple[str, ...] = ()
+    mapped_group: str | None = None
+    inner_upstream: tuple[int, ...] = ()
+    inner_downstream: tuple[int, ...] = ()
+    depth: int = 0
+    setups: tuple[int, ...] = ()
+    on_failure_fail_run: bool = False
+    past: PastRule = PastRule.NONE
+    map_index_template: str = ""
+
+    @property
+    def is_teardown(self) -> bool:
+        """Whether it removes what its setups made."""
+        return self.kind == TaskKind.TEARDOWN
+
+    @property
+    def outer_downstream(self) -> tuple[int, ...]:
+        """Those downstream that wait for all of its instances."""
+        inner = frozenset(self.inner_downstream)
+        return tuple(index for index in self.downstream if index not in inner)
 
     def rule_for(self, failure_types: Iterable[str]) -> RetryRule | None:
         """The first rule that names one of the failure's types."""
@@ -320,7 +400,8 @@ class DagPlan:
     Args:
         dag_version_id: SHA-256 of the manifest's bytes, in hex.
         tasks: in the order of the source; `TaskPlan.index` is the position.
-        leaves: positions of tasks that nobody waits for: they decide the run's state.
+        leaves: positions of the tasks that decide the run's state; see `domain.scopes`.
+        groups: the mapped task groups, by id.
         schedule: when it runs by itself; None: only when triggered, or only by assets.
         max_active_runs: so many of its runs go on at once, but for those of backfills.
         run_timeout_us: a run that lasts longer fails; None: no bound.
@@ -332,6 +413,7 @@ class DagPlan:
     dag_id: str
     tasks: tuple[TaskPlan, ...]
     leaves: frozenset[int]
+    groups: Mapping[str, GroupPlan] = field(default_factory=dict)
     params: tuple[ParamPlan, ...] = ()
     access: AccessPlan = field(default_factory=AccessPlan)
     version_policy: VersionPolicy = VersionPolicy.NEWEST
@@ -362,7 +444,12 @@ class DagPlan:
     @cached_property
     def roots(self) -> tuple[int, ...]:
         """Positions of the tasks that may run though no other has ended: they are judged when a run begins."""
-        return tuple(t.index for t in self.tasks if not t.upstream or t.trigger_rule is TriggerRule.ALWAYS)
+        untold = {group_id for group_id, group in self.groups.items() if not group.sources}
+        return tuple(
+            task.index
+            for task in self.tasks
+            if not task.upstream or task.trigger_rule is TriggerRule.ALWAYS or task.mapped_group in untold
+        )
 
     @property
     def offer_key(self) -> str:

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Final
 
 from crosswind_server.domain.lifecycle import OUTCOMES, Event
-from crosswind_server.domain.plan import DagPlan, InputPlan, RetryRule, StoredValue, TaskPlan
+from crosswind_server.domain.plan import DagPlan, InputPlan, RetryRule, StoredValue, TaskKind, TaskPlan
 from crosswind_server.domain.readiness import TriggerRule
 from crosswind_server.domain.retry import RetryPolicy
 from crosswind_server.domain.states import Workload
@@ -92,7 +92,8 @@ def plan_workload(
         index=NO_TASK,
         task_id=task_id,
         entry_point=entry_point,
-        kind=0,
+        kind=TaskKind.NORMAL,
+        mapped_group=None,
         upstream=(),
         downstream=(),
         trigger_rule=TriggerRule.ALWAYS,

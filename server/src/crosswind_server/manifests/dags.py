@@ -20,6 +20,8 @@ from crosswind_server.domain.plan import (
     TimetablePlan,
     VersionPolicy,
 )
+from crosswind_server.domain.scopes import deciding
+from crosswind_server.manifests.groups import GroupReader
 from crosswind_server.manifests.refusals import Refusals
 from crosswind_server.manifests.schedules import read_schedule
 from crosswind_server.manifests.tasks import TaskReader, upstream_of
@@ -70,18 +72,20 @@ class _DagReader(Refusals):
         dag = self._dag
         if not 1 <= len(dag.tasks) <= MAX_TASKS:
             self.invalid(f"has {len(dag.tasks):,} tasks; a DAG has 1 to {MAX_TASKS:,}")
-        nodes = [Node(task.task_id, tuple(upstream_of(task))) for task in dag.tasks]
+        groups = GroupReader(self, dag.groups, dag.tasks)
+        nodes = [Node(task.task_id, (*upstream_of(task), *groups.sources_around(task.group_id))) for task in dag.tasks]
         shape = check_shape(dag.dag_id, nodes)
         self._check_dag()
         index = {task.task_id: number for number, task in enumerate(dag.tasks)}
         params = tuple(self._read_params())
-        tasks_reader = TaskReader(self)
+        tasks_reader = TaskReader(self, groups, {task.task_id: task for task in dag.tasks})
         tasks = tuple(
             tasks_reader.read(
                 task,
                 index=number,
                 upstream=tuple(index[task_id] for task_id in dict.fromkeys(node.upstream)),
                 downstream=tuple(index[task_id] for task_id in shape.downstream[task.task_id]),
+                depth=shape.depths[task.task_id],
                 params=frozenset(param.name for param in params),
             )
             for number, (task, node) in enumerate(zip(dag.tasks, nodes, strict=True))
@@ -91,7 +95,8 @@ class _DagReader(Refusals):
             dag_version_id=dag_version_id,
             dag_id=dag.dag_id,
             tasks=tasks,
-            leaves=frozenset(index[task_id] for task_id in shape.leaves),
+            leaves=deciding(tasks),
+            groups=groups.plans(tasks),
             params=params,
             access=AccessPlan(
                 strict=access.mode == dag_pb2.ACCESS_MODE_STRICT,
@@ -125,18 +130,6 @@ class _DagReader(Refusals):
             self.invalid("has more than 50 tags, or one of more than 100 characters; shorten them")
         if len(dag.doc_md.encode()) > 64 * 1024:
             self.invalid("has documentation of more than 64 KiB; shorten `doc_md`")
-        seen: set[str] = set()
-        for group in dag.groups:
-            if group.HasField("mapping"):
-                self.unsupported(f"maps the task group '{group.group_id}'", "map its tasks one by one")
-            if group.parent_group_id and group.parent_group_id not in seen:
-                self.invalid(f"has the task group '{group.group_id}' before its parent '{group.parent_group_id}'")
-            if group.group_id in seen:
-                self.invalid(f"has two task groups with the id '{group.group_id}'; rename one of them")
-            seen.add(group.group_id)
-        for task in dag.tasks:
-            if task.group_id and task.group_id not in seen:
-                self.invalid(f"has no task group '{task.group_id}' for task '{task.task_id}'; add it")
 
     def _read_max_active_runs(self) -> int:
         if not self._dag.HasField("max_active_runs"):

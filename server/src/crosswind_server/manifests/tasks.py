@@ -9,33 +9,41 @@ from typing import Final
 from crosswind.manifest.v1 import dag_pb2, retry_pb2, task_pb2
 from crosswind_server.domain.claims import LabelPlan
 from crosswind_server.domain.plan import (
-    RETURN_VALUE,
     CallbackEvent,
     CallbackPlan,
-    Combination,
     CompositePlan,
+    GroupItemPlan,
     InputPlan,
-    MappedInputPlan,
-    MappingPlan,
-    OutputPlan,
+    PastRule,
     Reference,
     RetryRule,
+    TaskKind,
     TaskPlan,
 )
 from crosswind_server.domain.readiness import TriggerRule
 from crosswind_server.domain.retry import DAY_US, RetryPolicy
+from crosswind_server.manifests.groups import GroupReader
+from crosswind_server.manifests.mappings import outputs_of_mapping, read_mapping, read_output, read_path
 from crosswind_server.manifests.refusals import Refusals
 
 _DEFAULT_RETRY_DELAY_US: Final = 300 * 1_000_000
 _DEFAULT_CANCEL_GRACE_US: Final = 10 * 1_000_000
 _DEFAULT_QUEUE: Final = "default"
 
+MAX_TEMPLATE: Final = 1_000
+"""Characters of a template for the names of mapped instances."""
+
 _T = task_pb2
 _RULES: Final[Mapping[int, TriggerRule]] = {
     _T.TRIGGER_RULE_UNSPECIFIED: TriggerRule.ALL_SUCCESS,
     **{getattr(_T, f"TRIGGER_RULE_{rule.name}"): rule for rule in TriggerRule},
 }
-_RUNNABLE_KINDS: Final = (_T.TASK_KIND_UNSPECIFIED, _T.TASK_KIND_NORMAL, _T.TASK_KIND_SENSOR)
+_KINDS: Final[Mapping[int, TaskKind]] = {getattr(_T, f"TASK_KIND_{kind.name}"): kind for kind in TaskKind}
+_PAST: Final[Mapping[int, PastRule]] = {
+    _T.DEPENDS_ON_PAST_UNSPECIFIED: PastRule.NONE,
+    _T.DEPENDS_ON_PAST_SELF: PastRule.SELF,
+    _T.DEPENDS_ON_PAST_DOWNSTREAM: PastRule.DOWNSTREAM,
+}
 _RUN_EVENTS: Final[Mapping[int, CallbackEvent]] = {
     dag_pb2.Callback.EVENT_SUCCESS: CallbackEvent.SUCCESS,
     dag_pb2.Callback.EVENT_FAILURE: CallbackEvent.FAILURE,
@@ -49,25 +57,32 @@ _TASK_EVENTS: Final[Mapping[int, CallbackEvent]] = {
 }
 MAX_CALLBACKS: Final = 20
 """Of a task, and of a DAG's runs."""
-_COMBINATIONS: Final = {
-    _T.Mapping.COMBINATION_UNSPECIFIED: Combination.CROSS,
-    _T.Mapping.COMBINATION_CROSS: Combination.CROSS,
-    _T.Mapping.COMBINATION_ZIP: Combination.ZIP,
-    _T.Mapping.COMBINATION_KEYWORDS: Combination.KEYWORDS,
-}
 
 
 def upstream_of(task: task_pb2.Task) -> Iterator[str]:
-    """The tasks before it: those that it names, and those whose outputs it reads."""
+    """The tasks before it: those that it names, whose outputs it reads, and whose scope it closes."""
     yield from (edge.task_id for edge in task.upstream)
     yield from (output.task_id for output in _outputs_of(task))
+    yield from task.setup_task_ids
 
 
 class TaskReader:
-    """Reads the tasks of one DAG. Every refusal names the task."""
+    """Reads the tasks of one DAG. Every refusal names the task.
 
-    def __init__(self, dag: Refusals) -> None:
+    Args:
+        dag: refuses.
+        groups: of the DAG.
+        tasks: all of them, by id.
+    """
+
+    def __init__(self, dag: Refusals, groups: GroupReader, tasks: Mapping[str, task_pb2.Task]) -> None:
         self._dag = dag
+        self._groups = groups
+        self._tasks = tasks
+        self._index = {task_id: index for index, task_id in enumerate(tasks)}
+        self._inside: dict[str | None, set[int]] = {}
+        for index, task in enumerate(tasks.values()):
+            self._inside.setdefault(groups.mapped_around(task.group_id), set()).add(index)
 
     def read(
         self,
@@ -76,16 +91,22 @@ class TaskReader:
         index: int,
         upstream: tuple[int, ...],
         downstream: tuple[int, ...],
+        depth: int,
         params: frozenset[str],
     ) -> TaskPlan:
         name = f"task '{task.task_id}'"
+        kind = _KINDS.get(task.kind)
+        if kind is None:
+            self._dag.invalid(f"gives {name} the unknown kind {task.kind}; use an SDK of this version")
         self._check_task(task, name)
+        mapped_group = self._groups.mapped_around(task.group_id)
+        inside = self._inside[mapped_group] if mapped_group is not None else frozenset()
         reference = None
         if task.WhichOneof("target") == "reference":
             if not task.reference.bundle or not task.reference.entry_point:
                 self._dag.invalid(f"refers in {name} to another bundle without naming the bundle and the entry point")
             reference = Reference(task.reference.bundle, task.reference.entry_point)
-        elif not 1 <= len(task.entry_point) <= 500:
+        elif not 1 <= len(task.entry_point) <= 500 and kind is not TaskKind.LATEST_ONLY:
             self._dag.invalid(
                 f"does not say what {name} runs; give it an entry point (1 to 500 characters) or a reference"
             )
@@ -98,12 +119,16 @@ class TaskReader:
             task_id=task.task_id,
             entry_point=reference.entry_point if reference else task.entry_point,
             reference=reference,
-            kind=task.kind,
+            kind=kind,
             upstream=upstream,
             downstream=downstream,
             trigger_rule=rule,
             inputs=tuple(self._read_input(each, name, params) for each in task.inputs),
-            mapping=self._read_mapping(task.mapping, name) if task.HasField("mapping") else None,
+            mapping=(
+                read_mapping(self._dag, task.mapping, name)
+                if task.HasField("mapping")
+                else self._groups.mapping_around(task.group_id)
+            ),
             retry=policy,
             retry_rules=rules,
             execution_timeout_us=(
@@ -132,6 +157,15 @@ class TaskReader:
                 task.max_active_instances_per_run if task.HasField("max_active_instances_per_run") else None
             ),
             callbacks=self._read_callbacks(task.callbacks, name),
+            group_ids=tuple(self._groups.around(task.group_id)),
+            mapped_group=mapped_group,
+            inner_upstream=tuple(each for each in upstream if each in inside),
+            inner_downstream=tuple(each for each in downstream if each in inside),
+            depth=depth,
+            setups=tuple(dict.fromkeys(self._index[task_id] for task_id in task.setup_task_ids)),
+            on_failure_fail_run=task.on_failure_fail_run,
+            past=_PAST[task.depends_on_past],
+            map_index_template=task.map_index_template,
         )
 
     def read_run_callbacks(self, callbacks: Sequence[dag_pb2.Callback]) -> tuple[CallbackPlan, ...]:
@@ -169,18 +203,17 @@ class TaskReader:
         return tuple(callbacks)
 
     def _check_task(self, task: task_pb2.Task, name: str) -> None:
-        if task.kind not in _RUNNABLE_KINDS:
-            kind = {
-                _T.TASK_KIND_BRANCH: "branches",
-                _T.TASK_KIND_SHORT_CIRCUIT: "short-circuits",
-                _T.TASK_KIND_SETUP: "is a setup",
-                _T.TASK_KIND_TEARDOWN: "is a teardown",
-            }.get(task.kind, "is of an unknown kind")
-            self._dag.unsupported(f"has the task '{task.task_id}' that {kind}", "make it an ordinary task")
-        if task.depends_on_past:
-            self._dag.unsupported(f"lets {name} depend on the run before", "leave `depends_on_past` out")
-        if task.setup_task_ids:
+        if task.depends_on_past not in _PAST:
+            self._dag.invalid(f"lets {name} depend on the past in an unknown way; use an SDK of this version")
+        if task.kind == _T.TASK_KIND_LATEST_ONLY and task.HasField("mapping"):
+            self._dag.invalid(f"maps {name}, which the server decides; map the tasks after it")
+        if len(task.map_index_template) > MAX_TEMPLATE:
+            self._dag.invalid(f"names the instances of {name} by a template of more than {MAX_TEMPLATE} characters")
+        if task.setup_task_ids and task.kind != _T.TASK_KIND_TEARDOWN:
             self._dag.invalid(f"names setup tasks for {name}, which is no teardown; remove them")
+        for setup_id in task.setup_task_ids:
+            if self._tasks[setup_id].kind != _T.TASK_KIND_SETUP:
+                self._dag.invalid(f"lets {name} tear down what '{setup_id}' sets up, which is no setup; make it one")
         if len(task.queue) > 100:
             self._dag.invalid(f"gives {name} a queue of more than 100 characters; shorten it")
         if task.HasField("slots") and not 1 <= task.slots <= 10_000:
@@ -218,43 +251,24 @@ class TaskReader:
                 literal = self._dag.value(each.literal, f"{shown} of {name}")
                 return InputPlan(name=each.name, position=position, literal=literal)
             case "output":
-                return InputPlan(name=each.name, position=position, output=_read_output(each.output))
+                return InputPlan(name=each.name, position=position, output=read_output(each.output))
             case "param":
                 if each.param not in params:
                     self._dag.invalid(f"has no parameter '{each.param}' for {shown} of {name}; declare it")
                 return InputPlan(name=each.name, position=position, param=each.param)
+            case "group_item":
+                item = GroupItemPlan(each.group_item, read_path(each.group_item_path))
+                return InputPlan(name=each.name, position=position, group_item=item)
             case "composite":
                 try:
                     json.loads(each.composite.template_json)
                 except ValueError:
                     self._dag.invalid(f"builds {shown} of {name} by a template that is not JSON; build it again")
-                parts = tuple(_read_output(part) for part in each.composite.parts)
+                parts = tuple(read_output(part) for part in each.composite.parts)
                 composite = CompositePlan(each.composite.template_json, parts)
                 return InputPlan(name=each.name, position=position, composite=composite)
             case _:
                 self._dag.invalid(f"does not say where {shown} of {name} comes from; give it a source")
-
-    def _read_mapping(self, mapping: task_pb2.Mapping, name: str) -> MappingPlan:
-        combination = _COMBINATIONS.get(mapping.combination)
-        if combination is None:
-            self._dag.invalid(f"maps {name} by an unknown combination; build it with an SDK of this version")
-        if not mapping.inputs:
-            self._dag.invalid(f"maps {name} over nothing; name at least one mapped argument")
-        if combination is Combination.KEYWORDS and len(mapping.inputs) != 1:
-            self._dag.invalid(f"maps {name} over several lists of keywords; give it one")
-        inputs = []
-        for each in mapping.inputs:
-            position = each.position if each.HasField("position") else None
-            if each.WhichOneof("source") == "output":
-                if each.output.path:
-                    self._dag.unsupported(f"maps {name} over a part of an output", "let a task return that part")
-                inputs.append(MappedInputPlan(name=each.name, position=position, output=_read_output(each.output)))
-                continue
-            literal = self._dag.value(each.literal, f"the list that {name} is mapped over")
-            if literal.items is None:
-                self._dag.invalid(f"maps {name} over a value that is not sent as items; send the list as items")
-            inputs.append(MappedInputPlan(name=each.name, position=position, literal=literal))
-        return MappingPlan(combination, tuple(inputs))
 
     def _read_retry(self, retry: retry_pb2.RetryPolicy, name: str) -> tuple[RetryPolicy, tuple[RetryRule, ...]]:
         if not 0 <= retry.retries <= 1000:
@@ -289,11 +303,4 @@ def _outputs_of(task: task_pb2.Task) -> Iterable[task_pb2.Output]:
             yield each.output
         elif source == "composite":
             yield from each.composite.parts
-    for mapped in task.mapping.inputs:
-        if mapped.WhichOneof("source") == "output":
-            yield mapped.output
-
-
-def _read_output(output: task_pb2.Output) -> OutputPlan:
-    path = tuple(step.SerializeToString() for step in output.path)
-    return OutputPlan(output.task_id, output.key or RETURN_VALUE, path)
+    yield from outputs_of_mapping(task.mapping)

@@ -353,8 +353,6 @@ def read_finish(request: worker_service_pb2.FinishAttemptRequest) -> FinishAttem
         raise _unsupported("leaves checkpoints")
     values = [(write.key, manifests.value_of(write.value)) for write in outcome.xcoms]
     if kind == "succeeded":
-        if outcome.succeeded.HasField("branch") or outcome.succeeded.HasField("skip_all_downstream"):
-            raise _unsupported("chooses a branch")
         if len(outcome.succeeded.next_runs) > MAX_NEXT_RUNS:
             raise invalid(
                 "outcome.succeeded.next_runs", f"A timetable names at most {MAX_NEXT_RUNS} runs at once; name fewer."
@@ -374,6 +372,10 @@ def read_finish(request: worker_service_pb2.FinishAttemptRequest) -> FinishAttem
         log_end=request.log_chunks[0].first_sequence if only_ends_log(request) else None,
         cpu_time_us=cpu_time_us,
         max_memory_bytes=max_memory_bytes,
+        follow_ids=tuple(outcome.succeeded.branch.follow_ids) if outcome.succeeded.HasField("branch") else None,
+        skip_all_downstream=(
+            outcome.succeeded.skip_all_downstream if outcome.succeeded.HasField("skip_all_downstream") else None
+        ),
     )
 
 

@@ -23,6 +23,8 @@ from crosswind_server.services.flow import (
     ending,
     events,
     expansion,
+    groups,
+    past,
     progress,
     recounting,
     starting,
@@ -87,6 +89,9 @@ class Heart:
                 clearing.CLEAR: clearing.go_on,
                 ending.END: ending.go_on_ending,
                 ending.JUDGE: ending.go_on_judging,
+                groups.GROUP: groups.go_on_making,
+                groups.REJUDGE: groups.go_on_judging,
+                past.PAST: past.go_on,
             },
         )
         self.timekeeper = Timekeeper(

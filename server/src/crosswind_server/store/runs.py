@@ -6,7 +6,7 @@ import functools
 from collections.abc import Collection, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Row, Select, Update, and_, bindparam, insert, literal, select, update
+from sqlalchemy import Row, Select, Update, and_, bindparam, insert, literal, literal_column, or_, select, update
 
 from crosswind_server.store import guards
 from crosswind_server.store.dialect import RowValues
@@ -43,6 +43,7 @@ _OF_ATTEMPTS = select(*COLUMNS).where(
     dag_run.c.id.in_(select(attempt.c.run_key).where(guards.is_among(attempt.c.id, "ids")))
 )
 
+_other = dag_run.alias("other")
 _NEXT_REVISION: Final = {"revision": dag_run.c.revision + 1}
 _FREE = select(dag_run.c.id).where(guards.is_among(dag_run.c.id, "ids")).correlate(None)
 
@@ -144,6 +145,43 @@ _LEAF_STATES = select(task_instance.c.task_index, task_instance.c.state).where(
 def task_states(uow: UnitOfWork, run_key: str) -> Sequence[Row[Any]]:
     """How the tasks of a run ended, by their position; a mapped task counts once. Read once, when a run ends."""
     return uow.execute(_LEAF_STATES, {"run_key": run_key}).all()
+
+
+_PREVIOUS = (
+    select(_other.c.id)
+    .join(dag_run, and_(_other.c.team == dag_run.c.team, _other.c.dag_id == dag_run.c.dag_id))
+    .where(dag_run.c.id == bindparam("run_key"), _other.c.logical_time < dag_run.c.logical_time)
+    .order_by(_other.c.logical_time.desc(), _other.c.id.desc())
+    .limit(1)
+)
+
+
+def find_previous(uow: UnitOfWork, run_key: str) -> str | None:
+    """The run of the same DAG with the greatest logical time before a run's own; None: there is none."""
+    found: str | None = uow.execute(_PREVIOUS, {"run_key": run_key}).scalar_one_or_none()
+    return found
+
+
+# A run without logical time is as late as the moment at which it was queued.
+_LATER = (
+    select(_other.c.id)
+    .join(dag_run, and_(_other.c.team == dag_run.c.team, _other.c.dag_id == dag_run.c.dag_id))
+    .where(
+        dag_run.c.id == bindparam("run_key"),
+        _other.c.run_type == literal_column("'scheduled'"),
+        _other.c.id != dag_run.c.id,
+        or_(
+            _other.c.logical_time > dag_run.c.logical_time,
+            and_(dag_run.c.logical_time.is_(None), _other.c.queued_time > dag_run.c.queued_time),
+        ),
+    )
+    .limit(1)
+)
+
+
+def has_later_scheduled(uow: UnitOfWork, run_key: str) -> bool:
+    """Whether the DAG of a run has a scheduled run that is later."""
+    return uow.execute(_LATER, {"run_key": run_key}).first() is not None
 
 
 _FACTS = select(

@@ -34,6 +34,7 @@ COLUMNS: Final = (
     _t.instances_total,
     _t.instances_succeeded,
     _t.instances_failed,
+    _t.instances_upstream_failed,
     _t.instances_skipped,
     _t.instances_cancelled,
     _t.sources_ended,
@@ -84,6 +85,7 @@ PROGRESS: Final = (
     "instances_total",
     "instances_succeeded",
     "instances_failed",
+    "instances_upstream_failed",
     "instances_skipped",
     "instances_cancelled",
     "sources_ended",
@@ -142,6 +144,58 @@ def _tasks_in(source: FromClause) -> Select[Any]:
         source,
         and_(_t.run_key == source.c.run_key, _t.task_index == source.c.task_index, _t.map_index == -1),
     )
+
+
+def get_mapped(uow: UnitOfWork, keys: Collection[tuple[str, int, int]]) -> Sequence[Row[Any]]:
+    """Instances by run, position and map index: one statement, whatever their number."""
+    if not keys:
+        return []
+    source, parameters = uow.dialect.rows_source(
+        {"run_key": _t.run_key, "task_index": _t.task_index, "map_index": _t.map_index},
+        [{"run_key": key[0], "task_index": key[1], "map_index": key[2]} for key in keys],
+    )
+    return uow.execute(_mapped_in(source), parameters).all()
+
+
+@functools.lru_cache(maxsize=16)
+def _mapped_in(source: FromClause) -> Select[Any]:
+    return select(*COLUMNS).join(
+        source,
+        and_(
+            _t.run_key == source.c.run_key,
+            _t.task_index == source.c.task_index,
+            _t.map_index == source.c.map_index,
+        ),
+    )
+
+
+_WAITING_OF = select(*COLUMNS).where(
+    _t.parent_id == bindparam("parent_id"),
+    _t.map_index >= bindparam("first"),
+    _t.map_index < bindparam("end"),
+    _t.state == literal_column("'waiting'"),
+)
+
+
+def waiting_of(uow: UnitOfWork, parent_id: str, first: int, end: int) -> Sequence[Row[Any]]:
+    """The instances of an expanded task that wait, from one map index to another, that one not included."""
+    return uow.execute(_WAITING_OF, {"parent_id": parent_id, "first": first, "end": end}).all()
+
+
+_WHOLES = (_t.run_key == bindparam("run_key"), guards.is_among(_t.task_index, "indexes"), _t.map_index == -1)
+
+
+def any_waits(uow: UnitOfWork, run_key: str, indexes: Collection[int]) -> bool:
+    """Whether one of some tasks of a run waits."""
+    query = select(_t.id).where(*_WHOLES, _t.state == literal_column("'waiting'")).limit(1)
+    return bool(indexes) and uow.execute(query, {"run_key": run_key, "indexes": list(indexes)}).first() is not None
+
+
+def total_of_expanded(uow: UnitOfWork, run_key: str, indexes: Collection[int]) -> int:
+    """How many instances those of some tasks of a run have that are expanded, which is the same for all; 0: none is."""
+    query = select(_t.instances_total).where(*_WHOLES, _t.state == literal_column("'expanded'")).limit(1)
+    parameters = {"run_key": run_key, "indexes": list(indexes)}
+    return (uow.execute(query, parameters).scalar_one_or_none() or 0) if indexes else 0
 
 
 def add(uow: UnitOfWork, rows: Sequence[RowValues]) -> None:

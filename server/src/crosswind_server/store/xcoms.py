@@ -97,21 +97,29 @@ def delete_of_instance(uow: UnitOfWork, run_key: str, task_id: str, map_index: i
     uow.execute(delete(xcom).where(_x.run_key == run_key, _x.task_id == task_id, _x.map_index == map_index))
 
 
-def find(uow: UnitOfWork, keys: Collection[tuple[str, str, str]], *, mapped: bool = False) -> Sequence[Row[Any]]:
-    """XComs by run, task and key, without their bytes: of tasks that are not mapped, or of all mapped instances."""
+def find(uow: UnitOfWork, keys: Collection[tuple[str, str, str, int]]) -> Sequence[Row[Any]]:
+    """XComs by run, task, key and map index, without their bytes."""
     if not keys:
         return []
-    source, parameters = uow.dialect.rows_source(
-        {"run_key": _x.run_key, "task_id": _x.task_id, "key": _x.key},
-        [{"run_key": run_key, "task_id": task_id, "key": key} for run_key, task_id, key in keys],
-    )
-    return uow.execute(_infos_of(source, mapped), parameters).all()
+    columns = {"run_key": _x.run_key, "task_id": _x.task_id, "key": _x.key, "map_index": _x.map_index}
+    source, parameters = uow.dialect.rows_source(columns, [dict(zip(columns, key, strict=True)) for key in keys])
+    return uow.execute(_infos_of(source, all_indexes=False), parameters).all()
+
+
+def find_mapped(uow: UnitOfWork, keys: Collection[tuple[str, str, str]]) -> Sequence[Row[Any]]:
+    """XComs of all instances of mapped tasks, by run, task and key, without their bytes; in order of the indexes."""
+    if not keys:
+        return []
+    columns = {"run_key": _x.run_key, "task_id": _x.task_id, "key": _x.key}
+    source, parameters = uow.dialect.rows_source(columns, [dict(zip(columns, key, strict=True)) for key in keys])
+    return uow.execute(_infos_of(source, all_indexes=True), parameters).all()
 
 
 @functools.lru_cache(maxsize=16)
-def _infos_of(source: FromClause, mapped: bool) -> Select[Any]:
+def _infos_of(source: FromClause, *, all_indexes: bool) -> Select[Any]:
     named = and_(_x.run_key == source.c.run_key, _x.task_id == source.c.task_id, _x.key == source.c.key)
-    query = select(*INFO).join(source, named).where(_x.map_index >= 0 if mapped else _x.map_index == -1)
+    query = select(*INFO).join(source, named)
+    query = query.where(_x.map_index >= 0 if all_indexes else _x.map_index == source.c.map_index)
     return query.order_by(_x.run_key, _x.task_id, _x.map_index, _x.key)
 
 

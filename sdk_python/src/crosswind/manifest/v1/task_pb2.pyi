@@ -178,7 +178,7 @@ class Edge(_message.Message):
     def __init__(self, task_id: _Optional[str] = ..., label: _Optional[str] = ...) -> None: ...
 
 class Input(_message.Message):
-    __slots__ = ("name", "position", "literal", "output", "param", "composite", "group_item")
+    __slots__ = ("name", "position", "literal", "output", "param", "composite", "group_item", "group_item_path")
     NAME_FIELD_NUMBER: _ClassVar[int]
     POSITION_FIELD_NUMBER: _ClassVar[int]
     LITERAL_FIELD_NUMBER: _ClassVar[int]
@@ -186,6 +186,7 @@ class Input(_message.Message):
     PARAM_FIELD_NUMBER: _ClassVar[int]
     COMPOSITE_FIELD_NUMBER: _ClassVar[int]
     GROUP_ITEM_FIELD_NUMBER: _ClassVar[int]
+    GROUP_ITEM_PATH_FIELD_NUMBER: _ClassVar[int]
     name: str
     position: int
     literal: _value_pb2.Payload
@@ -193,7 +194,8 @@ class Input(_message.Message):
     param: str
     composite: Composite
     group_item: str
-    def __init__(self, name: _Optional[str] = ..., position: _Optional[int] = ..., literal: _Optional[_Union[_value_pb2.Payload, _Mapping]] = ..., output: _Optional[_Union[Output, _Mapping]] = ..., param: _Optional[str] = ..., composite: _Optional[_Union[Composite, _Mapping]] = ..., group_item: _Optional[str] = ...) -> None: ...
+    group_item_path: _containers.RepeatedCompositeFieldContainer[Output.PathStep]
+    def __init__(self, name: _Optional[str] = ..., position: _Optional[int] = ..., literal: _Optional[_Union[_value_pb2.Payload, _Mapping]] = ..., output: _Optional[_Union[Output, _Mapping]] = ..., param: _Optional[str] = ..., composite: _Optional[_Union[Composite, _Mapping]] = ..., group_item: _Optional[str] = ..., group_item_path: _Optional[_Iterable[_Union[Output.PathStep, _Mapping]]] = ...) -> None: ...
 
 class Output(_message.Message):
     __slots__ = ("task_id", "key", "path")

@@ -15,6 +15,7 @@ from crosswind_server.domain.errors import Reason, Refused
 from crosswind_server.domain.ids import uuid7
 from crosswind_server.domain.lifecycle import Event
 from crosswind_server.domain.plan import RETURN_VALUE, StoredValue
+from crosswind_server.domain.skipping import ALL_DIRECT, BRANCH_INVALID, EVERYTHING, UnknownBranch, skipped_by_branch
 from crosswind_server.domain.states import AttemptState, TaskState, Workload
 from crosswind_server.domain.workloads import ALLOWED, OUTCOME_NOT_ALLOWED
 from crosswind_server.services.catalog.plans import PlanCache
@@ -80,6 +81,9 @@ class FinishAttempt:
         log_end: how many records its log has, where all were sent before.
         cpu_time_us: CPU time that its process used, in microseconds; None where not told.
         max_memory_bytes: the most resident memory of its process; None where not told.
+        follow_ids: of one that succeeded, the tasks or groups that its branch follows; None: it is no branch.
+        skip_all_downstream: of one that succeeded, as in `execution.v1.Succeeded`; None: it skips nothing.
+        skips: which successors that skips, as stored; made from the two by `choose`.
     """
 
     attempt_id: str
@@ -92,6 +96,38 @@ class FinishAttempt:
     log_end: int | None = None
     cpu_time_us: int | None = None
     max_memory_bytes: int | None = None
+    follow_ids: tuple[str, ...] | None = None
+    skip_all_downstream: bool | None = None
+    skips: str | None = None
+
+
+def choose(board: Board, instance: Instance, command: FinishAttempt) -> FinishAttempt:
+    """What an outcome skips, from the ids that it follows. [SCHED-1]
+
+    An outcome that follows what is not there must not be undeliverable: the attempt failed, and is not tried again.
+    """
+    if command.event is not Event.FINISH_SUCCEEDED or instance.task_index < 0:
+        return command
+    plan, task = board.plan_of(board.runs[instance.run_key]), board.task_of(instance)
+    skips = None
+    try:
+        if command.follow_ids is not None:
+            skips = skipped_by_branch(plan, task, command.follow_ids)
+    except UnknownBranch as unknown:
+        text = (
+            f"The branch '{task.task_id}' follows '{unknown.followed[:250]}', which is neither a task directly "
+            "downstream of it nor a group that holds one; return the id of one that is."
+        )
+        failure = FailureFacts(
+            message=manifests.failure_message(BRANCH_INVALID, text, retryable=False),
+            types=(BRANCH_INVALID,),
+            retryable=False,
+        )
+        values = tuple((key, value) for key, value in command.values if key != RETURN_VALUE)
+        return replace(command, event=Event.FINISH_FAILED, values=values, failure=failure)
+    if command.skip_all_downstream is not None:
+        skips = EVERYTHING if command.skip_all_downstream else ALL_DIRECT
+    return command if skips is None else replace(command, skips=skips.to_json())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -242,7 +278,7 @@ class Attempts:
                 continue
             cancelling = record.state == AttemptState.CANCELLING
             instance = board.instances[record.task_instance_id]
-            command = _allowed(instance, command)
+            command = choose(board, instance, _allowed(instance, command))
             reply = settler.apply(record, command.event, self._ending(uow, command))
             if isinstance(reply, Refused):
                 results.append(reply)
@@ -279,6 +315,7 @@ class Attempts:
             log_end=command.log_end,
             cpu_time_us=command.cpu_time_us,
             max_memory_bytes=command.max_memory_bytes,
+            skips=command.skips,
         )
 
 

@@ -158,31 +158,46 @@ class _Room:
         return True
 
 
+Start = tuple[Run, DagPlan, TaskPlan, Instance]
+
+
+def single_index(start: Start, output: OutputPlan) -> int | None:
+    """The map index of the instance whose output a task reads; None: it reads those of all, as a list.
+
+    In a mapped group that is the instance with its own index.
+    """
+    _, plan, task, instance = start
+    upstream = plan.by_id[output.task_id]
+    if upstream.mapping is None:
+        return -1
+    return instance.map_index if task.mapped_group is not None and upstream.mapped_group == task.mapped_group else None
+
+
 @dataclass(slots=True)
 class Needs:
     """The outputs that the tasks of one transaction need, and then their values."""
 
     uow: UnitOfWork
-    singles: dict[tuple[str, str, str], Any] = field(default_factory=dict)
+    singles: dict[tuple[str, str, str, int], Any] = field(default_factory=dict)
     lists: dict[tuple[str, str, str], list[Any]] = field(default_factory=dict)
     totals: dict[tuple[str, int], int] = field(default_factory=dict)
     data: dict[str, bytes] = field(default_factory=dict)
     items: dict[str, list[bytes]] = field(default_factory=dict)
 
-    def find(self, wanted: Sequence[tuple[str, DagPlan, OutputPlan]]) -> None:
+    def find(self, wanted: Sequence[tuple[Start, OutputPlan]]) -> None:
         """Find the wanted outputs without their bytes, in one statement for each of the two kinds."""
         singles, lists, keys = set(), set(), set()
-        for run_key, plan, output in wanted:
-            upstream = plan.by_id[output.task_id]
-            name = (run_key, output.task_id, output.key)
-            if upstream.mapping is None:
-                singles.add(name)
+        for start, output in wanted:
+            run, plan, _, _ = start
+            map_index = single_index(start, output)
+            if map_index is not None:
+                singles.add((run.id, output.task_id, output.key, map_index))
             else:
-                lists.add(name)
-                keys.add((run_key, upstream.index))
+                lists.add((run.id, output.task_id, output.key))
+                keys.add((run.id, plan.by_id[output.task_id].index))
         for row in xcoms.find(self.uow, singles):
-            self.singles[row.run_key, row.task_id, row.key] = row
-        for row in xcoms.find(self.uow, lists, mapped=True):
+            self.singles[row.run_key, row.task_id, row.key, row.map_index] = row
+        for row in xcoms.find_mapped(self.uow, lists):
             self.lists.setdefault((row.run_key, row.task_id, row.key), []).append(row)
         self.totals = task_instances.instance_counts(self.uow, keys)
 
@@ -199,94 +214,112 @@ class Needs:
         return StoredValue(encoding=row.encoding, metadata=metadata, data=self.data[row.id])
 
 
-Start = tuple[Run, DagPlan, TaskPlan, Instance]
-
-
 def resolve_inputs(uow: UnitOfWork, starts: Sequence[Start]) -> list[tuple[ResolvedInput, ...]]:
     """The arguments of tasks that start, the mapped ones included."""
     needs = Needs(uow)
-    outputs = [(run.id, plan, out) for run, plan, task, _ in starts for each in task.inputs for out in each.outputs]
+    outputs = [(start, output) for start in starts for each in start[2].inputs for output in each.outputs]
     if outputs:
         needs.find(outputs)
     riding: dict[str, Any] = {}
-    chosen: list[dict[OutputPlan, Sequence[Any] | None]] = []
+    chosen: list[Chosen] = []
     rooms = [_Room() for _ in starts]
-    for room, (run, plan, task, _) in zip(rooms, starts, strict=True):
-        mine: dict[OutputPlan, Sequence[Any] | None] = {}
-        for each in task.inputs:
+    for room, start in zip(rooms, starts, strict=True):
+        mine: Chosen = {}
+        for each in start[2].inputs:
             for output in each.outputs:
                 if output in mine:
                     continue
-                rows = _rows_of(needs, run, plan, output)
+                rows = _rows_of(needs, start, output)
                 fits = room.take(sum(row.size_bytes + 32 for row in rows))
                 mine[output] = rows if fits else None
                 riding.update((row.id, row) for row in rows if fits)
         chosen.append(mine)
     needs.read(list(riding.values()))
     resolved = []
-    for (run, plan, task, instance), mine, room in zip(starts, chosen, rooms, strict=True):
-        plain = [_resolve(needs, run, plan, each, mine) for each in task.inputs]
-        mapped = _resolve_mapped(uow, run, plan, task, instance, room) if task.mapping is not None else []
-        both = plain + mapped
+    for start, mine, room in zip(starts, chosen, rooms, strict=True):
+        task = start[2]
+        items = MappedItems(uow, start, room) if task.mapping is not None else None
+        both = [_resolve(needs, start, each, mine, items) for each in task.inputs]
+        if items is not None and task.mapped_group is None:
+            both += items.as_arguments()
         resolved.append(tuple(sorted(both, key=lambda each: (each.position is None, each.position or 0))))
     return resolved
 
 
-def _rows_of(needs: Needs, run: Run, plan: DagPlan, output: OutputPlan) -> Sequence[Any]:
-    name = (run.id, output.task_id, output.key)
-    if plan.by_id[output.task_id].mapping is not None:
-        return needs.lists.get(name, [])
-    row = needs.singles.get(name)
+Chosen = dict[OutputPlan, Sequence[Any] | None]
+
+
+def _rows_of(needs: Needs, start: Start, output: OutputPlan) -> Sequence[Any]:
+    run_key = start[0].id
+    map_index = single_index(start, output)
+    if map_index is None:
+        return needs.lists.get((run_key, output.task_id, output.key), [])
+    row = needs.singles.get((run_key, output.task_id, output.key, map_index))
     return [] if row is None else [row]
 
 
-def _resolve(
-    needs: Needs, run: Run, plan: DagPlan, each: InputPlan, mine: dict[OutputPlan, Sequence[Any] | None]
-) -> ResolvedInput:
+def _resolve(needs: Needs, start: Start, each: InputPlan, mine: Chosen, items: MappedItems | None) -> ResolvedInput:
     value: Resolved
     path: tuple[bytes, ...] = ()
     if each.literal is not None:
         value = each.literal
     elif each.output is not None:
-        value, path = _value(needs, run, plan, each.output, mine), each.output.path
+        value, path = _value(needs, start, each.output, mine), each.output.path
     elif each.composite is not None:
         parts = tuple(
-            ResolvedInput(path=part.path, value=_value(needs, run, plan, part, mine)) for part in each.composite.parts
+            ResolvedInput(path=part.path, value=_value(needs, start, part, mine)) for part in each.composite.parts
         )
         value = CompositeValue(each.composite.template_json, parts)
+    elif each.group_item is not None:
+        assert items is not None
+        value, path = items.named(each.group_item.input_name), each.group_item.path
     else:
-        value = next(param for param in plan.params if param.name == each.param)
+        value = next(param for param in start[1].params if param.name == each.param)
     return ResolvedInput(name=each.name, position=each.position, path=path, value=value)
 
 
-def _value(
-    needs: Needs, run: Run, plan: DagPlan, output: OutputPlan, mine: dict[OutputPlan, Sequence[Any] | None]
-) -> Resolved:
+def _value(needs: Needs, start: Start, output: OutputPlan, mine: Chosen) -> Resolved:
     rows = mine[output]
+    map_index = single_index(start, output)
     if rows is None:
-        return XComName(output.task_id, output.key)
-    upstream = plan.by_id[output.task_id]
-    if upstream.mapping is None:
+        return XComName(output.task_id, output.key, map_index if map_index != -1 else None)
+    if map_index is not None:
         return needs.value_of(rows[0]) if rows else None
+    run, plan, _, _ = start
     written = {row.map_index: needs.value_of(row) for row in rows}
-    total = needs.totals.get((run.id, upstream.index), 0)
+    total = needs.totals.get((run.id, plan.by_id[output.task_id].index), 0)
     return ValueList(tuple(written.get(index) for index in range(total)))
 
 
-def _resolve_mapped(
-    uow: UnitOfWork, run: Run, plan: DagPlan, task: TaskPlan, instance: Instance, room: _Room
-) -> list[ResolvedInput]:
-    assert task.mapping is not None
-    lengths = [length or 0 for length in lengths_of(uow, run.id, plan, task)]
-    chosen = task.mapping.items_of(instance.map_index, lengths)
-    keywords = task.mapping.combination is Combination.KEYWORDS
-    resolved = []
-    for each, index in zip(task.mapping.inputs, chosen, strict=True):
-        value = _item(uow, run, plan, each, index, room)
-        # An object of named arguments is bound by its keys: it has neither a name nor a position of its own.
-        name, position = ("", None) if keywords else (each.name, each.position)
-        resolved.append(ResolvedInput(name=name, position=position, value=value))
-    return resolved
+class MappedItems:
+    """The items that a mapped task's instance is given, by the task's own mapping or that of the group around it."""
+
+    def __init__(self, uow: UnitOfWork, start: Start, room: _Room) -> None:
+        self._uow = uow
+        self._run, self._plan, task, instance = start
+        assert task.mapping is not None
+        self._room = room
+        self._mapping = task.mapping
+        lengths = [length or 0 for length in lengths_of(uow, self._run.id, self._plan, task)]
+        self._chosen = task.mapping.items_of(instance.map_index, lengths)
+
+    def as_arguments(self) -> list[ResolvedInput]:
+        """One argument each."""
+        keywords = self._mapping.combination is Combination.KEYWORDS
+        resolved = []
+        for each, index in zip(self._mapping.inputs, self._chosen, strict=True):
+            # An object of named arguments is bound by its keys: it has neither a name nor a position of its own.
+            name, position = ("", None) if keywords else (each.name, each.position)
+            resolved.append(ResolvedInput(name=name, position=position, value=self._item(each, index)))
+        return resolved
+
+    def named(self, name: str) -> Resolved:
+        """That of one mapped input."""
+        both = zip(self._mapping.inputs, self._chosen, strict=True)
+        return next(self._item(each, index) for each, index in both if each.name == name)
+
+    def _item(self, each: MappedInputPlan, index: int) -> Resolved:
+        return _item(self._uow, self._run, self._plan, each, index, self._room)
 
 
 def _item(uow: UnitOfWork, run: Run, plan: DagPlan, each: MappedInputPlan, index: int, room: _Room) -> Resolved:
@@ -303,6 +336,6 @@ def _item(uow: UnitOfWork, run: Run, plan: DagPlan, each: MappedInputPlan, index
         needs = Needs(uow)
         needs.read([row])
         return needs.value_of(row)
-    (row,) = xcoms.find(uow, [(run.id, output.task_id, output.key)])
+    (row,) = xcoms.find(uow, [(run.id, output.task_id, output.key, -1)])
     (data,) = xcoms.read_range(uow, row.id, first=index, end=index + 1)
     return StoredValue(encoding=row.encoding, metadata=xcoms.read_metadata(row), data=data)

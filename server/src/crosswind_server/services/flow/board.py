@@ -76,6 +76,7 @@ class Instance:
     instances_total: int
     instances_succeeded: int
     instances_failed: int
+    instances_upstream_failed: int
     instances_skipped: int
     instances_cancelled: int
     sources_ended: int
@@ -153,6 +154,9 @@ class Board:
         ended: instances that ended and whose successors have not been told; `progress.advance` empties it.
         unjudged: instances that wait and may have become ready; `progress.advance` judges them.
         told: of those whose successors were told in part, by id: how many.
+        past_is_fine: ids of instances for which the run before was looked at, and holds them back no more.
+        begun_groups: the mapped groups of runs of which this transaction made the first instances.
+        lengths: of the mapped inputs of groups, by run and group, once they were read.
         stale: instances that wait and whose counters `progress.advance` computes anew before it judges them.
         reset: instances of which a clear changed what `task_instances.RESET` names.
         ended_workloads: workloads beside tasks that ended, for `waits.follow`.
@@ -167,9 +171,13 @@ class Board:
     runs: dict[str, Run] = field(default_factory=dict)
     instances: dict[str, Instance] = field(default_factory=dict)
     tasks: dict[tuple[str, int], Instance] = field(default_factory=dict)
+    mapped: dict[tuple[str, int, int], Instance] = field(default_factory=dict)
     ended: list[Instance] = field(default_factory=list)
     unjudged: dict[str, Instance] = field(default_factory=dict)
     told: dict[str, int] = field(default_factory=dict)
+    past_is_fine: set[str] = field(default_factory=set)
+    begun_groups: set[tuple[str, str]] = field(default_factory=set)
+    lengths: dict[tuple[str, str], list[int | None]] = field(default_factory=dict)
     stale: dict[str, Instance] = field(default_factory=dict)
     reset: dict[str, None] = field(default_factory=dict)
     ended_workloads: list[Instance] = field(default_factory=list)
@@ -211,6 +219,19 @@ class Board:
         for row in task_instances.get_tasks(self.uow, missing):
             self.put(instance_of(row))
 
+    def load_all(self, keys: Iterable[tuple[str, int, int]]) -> None:
+        """Read instances that are not on the board yet, by run, position and map index."""
+        several = list(keys)
+        self.load_tasks((run_key, index) for run_key, index, map_index in several if map_index < 0)
+        missing = dict.fromkeys(key for key in several if key[2] >= 0 and key not in self.mapped)
+        self.put_rows(task_instances.get_mapped(self.uow, missing))
+
+    def at(self, run_key: str, task_index: int, map_index: int) -> Instance | None:
+        """An instance that was read by its place; None: there is none."""
+        if map_index < 0:
+            return self.tasks.get((run_key, task_index))
+        return self.mapped.get((run_key, task_index, map_index))
+
     def load_instances(self, ids: Collection[str]) -> None:
         """Read instances that are not on the board yet."""
         for row in task_instances.get(self.uow, [each for each in ids if each not in self.instances]):
@@ -227,6 +248,8 @@ class Board:
             self.waited[instance.id] = instance.waits_for
         if known.map_index == -1:
             self.tasks.setdefault((known.run_key, known.task_index), known)
+        else:
+            self.mapped.setdefault((known.run_key, known.task_index, known.map_index), known)
         return known
 
     def _take_runs(self, rows: Iterable[Sequence[Any]]) -> None:
@@ -523,6 +546,7 @@ def new_instance(
         instances_total=0,
         instances_succeeded=0,
         instances_failed=0,
+        instances_upstream_failed=0,
         instances_skipped=0,
         instances_cancelled=0,
         sources_ended=0,

@@ -6,6 +6,7 @@ it; `services.heart` puts the kinds together.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -19,6 +20,14 @@ from crosswind_server.store.unit_of_work import UnitOfWork
 
 PieceHandler = Callable[[Board, Row[Any]], None]
 """Works off one piece, whose run is locked and on the board. Whatever it ends is followed up afterwards."""
+
+
+def _also(piece: Row[Any]) -> list[str]:
+    """The ids of other runs that a piece is about: `runs` in a detail that is a JSON object. All are locked at once."""
+    if not (piece.detail_json or "").startswith("{"):
+        return []
+    also: list[str] = json.loads(piece.detail_json).get("runs", [])
+    return also
 
 
 class Continuer:
@@ -41,7 +50,7 @@ class Continuer:
         (piece,) = pieces
         board = Board(uow, self._plans)
         if piece.run_key is not None:
-            board.lock_runs({piece.run_key})
+            board.lock_runs({piece.run_key, *_also(piece)})
         if piece.run_key is None or piece.run_key in board.runs:
             self._kinds[piece.kind](board, piece)
         progress.advance(board)

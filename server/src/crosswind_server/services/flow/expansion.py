@@ -14,7 +14,7 @@ from sqlalchemy import Row
 from crosswind_server import manifests
 from crosswind_server.domain.plan import MAX_INSTANCES, DagPlan, MappedInputPlan, TaskPlan, UnequalLengths
 from crosswind_server.domain.states import TaskState
-from crosswind_server.services.flow.board import PIECE, Board, Instance, instance_of, new_instance
+from crosswind_server.services.flow.board import PIECE, Board, Instance, Run, instance_of, new_instance
 from crosswind_server.services.flow.resetting import revive
 from crosswind_server.store import task_instances, xcoms
 from crosswind_server.store.unit_of_work import UnitOfWork
@@ -23,8 +23,12 @@ EXPAND: Final = "expand"
 """Kind of a continuation: make the instances of the subject from index `position` on."""
 
 
-class NotMappable(ValueError):
-    """A mapped input is not a list, or was not written; the message says which."""
+class CannotMap(ValueError):
+    """A task cannot be mapped: the type of its failure, and a sentence that says why."""
+
+    def __init__(self, failure_type: str, message: str) -> None:
+        super().__init__(message)
+        self.failure_type = failure_type
 
 
 def expand(board: Board, instances: Sequence[Instance], *, budget: int) -> int:
@@ -38,26 +42,8 @@ def expand(board: Board, instances: Sequence[Instance], *, budget: int) -> int:
     for instance in instances:
         if earlier.get(instance.id):
             continue  # Instances from before it was cleared still have live attempts; the last to end lets it go on.
-        run = board.runs[instance.run_key]
-        plan = board.plan_of(run)
-        task = board.task_of(instance)
-        try:
-            lengths = [
-                _length_of_no_list(board, instance, each) if length is None else length
-                for each, length in zip(_mapped_inputs(task), lengths_of(board.uow, run.id, plan, task), strict=True)
-            ]
-            assert task.mapping is not None
-            total = task.mapping.count(lengths)
-        except NotMappable as error:
-            _fail(board, instance, "crosswind.NotMappable", str(error))
-            continue
-        except UnequalLengths as error:
-            what = f"Task '{task.task_id}' zips lists of different lengths ({error}); make them equally long."
-            _fail(board, instance, "crosswind.UnequalLengths", what)
-            continue
-        if total > MAX_INSTANCES:
-            what = f"Task '{task.task_id}' would have {total:,} instances, and at most {MAX_INSTANCES:,} are possible."
-            _fail(board, instance, "crosswind.TooManyInstances", what)
+        total = size_of(board, instance)
+        if total is None:
             continue
         if total == 0:
             board.end(instance, TaskState.SKIPPED)
@@ -68,6 +54,43 @@ def expand(board: Board, instances: Sequence[Instance], *, budget: int) -> int:
         board.touch(instance)
         budget = make_instances(board, instance, first=0, budget=budget)
     return budget
+
+
+def size_of(board: Board, instance: Instance) -> int | None:
+    """How many instances a mapped task has; None: it cannot be mapped, and has failed."""
+    try:
+        return _size_of(board, instance)
+    except CannotMap as error:
+        failure = manifests.failure_message(error.failure_type, str(error), retryable=False)
+        board.end(instance, TaskState.FAILED, failure=failure)
+        return None
+
+
+def _size_of(board: Board, instance: Instance) -> int:
+    run = board.runs[instance.run_key]
+    task = board.task_of(instance)
+    assert task.mapping is not None
+    lengths = [
+        _length_of_no_list(board, instance, each) if length is None else length
+        for each, length in zip(task.mapping.inputs, _known_lengths(board, run, task), strict=True)
+    ]
+    try:
+        total = task.mapping.count(lengths)
+    except UnequalLengths as error:
+        what = f"Task '{task.task_id}' zips lists of different lengths ({error}); make them equally long."
+        raise CannotMap("crosswind.UnequalLengths", what) from error
+    if total > MAX_INSTANCES:
+        what = f"Task '{task.task_id}' would have {total:,} instances, and at most {MAX_INSTANCES:,} are possible."
+        raise CannotMap("crosswind.TooManyInstances", what)
+    return total
+
+
+def _known_lengths(board: Board, run: Run, task: TaskPlan) -> list[int | None]:
+    """The same for all tasks of a mapped group, so it is read once a transaction."""
+    key = (run.id, task.mapped_group or "")
+    if task.mapped_group is None or key not in board.lengths:
+        board.lengths[key] = lengths_of(board.uow, run.id, board.plan_of(run), task)
+    return board.lengths[key]
 
 
 def make_instances(board: Board, parent: Instance, *, first: int, budget: int) -> int:
@@ -116,7 +139,9 @@ def lengths_of(uow: UnitOfWork, run_key: str, plan: DagPlan, task: TaskPlan) -> 
     """
     inputs = _mapped_inputs(task)
     wanted = {each.output for each in inputs if each.output is not None}
-    single = {(run_key, output.task_id, output.key) for output in wanted if plan.by_id[output.task_id].mapping is None}
+    single = {
+        (run_key, output.task_id, output.key, -1) for output in wanted if plan.by_id[output.task_id].mapping is None
+    }
     found = {(row.task_id, row.key): row.item_count for row in xcoms.find(uow, single)}
     lengths: list[int | None] = []
     for each in inputs:
@@ -139,12 +164,8 @@ def _length_of_no_list(board: Board, instance: Instance, each: MappedInputPlan) 
     board.load_tasks([key])
     if board.tasks[key].state != TaskState.SUCCEEDED:
         return 0
-    raise NotMappable(
+    raise CannotMap(
+        "crosswind.NotMappable",
         f"Task '{instance.task_id}' is mapped over the output '{output.key}' of task '{output.task_id}', which is not "
-        "a list; let that task return one."
+        "a list; let that task return one.",
     )
-
-
-def _fail(board: Board, instance: Instance, failure_type: str, message: str) -> None:
-    failure = manifests.failure_message(failure_type, message, retryable=False)
-    board.end(instance, TaskState.FAILED, failure=failure)

@@ -12,13 +12,20 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from crosswind_server.domain.plan import TaskPlan
-from crosswind_server.domain.readiness import Counts, Readiness, judge, mapped_state, run_state
+from crosswind_server.domain.readiness import Counts, mapped_state, run_state
+from crosswind_server.domain.skipping import merge
 from crosswind_server.domain.states import TERMINAL_RUN_STATES, RunState, TaskState, final_state_of
-from crosswind_server.services.flow import callbacks, run_ends, waits
+from crosswind_server.services.flow import callbacks, groups, past, run_ends, waits
 from crosswind_server.services.flow.board import PIECE, Board, Instance, Run
-from crosswind_server.services.flow.expansion import expand
-from crosswind_server.services.flow.recounting import ADVANCE, count_end, count_mapped_end, recount
+from crosswind_server.services.flow.deciding import decide
+from crosswind_server.services.flow.recounting import (
+    ADVANCE,
+    count_mapped_end,
+    hear,
+    hear_outside,
+    recount,
+    successors_of,
+)
 from crosswind_server.store import runs
 
 
@@ -39,27 +46,7 @@ def advance(board: Board, *, causes: int = 1) -> None:
                 board.judge(instance)
         wave, board.ended = board.ended, []
         callbacks.of_ended(board, [ended for ended in wave if ended.id not in board.told])
-        told: list[tuple[Instance, Sequence[int]]] = []
-        keys: dict[tuple[str, int], None] = {}
-        for ended in wave:
-            if ended.map_index >= 0:
-                keys[ended.run_key, ended.task_index] = None
-                continue
-            if board.runs[ended.run_key].final_state is not None:
-                continue  # The run is being stopped, and nothing of it begins any more.
-            downstream = board.task_of(ended).downstream
-            first = board.told.get(ended.id, 0)
-            piece = downstream[first : first + max(budget, 0)]
-            budget -= len(piece)
-            if first + len(piece) < len(downstream):
-                board.leave(ADVANCE, ended, first + len(piece), detail_json=str(ended.end_time))
-            told.append((ended, piece))
-            keys.update(((ended.run_key, index), None) for index in piece)
-        board.load_tasks(keys)
-        _count_instances(board, [ended for ended in wave if ended.map_index >= 0])
-        _count_upstream(board, told)
-        waiting, board.unjudged = board.unjudged, {}
-        budget = _decide(board, list(waiting.values()), budget)
+        budget = decide(board, _tell(board, wave, budget))
     waits.release(board)
     board.flush()
     _end_runs(board)
@@ -74,6 +61,46 @@ def go_on(board: Board, piece: Row[Any]) -> None:
         board.ended.append(instance)
 
 
+def _tell(board: Board, wave: Sequence[Instance], budget: int) -> int:
+    """Tell the successors of instances that ended, and the tasks of which they are instances; answers the budget that
+    is left."""
+    told: list[tuple[Instance, Sequence[int]]] = []
+    keys: dict[tuple[str, int, int], None] = {}
+    instances: list[Instance] = []
+    for ended in wave:
+        if ended.map_index >= 0 and ended.id not in board.told:
+            keys[ended.run_key, ended.task_index, -1] = None
+            instances.append(ended)
+        if board.runs[ended.run_key].final_state is not None:
+            continue  # The run is being stopped, and nothing of it begins any more.
+        successors = successors_of(board, ended)
+        first = board.told.get(ended.id, 0)
+        piece: Sequence[int] = successors[first : first + max(budget, 0)]
+        budget -= len(piece)
+        if first + len(piece) < len(successors):
+            board.leave(ADVANCE, ended, first + len(piece), detail_json=str(ended.end_time))
+        told.append((ended, piece))
+        keys.update(((ended.run_key, index, ended.map_index), None) for index in piece)
+    board.load_all(keys)
+    _count_instances(board, instances)
+    expanded: dict[str, Instance] = {}
+    for ended, indexes in told:
+        for index in indexes:
+            successor = board.at(ended.run_key, index, ended.map_index)
+            if successor is None or successor.id in board.stale:
+                continue
+            if successor.state == TaskState.WAITING:
+                hear(board, successor, ended)
+                board.judge(successor)
+            elif successor.state == TaskState.EXPANDED and groups.is_whole(board.task_of(successor), successor):
+                hear_outside(board, successor, ended)
+                expanded[successor.id] = successor
+    for whole in expanded.values():
+        budget = groups.rejudge(board, whole, budget=budget)
+    past.tell(board, [ended for ended in wave if ended.id not in board.told])
+    return groups.begin_after(board, [ended for ended in wave if ended.id not in board.told], budget=budget)
+
+
 def _count_instances(board: Board, ended: Sequence[Instance]) -> None:
     """Count the ends of mapped instances in the task that they were expanded from; it ends with the last."""
     parents: dict[str, Instance] = {}
@@ -85,6 +112,8 @@ def _count_instances(board: Board, ended: Sequence[Instance]) -> None:
             board.touch(instance)
             board.stale[parent.id] = parent
             continue
+        if not board.task_of(instance).is_teardown and instance.state == TaskState.SUCCEEDED:
+            _merge_skips(board, parent, instance)
         count_mapped_end(parent, TaskState(instance.state))
         board.touch(parent)
         parents[parent.id] = parent
@@ -102,55 +131,17 @@ def mapped_state_of(summary: Instance) -> TaskState:
             total=summary.instances_total,
             succeeded=summary.instances_succeeded,
             failed=summary.instances_failed,
+            upstream_failed=summary.instances_upstream_failed,
             skipped=summary.instances_skipped,
             cancelled=summary.instances_cancelled,
         )
     )
 
 
-def _count_upstream(board: Board, told: Sequence[tuple[Instance, Sequence[int]]]) -> None:
-    """Count the ends of tasks in their successors, and let those that wait be judged, each once."""
-    for ended, successors in told:
-        for index in successors:
-            successor = board.tasks[ended.run_key, index]
-            if successor.state != TaskState.WAITING or successor.id in board.stale:
-                continue
-            count_end(successor, board.task_of(successor), TaskState(ended.state))
-            board.touch(successor)
-            board.judge(successor)
-
-
-def readiness_of(task: TaskPlan, instance: Instance) -> Readiness:
-    """What becomes of a task that waits, by what it has counted."""
-    counts = Counts(
-        total=len(task.upstream),
-        succeeded=instance.upstream_succeeded,
-        failed=instance.upstream_failed,
-        skipped=instance.upstream_skipped,
-    )
-    return judge(task.trigger_rule, counts)
-
-
-def _decide(board: Board, waiting: Sequence[Instance], budget: int) -> int:
-    mapped: list[Instance] = []
-    for instance in waiting:
-        if instance.state != TaskState.WAITING or instance.id in board.stale:
-            continue
-        if board.runs[instance.run_key].final_state is not None:
-            continue  # Its run is being stopped.
-        task = board.task_of(instance)
-        match readiness_of(task, instance):
-            case Readiness.RUN if task.mapping is not None:
-                mapped.append(instance)
-            case Readiness.RUN:
-                board.queue(instance)
-            case Readiness.SKIP:
-                board.end(instance, TaskState.SKIPPED)
-            case Readiness.UPSTREAM_FAILED:
-                board.end(instance, TaskState.UPSTREAM_FAILED)
-            case Readiness.WAIT:
-                pass
-    return expand(board, mapped, budget=budget) if mapped else budget
+def _merge_skips(board: Board, parent: Instance, instance: Instance) -> None:
+    """A mapped task skips what all its instances skip that succeed; in a mapped group each acts on its own index."""
+    if board.task_of(instance).mapped_group is None:
+        parent.skips = merge(parent.skips, instance.skips, first=parent.instances_succeeded == 0)
 
 
 def _end_runs(board: Board) -> None:

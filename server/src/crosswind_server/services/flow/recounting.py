@@ -11,6 +11,7 @@ from typing import Final
 
 from crosswind_server.domain.plan import TaskPlan
 from crosswind_server.domain.readiness import TriggerRule
+from crosswind_server.domain.skipping import EVERYTHING, Skips
 from crosswind_server.domain.states import TERMINAL_TASK_STATES, TaskState
 from crosswind_server.services.flow.board import Board, Instance
 from crosswind_server.store import continuations
@@ -18,6 +19,48 @@ from crosswind_server.store import continuations
 ADVANCE: Final = "advance"
 """Kind of a continuation: tell the successors of the subject, from `position` on in its plan's order. Its detail is the
 end of which they are told: a task that was cleared meanwhile, and ended again, has told them anew."""
+
+
+def successors_of(board: Board, ended: Instance) -> tuple[int, ...]:
+    """Positions of the tasks that are told of an instance's end, in the order in which they are.
+
+    One of a mapped group's instances tells those of its own index. The task as a whole then tells who is outside; where
+    it never had instances it tells all.
+    """
+    task = board.task_of(ended)
+    if ended.map_index >= 0:
+        return task.inner_downstream
+    return task.outer_downstream if task.mapped_group is not None and ended.instances_total else task.downstream
+
+
+def hear(board: Board, successor: Instance, ended: Instance) -> None:
+    """Let an instance that waits hear how one of its upstream tasks ended: it counts it, or is skipped by it."""
+    task = board.task_of(successor)
+    skips = None if ended.skips is None else Skips.from_json(ended.skips)
+    if skips is not None and skips.covers(task):
+        board.end(successor, TaskState.SKIPPED, skips=EVERYTHING.to_json() if skips.cascade else None)
+        return
+    if skips is not None and skips.cascade:
+        # A teardown runs nevertheless; what comes after it is skipped when it has ended.
+        successor.skips = EVERYTHING.to_json()
+    count_end(successor, task, TaskState(ended.state))
+    group = task.mapped_group
+    if group is not None and successor.map_index < 0:
+        plan = board.plan_of(board.runs[successor.run_key])
+        successor.sources_ended += ended.task_index in plan.groups[group].sources
+    board.touch(successor)
+
+
+def hear_outside(board: Board, whole: Instance, ended: Instance) -> None:
+    """Let an expanded task of a mapped group hear how a task outside ended; its instances share what it counts."""
+    task = board.task_of(whole)
+    skips = None if ended.skips is None else Skips.from_json(ended.skips)
+    if skips is not None and skips.covers(task):
+        whole.skips = Skips(None if skips.cascade else frozenset(), skips.cascade, itself=True).to_json()
+    elif skips is not None and skips.cascade:
+        whole.skips = EVERYTHING.to_json()
+    count_end(whole, task, TaskState(ended.state))
+    board.touch(whole)
 
 
 def count_end(successor: Instance, task: TaskPlan, ended: TaskState) -> None:
@@ -49,8 +92,10 @@ def count_mapped_end(summary: Instance, ended: TaskState, *, by: int = 1) -> Non
             summary.instances_skipped += by
         case TaskState.CANCELLED:
             summary.instances_cancelled += by
-        case TaskState.FAILED | TaskState.UPSTREAM_FAILED:
+        case TaskState.FAILED:
             summary.instances_failed += by
+        case TaskState.UPSTREAM_FAILED:
+            summary.instances_upstream_failed += by
         case _:
             pass
 
@@ -68,25 +113,24 @@ def recount(board: Board, waiting: Iterable[Instance], *, undone: Collection[str
     board.load_tasks(keys)
     untold = _untold(board, {each.run_key for each in chosen}) if keys else {}
     for each in chosen:
-        task = board.task_of(each)
-        each.upstream_succeeded = each.upstream_failed = each.upstream_skipped = 0
-        for index in task.upstream:
-            upstream = board.tasks.get((each.run_key, index))
-            if (
-                upstream is not None
-                and upstream.id not in undone
-                and _has_told(board, upstream, each.task_index, untold)
-            ):
-                count_end(each, task, TaskState(upstream.state))
+        each.upstream_succeeded = each.upstream_failed = each.upstream_skipped = each.sources_ended = 0
+        each.skips = None
         board.touch(each)
+        for index in board.task_of(each).upstream:
+            upstream = board.tasks.get((each.run_key, index))
+            if upstream is None or upstream.id in undone or each.ended:
+                continue
+            if _has_told(board, upstream, each.task_index, untold):
+                hear(board, each, upstream)
     return chosen
 
 
 def _has_told(board: Board, upstream: Instance, index: int, untold: dict[tuple[str, int], int]) -> bool:
     if TaskState(upstream.state) not in TERMINAL_TASK_STATES:
         return False
-    position = untold.get((upstream.id, upstream.end_time or 0))
-    return position is None or index not in board.task_of(upstream).downstream[position:]
+    successors = successors_of(board, upstream)
+    position = untold.get((upstream.id, upstream.end_time or 0), len(successors))
+    return index in successors[:position]
 
 
 def _untold(board: Board, run_keys: Collection[str]) -> dict[tuple[str, int], int]:

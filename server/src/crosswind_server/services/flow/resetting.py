@@ -32,7 +32,8 @@ def wait_again(board: Board, instance: Instance) -> None:
     _start_afresh(board, instance)
     instance.end_time = instance.queued_time = None
     instance.instances_total = instance.instances_succeeded = instance.instances_failed = 0
-    instance.instances_skipped = instance.instances_cancelled = 0
+    instance.instances_skipped = instance.instances_cancelled = instance.instances_upstream_failed = 0
+    instance.skips = None
     if instance.map_index < 0:
         board.stale[instance.id] = instance
 

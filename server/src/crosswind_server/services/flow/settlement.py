@@ -59,6 +59,7 @@ class Ending:
         log_end: how many records its log has, where no more will come and all were sent before. [BYTES-1]
         cpu_time_us: CPU time that its process used, in microseconds; None where its worker told none.
         max_memory_bytes: the most resident memory of its process; None where its worker told none.
+        skips: which successors a task that succeeds skips, as stored.
     """
 
     outcome_id: str | None = None
@@ -70,6 +71,7 @@ class Ending:
     log_end: int | None = None
     cpu_time_us: int | None = None
     max_memory_bytes: int | None = None
+    skips: str | None = None
 
 
 class Settler:
@@ -229,7 +231,8 @@ class Settler:
         if settled.state in TERMINAL_TASK_STATES:
             shown = failure.message if failure is not None and settled.state is TaskState.FAILED else None
             board.results[instance.id] = ending.result
-            board.end(instance, settled.state, failure=shown)
+            skips = ending.skips if settled.state is TaskState.SUCCEEDED else None
+            board.end(instance, settled.state, failure=shown, skips=skips)
             return
         if failure is not None:
             instance.failure_message = failure.message

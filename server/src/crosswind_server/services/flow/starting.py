@@ -58,7 +58,7 @@ def go_on_starting(board: Board, piece: Row[Any]) -> None:
 
 
 def _is_over(run: Run) -> bool:
-    return run.cancel_requested or RunState(run.state) in TERMINAL_RUN_STATES
+    return run.final_state is not None or RunState(run.state) in TERMINAL_RUN_STATES
 
 
 def _make_piece(board: Board, run: Run, *, first: int) -> None:

@@ -147,6 +147,7 @@ task_instance = Table(
     count_column("instances_total"),
     count_column("instances_succeeded"),
     count_column("instances_failed"),
+    count_column("instances_upstream_failed"),
     count_column("instances_skipped"),
     count_column("instances_cancelled"),
     # For a task of a mapped group: how many of the tasks over whose outputs it is mapped have ended and told it.

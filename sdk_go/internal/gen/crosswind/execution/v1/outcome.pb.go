@@ -230,7 +230,9 @@ type Succeeded struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What it returned. Absent: nothing. At most `Limits.max_inline_value_bytes` inline.
 	Result *v1.Payload `protobuf:"bytes,1,opt,name=result,proto3" json:"result,omitempty"`
-	// For a branch: the direct downstream tasks, or groups, to follow; the others are skipped.
+	// For a branch: the direct downstream tasks, or groups, to follow; the others are skipped, but for teardowns and for
+	// what comes after a followed one. An id that names neither a direct downstream task nor a group that holds one is a
+	// failure of the attempt, `crosswind.BranchInvalid`, which is not retried. Taken from a task of any kind.
 	Branch *BranchChoice `protobuf:"bytes,2,opt,name=branch,proto3" json:"branch,omitempty"`
 	// For a short circuit that skips what follows: true, all tasks downstream, whatever their trigger rules; false, the
 	// direct ones, and their trigger rules decide what becomes of the others. Absent: nothing is skipped.

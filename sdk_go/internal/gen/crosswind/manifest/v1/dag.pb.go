@@ -575,7 +575,10 @@ type TaskGroup struct {
 	ParentGroupId string `protobuf:"bytes,2,opt,name=parent_group_id,json=parentGroupId,proto3" json:"parent_group_id,omitempty"`
 	// For people.
 	Description string `protobuf:"bytes,3,opt,name=description,proto3" json:"description,omitempty"`
-	// Maps the whole group over values. Absent: the group is not mapped.
+	// Maps the whole group over values: each task inside, also in groups inside it, has an instance for each combination.
+	// Inside, an instance depends on those with its own index and reads their outputs; what is outside waits for all, and
+	// reads the list. The tasks over whose outputs it is mapped come before every task inside. Its inputs have names, by
+	// which `Input.group_item` asks for an item. Neither a task nor a group inside it is mapped. Absent: it is not mapped.
 	Mapping       *Mapping `protobuf:"bytes,4,opt,name=mapping,proto3" json:"mapping,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -32,16 +32,19 @@ const (
 	TaskKind_TASK_KIND_UNSPECIFIED TaskKind = 0
 	// An ordinary task.
 	TaskKind_TASK_KIND_NORMAL TaskKind = 1
-	// Its outcome names the downstream tasks to follow; the others are skipped.
+	// Its outcome names the downstream tasks to follow; the others are skipped, in the same transaction as the outcome, but
+	// for teardowns and for what comes after a followed one. Mapped, it skips what all its instances that succeed skip; in
+	// a mapped group each instance acts on the tasks of its own index.
 	TaskKind_TASK_KIND_BRANCH TaskKind = 2
-	// Its outcome says whether anything downstream runs.
+	// Its outcome says whether anything downstream runs. Mapped, or in a mapped group, as a branch.
 	TaskKind_TASK_KIND_SHORT_CIRCUIT TaskKind = 3
 	// Waits for a condition: may reschedule.
 	TaskKind_TASK_KIND_SENSOR TaskKind = 4
 	// Makes what the tasks of its scope need.
 	TaskKind_TASK_KIND_SETUP TaskKind = 5
 	// Removes what a setup made, however the scope ended. It runs when its upstream tasks have ended and at least one of
-	// its setups succeeded; `trigger_rule` is ignored. A branch or short circuit never skips it, and it does not decide
+	// its setups succeeded, or it names none; it is SKIPPED when all of them were, else UPSTREAM_FAILED. `trigger_rule` is
+	// ignored. A branch or short circuit never skips it, and it does not decide
 	// the run's state unless `on_failure_fail_run` says so.
 	TaskKind_TASK_KIND_TEARDOWN TaskKind = 6
 	// Decided by the server, without a worker: succeeds, and skips its direct downstream tasks where the run is not the
@@ -533,7 +536,10 @@ type Task struct {
 	Outlets []*AssetReference `protobuf:"bytes,26,rep,name=outlets,proto3" json:"outlets,omitempty"`
 	// Names of the results beside `return_value` that it writes as XComs of their own.
 	OutputNames []string `protobuf:"bytes,27,rep,name=output_names,json=outputNames,proto3" json:"output_names,omitempty"`
-	// Whether a run waits for this task's instance of the run before.
+	// Whether a run waits for this task's instance of the run before: that of the DAG's runs whose logical time is the
+	// greatest before its own. A run without logical time, and the first, wait for nothing; so does a task that the run
+	// before does not have. SKIPPED is as good as SUCCEEDED. A mapped task waits as a whole for the whole, and what is in a
+	// mapped group waits before the group is expanded.
 	DependsOnPast DependsOnPast `protobuf:"varint,28,opt,name=depends_on_past,json=dependsOnPast,proto3,enum=crosswind.manifest.v1.DependsOnPast" json:"depends_on_past,omitempty"`
 	// Instances of this task in slots at the same time, over all runs. Absent: no bound.
 	MaxActiveInstances *int32 `protobuf:"varint,29,opt,name=max_active_instances,json=maxActiveInstances,proto3,oneof" json:"max_active_instances,omitempty"`
@@ -543,7 +549,10 @@ type Task struct {
 	Callbacks []*TaskCallback `protobuf:"bytes,31,rep,name=callbacks,proto3" json:"callbacks,omitempty"`
 	// The language that it is written in, such as `python` or `go`. For people. For a reference: empty.
 	Language string `protobuf:"bytes,32,opt,name=language,proto3" json:"language,omitempty"`
-	// A template for the names of mapped instances. Empty: their index.
+	// A template for the names of mapped instances, at most 1,000 characters, in which `{name}` stands for the item of the
+	// mapped input with that name, and `{index}` for the index. The server fills it in when an instance starts: an item
+	// that is a JSON text, number, truth value or null as people write it, of any other only the position in its list. The
+	// name is cut to 250 characters. Empty: instances are known by their index.
 	MapIndexTemplate string `protobuf:"bytes,33,opt,name=map_index_template,json=mapIndexTemplate,proto3" json:"map_index_template,omitempty"`
 	// For `TASK_KIND_TEARDOWN`: the setup tasks whose scope it closes. They are upstream whether or not they stand there.
 	SetupTaskIds []string `protobuf:"bytes,34,rep,name=setup_task_ids,json=setupTaskIds,proto3" json:"setup_task_ids,omitempty"`
@@ -983,7 +992,9 @@ type Input struct {
 	//	*Input_Param
 	//	*Input_Composite
 	//	*Input_GroupItem
-	Source        isInput_Source `protobuf_oneof:"source"`
+	Source isInput_Source `protobuf_oneof:"source"`
+	// With `group_item`: takes one element of the item, as `Output.path` does of an output. Absent: the whole.
+	GroupItemPath []*Output_PathStep `protobuf:"bytes,8,rep,name=group_item_path,json=groupItemPath,proto3" json:"group_item_path,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1082,6 +1093,13 @@ func (x *Input) GetGroupItem() string {
 		}
 	}
 	return ""
+}
+
+func (x *Input) GetGroupItemPath() []*Output_PathStep {
+	if x != nil {
+		return x.GroupItemPath
+	}
+	return nil
 }
 
 type isInput_Source interface {
@@ -1614,7 +1632,7 @@ var File_crosswind_manifest_v1_task_proto protoreflect.FileDescriptor
 
 const file_crosswind_manifest_v1_task_proto_rawDesc = "" +
 	"\n" +
-	" crosswind/manifest/v1/task.proto\x12\x15crosswind.manifest.v1\x1a!crosswind/manifest/v1/retry.proto\x1a$crosswind/manifest/v1/schedule.proto\x1a\"crosswind/options/v1/options.proto\x1a\x1ecrosswind/value/v1/value.proto\x1a\x1egoogle/protobuf/duration.proto\"\xb2\x0f\n" +
+	" crosswind/manifest/v1/task.proto\x12\x15crosswind.manifest.v1\x1a!crosswind/manifest/v1/retry.proto\x1a$crosswind/manifest/v1/schedule.proto\x1a\"crosswind/options/v1/options.proto\x1a\x1ecrosswind/value/v1/value.proto\x1a\x1egoogle/protobuf/duration.proto\"\xbb\x0f\n" +
 	"\x04Task\x12&\n" +
 	"\atask_id\x18\x01 \x01(\tB\rʝ\"\x05\x18\x01 \xfa\x01Н\"\x01R\x06taskId\x12!\n" +
 	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\x12\x15\n" +
@@ -1650,8 +1668,8 @@ const file_crosswind_manifest_v1_task_proto_rawDesc = "" +
 	"\x14max_active_instances\x18\x1d \x01(\x05H\x04R\x12maxActiveInstances\x88\x01\x01\x12C\n" +
 	"\x1cmax_active_instances_per_run\x18\x1e \x01(\x05H\x05R\x18maxActiveInstancesPerRun\x88\x01\x01\x12A\n" +
 	"\tcallbacks\x18\x1f \x03(\v2#.crosswind.manifest.v1.TaskCallbackR\tcallbacks\x12\x1a\n" +
-	"\blanguage\x18  \x01(\tR\blanguage\x12,\n" +
-	"\x12map_index_template\x18! \x01(\tR\x10mapIndexTemplate\x12$\n" +
+	"\blanguage\x18  \x01(\tR\blanguage\x125\n" +
+	"\x12map_index_template\x18! \x01(\tB\aʝ\"\x03 \xe8\aR\x10mapIndexTemplate\x12$\n" +
 	"\x0esetup_task_ids\x18\" \x03(\tR\fsetupTaskIds\x12-\n" +
 	"\x13on_failure_fail_run\x18# \x01(\bR\x10onFailureFailRunB\b\n" +
 	"\x06targetB\b\n" +
@@ -1666,7 +1684,7 @@ const file_crosswind_manifest_v1_task_proto_rawDesc = "" +
 	"entryPoint\";\n" +
 	"\x04Edge\x12\x1d\n" +
 	"\atask_id\x18\x01 \x01(\tB\x04Н\"\x01R\x06taskId\x12\x14\n" +
-	"\x05label\x18\x02 \x01(\tR\x05label\"\xc0\x02\n" +
+	"\x05label\x18\x02 \x01(\tR\x05label\"\x90\x03\n" +
 	"\x05Input\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1f\n" +
 	"\bposition\x18\x02 \x01(\x05H\x01R\bposition\x88\x01\x01\x127\n" +
@@ -1675,7 +1693,8 @@ const file_crosswind_manifest_v1_task_proto_rawDesc = "" +
 	"\x05param\x18\x05 \x01(\tH\x00R\x05param\x12@\n" +
 	"\tcomposite\x18\x06 \x01(\v2 .crosswind.manifest.v1.CompositeH\x00R\tcomposite\x12\x1f\n" +
 	"\n" +
-	"group_item\x18\a \x01(\tH\x00R\tgroupItemB\b\n" +
+	"group_item\x18\a \x01(\tH\x00R\tgroupItem\x12N\n" +
+	"\x0fgroup_item_path\x18\b \x03(\v2&.crosswind.manifest.v1.Output.PathStepR\rgroupItemPathB\b\n" +
 	"\x06sourceB\v\n" +
 	"\t_position\"\xc9\x01\n" +
 	"\x06Output\x12\x1d\n" +
@@ -1814,18 +1833,19 @@ var file_crosswind_manifest_v1_task_proto_depIdxs = []int32{
 	21, // 16: crosswind.manifest.v1.Input.literal:type_name -> crosswind.value.v1.Payload
 	11, // 17: crosswind.manifest.v1.Input.output:type_name -> crosswind.manifest.v1.Output
 	12, // 18: crosswind.manifest.v1.Input.composite:type_name -> crosswind.manifest.v1.Composite
-	17, // 19: crosswind.manifest.v1.Output.path:type_name -> crosswind.manifest.v1.Output.PathStep
-	11, // 20: crosswind.manifest.v1.Composite.parts:type_name -> crosswind.manifest.v1.Output
-	5,  // 21: crosswind.manifest.v1.Mapping.combination:type_name -> crosswind.manifest.v1.Mapping.Combination
-	14, // 22: crosswind.manifest.v1.Mapping.inputs:type_name -> crosswind.manifest.v1.MappedInput
-	21, // 23: crosswind.manifest.v1.MappedInput.literal:type_name -> crosswind.value.v1.Payload
-	11, // 24: crosswind.manifest.v1.MappedInput.output:type_name -> crosswind.manifest.v1.Output
-	6,  // 25: crosswind.manifest.v1.TaskCallback.trigger:type_name -> crosswind.manifest.v1.TaskCallback.Trigger
-	26, // [26:26] is the sub-list for method output_type
-	26, // [26:26] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	17, // 19: crosswind.manifest.v1.Input.group_item_path:type_name -> crosswind.manifest.v1.Output.PathStep
+	17, // 20: crosswind.manifest.v1.Output.path:type_name -> crosswind.manifest.v1.Output.PathStep
+	11, // 21: crosswind.manifest.v1.Composite.parts:type_name -> crosswind.manifest.v1.Output
+	5,  // 22: crosswind.manifest.v1.Mapping.combination:type_name -> crosswind.manifest.v1.Mapping.Combination
+	14, // 23: crosswind.manifest.v1.Mapping.inputs:type_name -> crosswind.manifest.v1.MappedInput
+	21, // 24: crosswind.manifest.v1.MappedInput.literal:type_name -> crosswind.value.v1.Payload
+	11, // 25: crosswind.manifest.v1.MappedInput.output:type_name -> crosswind.manifest.v1.Output
+	6,  // 26: crosswind.manifest.v1.TaskCallback.trigger:type_name -> crosswind.manifest.v1.TaskCallback.Trigger
+	27, // [27:27] is the sub-list for method output_type
+	27, // [27:27] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_crosswind_manifest_v1_task_proto_init() }

@@ -438,6 +438,7 @@ def upgrade() -> None:
         sa.Column("instances_total", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("instances_succeeded", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("instances_failed", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("instances_upstream_failed", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("instances_skipped", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("instances_cancelled", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("sources_ended", sa.Integer(), server_default=sa.text("0"), nullable=False),
