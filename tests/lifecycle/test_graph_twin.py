@@ -28,10 +28,11 @@ def dags(draw: st.DrawFn) -> list[Node]:
     nodes: list[Node] = []
     for number in range(draw(st.integers(1, LARGEST))):
         names = [node.name for node in nodes]
-        after = draw(st.lists(st.sampled_from(names), unique=True, max_size=4)) if names else []
-        items = over = None
+        after: list[str] = draw(st.lists(st.sampled_from(names), unique=True, max_size=4)) if names else []
+        items: int | None = None
+        over: str | None = None
         if draw(st.integers(0, 3)) == 0:
-            over = draw(st.sampled_from(after)) if after and draw(st.booleans()) else None
+            over = draw(st.sampled_from([None, *after]))
             items = draw(st.integers(0, 3)) if over is None else None
         rule = draw(st.sampled_from(RULES)) if after else "all_success"
         nodes.append(Node(f"t{number}", tuple(sorted(after)), rule, items, over))

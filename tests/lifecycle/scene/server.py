@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import re
+import threading
 import uuid
-from collections.abc import Mapping
-from typing import Any, Final, cast
+from collections.abc import Coroutine, Mapping
+from typing import Any, Final, TypeVar, cast
 
 from google.protobuf import descriptor_pool
 from google.protobuf.message import Message
@@ -30,6 +31,7 @@ from crosswind_server.store.unit_of_work import UnitOfWork
 from tests.lifecycle.scene.text import SECOND
 from tests.store.witness import Witness
 
+T = TypeVar("T")
 _PACKAGES: Final = ("crosswind.control.v1", "crosswind.execution.v1")
 _LIFE_US: Final = 3_650 * 86_400 * SECOND
 _MOST_TICKS: Final = 2_000
@@ -89,14 +91,20 @@ class PlayedServer:
         witness: sees every change of a state.
     """
 
-    def __init__(self, url: str, start_us: int) -> None:
-        self.clock = FakeClock(start_us)
-        self.store = Store.open(url, readers=1, refusals=(Refused,), clock=self.clock)
-        self.witness = Witness(self.store)
+    def __init__(self, url: str, start_us: int, *, beside: PlayedServer | None = None) -> None:
+        """Args: beside: another server over the same database; they share clock, keys and tokens."""
+        self.clock = FakeClock(start_us) if beside is None else beside.clock
+        self._sealer = Sealer([make_key()]) if beside is None else beside._sealer
         self._settings = PlainSettings(db=url)
-        self._sealer = Sealer([make_key()])
-        self._loop = asyncio.Runner()
-        self.begin()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="played-server")
+        self._thread.start()
+        self._open()
+        if beside is not None:
+            self.witness, self.access_token, self.enrolment_token = beside.witness, beside.access_token, ""
+            self.enrolment_token = beside.enrolment_token
+            return
+        self.witness = Witness(self.store)
         signer = self.services.signer
 
         def make(uow: UnitOfWork, _: object) -> tuple[str, str]:
@@ -110,15 +118,30 @@ class PlayedServer:
 
         self.access_token, self.enrolment_token = self.store.write_blocking(each(make), None)
 
+    def _open(self) -> None:
+        self.store = Store.open(self._settings.db, readers=1, refusals=(Refused,), clock=self.clock)
+        self.begin()
+
     def begin(self) -> None:
         """A new process over the same database: it has heard no heartbeat yet."""
-        self.services, self._rpc = self._loop.run(assemble(self._settings, self.store, self._sealer))
+        self.services, self._rpc = self._wait(assemble(self._settings, self.store, self._sealer))
         self.store.note_absence()
+
+    def die(self) -> None:
+        """The process ends as by SIGKILL, and another begins over the same database, with connections of its own."""
+        self.store.close()
+        self._open()
 
     def close(self) -> None:
         """Let go of the database."""
         self.store.close()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
         self._loop.close()
+
+    def _wait(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do something in the server's loop; any thread may."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     # Calls
 
@@ -144,7 +167,7 @@ class PlayedServer:
         if "request_id" in fields and not asked.request_id:
             asked.request_id = str(uuid.uuid4())
         try:
-            answer = self._loop.run(self._answer(path, request.SerializeToString(), context))
+            answer = self._wait(self._answer(path, request.SerializeToString(), context))
         except CallRefused as refused:
             if refused.code == "INTERNAL":
                 raise AssertionError(f"{method} met a defect of the server; its log says more") from refused
@@ -165,10 +188,14 @@ class PlayedServer:
         """What is due when."""
         return self.store.read_blocking(probe)
 
+    def tick(self) -> None:
+        """One look of the timekeeper."""
+        self._wait(self.services.heart.timekeeper.tick())
+
     def settle(self) -> None:
         """Let the timekeeper do all that is due now, and what that leaves behind."""
         for _ in range(_MOST_TICKS):
-            self._loop.run(self.services.heart.timekeeper.tick())
+            self.tick()
             if not self._is_due(self.due()):
                 return
         raise AssertionError(f"After {_MOST_TICKS} looks the timekeeper still finds something due: {self.due()}")
