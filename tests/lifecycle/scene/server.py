@@ -19,9 +19,11 @@ from crosswind_server.app import DEFAULT_TEAM, assemble
 from crosswind_server.domain.errors import Refused
 from crosswind_server.domain.version import METADATA_KEY
 from crosswind_server.rpc.errors import DETAILS_KEY
+from crosswind_server.rpc.server import RpcServer
 from crosswind_server.services.access import tokens
 from crosswind_server.services.access.callers import Role
 from crosswind_server.services.access.sealing import Sealer, make_key
+from crosswind_server.services.dependencies import Services
 from crosswind_server.settings import PlainSettings
 from crosswind_server.store.clock import Clock
 from crosswind_server.store.due import Due, probe
@@ -91,6 +93,13 @@ class PlayedServer:
         witness: sees every change of a state.
     """
 
+    store: Store
+    services: Services
+    witness: Witness
+    access_token: str
+    enrolment_token: str
+    _rpc: RpcServer
+
     def __init__(self, url: str, start_us: int, *, beside: PlayedServer | None = None) -> None:
         """Args: beside: another server over the same database; they share clock, keys and tokens."""
         self.clock = FakeClock(start_us) if beside is None else beside.clock
@@ -101,8 +110,8 @@ class PlayedServer:
         self._thread.start()
         self._open()
         if beside is not None:
-            self.witness, self.access_token, self.enrolment_token = beside.witness, beside.access_token, ""
-            self.enrolment_token = beside.enrolment_token
+            self.witness = beside.witness
+            self.access_token, self.enrolment_token = beside.access_token, beside.enrolment_token
             return
         self.witness = Witness(self.store)
         signer = self.services.signer
