@@ -93,12 +93,14 @@ class PlayedServer:
         witness: sees every change of a state.
     """
 
+    clock: FakeClock
     store: Store
     services: Services
     witness: Witness
     access_token: str
     enrolment_token: str
     _rpc: RpcServer
+    _sealer: Sealer
 
     def __init__(self, url: str, start_us: int, *, beside: PlayedServer | None = None) -> None:
         """Args: beside: another server over the same database; they share clock, keys and tokens."""
