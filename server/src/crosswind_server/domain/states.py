@@ -90,6 +90,8 @@ class WaitingReason(StrEnum):
 
     UPSTREAM = "upstream"
     """Upstream tasks have not finished."""
+    PAST = "past"
+    """It depends on the run before, in which something has not ended well."""
     PAUSED = "paused"
     """The DAG is paused."""
     NOT_BEFORE = "not_before"

@@ -104,15 +104,21 @@ def sum_up_mapped(uow: UnitOfWork, parent_ids: Collection[str]) -> Mapping[str, 
     }
 
 
-def summary_states(uow: UnitOfWork, run_key: str, task_indexes: Collection[int]) -> Mapping[int, tuple[str, str]]:
-    """Read id and state of tasks of a run, by their positions: of mapped ones the summary's."""
-    if not task_indexes:
+def states_at(uow: UnitOfWork, run_key: str, places: Collection[tuple[int, int]]) -> Mapping[tuple[int, int], str]:
+    """Read the states of instances of a run, by the positions of their tasks and their map indexes."""
+    if not places:
         return {}
     table = task_instance.c
-    query = select(table.task_index, table.task_id, table.state).where(
-        table.run_key == run_key, table.map_index == -1, table.task_index.in_(list(task_indexes))
+    source, parameters = uow.dialect.rows_source(
+        {"task_index": table.task_index, "map_index": table.map_index},
+        [{"task_index": index, "map_index": map_index} for index, map_index in places],
     )
-    return {row.task_index: (row.task_id, row.state) for row in uow.execute(query)}
+    query = (
+        select(table.task_index, table.map_index, table.state)
+        .join(source, and_(table.task_index == source.c.task_index, table.map_index == source.c.map_index))
+        .where(table.run_key == run_key)
+    )
+    return {(row.task_index, row.map_index): row.state for row in uow.execute(query, parameters)}
 
 
 def is_paused(uow: UnitOfWork, team: str, dag_id: str) -> bool:

@@ -9,12 +9,11 @@ from typing import Any
 
 from crosswind_server.domain.ids import time_text
 from crosswind_server.domain.plan import DagPlan
-from crosswind_server.domain.states import TERMINAL_TASK_STATES, TaskState, WaitingReason
+from crosswind_server.domain.states import TaskState, WaitingReason
+from crosswind_server.services.listing.upstream import NAMED_AT_MOST, explain_upstream, names_of
 from crosswind_server.store import task_listing as rows
 from crosswind_server.store.task_listing import OfferingWorker
 from crosswind_server.store.unit_of_work import UnitOfWork
-
-_NAMED_AT_MOST = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +33,7 @@ def explain_waiting(uow: UnitOfWork, plan: DagPlan, run: Any, instances: Sequenc
         run: its row.
         instances: their rows.
     """
-    wanted = {
-        index
-        for row in instances
-        if row.state == TaskState.WAITING and row.task_id in plan.by_id
-        for index in plan.by_id[row.task_id].upstream
-    }
-    upstream = rows.summary_states(uow, run.id, wanted)
+    before = explain_upstream(uow, plan, run, [row for row in instances if row.state == TaskState.WAITING])
     queued = [row for row in instances if row.state == TaskState.QUEUED]
     paused = bool(queued) and rows.is_paused(uow, run.team, run.dag_id)
     offering: dict[str, list[OfferingWorker]] = {}
@@ -48,7 +41,7 @@ def explain_waiting(uow: UnitOfWork, plan: DagPlan, run: Any, instances: Sequenc
         offering.setdefault(worker.offer_key, []).append(worker)
     found = {}
     for row in instances:
-        waiting = _explain(row, plan=plan, run=run, now=uow.now, upstream=upstream, paused=paused, offering=offering)
+        waiting = _explain(row, run=run, now=uow.now, before=before, paused=paused, offering=offering)
         if waiting is not None:
             found[row.id] = waiting
     return found
@@ -57,23 +50,15 @@ def explain_waiting(uow: UnitOfWork, plan: DagPlan, run: Any, instances: Sequenc
 def _explain(
     row: Any,
     *,
-    plan: DagPlan,
     run: Any,
     now: int,
-    upstream: Mapping[int, tuple[str, str]],
+    before: Mapping[str, tuple[WaitingReason, str]],
     paused: bool,
     offering: Mapping[str, Sequence[OfferingWorker]],
 ) -> Waiting | None:
     match TaskState(row.state):
         case TaskState.WAITING:
-            task = plan.by_id.get(row.task_id)
-            pending = [
-                name
-                for index in (task.upstream if task is not None else ())
-                for name, state in [upstream.get(index, ("", ""))]
-                if name and TaskState(state) not in TERMINAL_TASK_STATES
-            ]
-            return Waiting(WaitingReason.UPSTREAM, f"Waits for {_names(pending, 'task')} to end.")
+            return Waiting(*before[row.id])
         case TaskState.UP_FOR_RETRY | TaskState.UP_FOR_RESCHEDULE | TaskState.DEFERRED:
             what = {TaskState.UP_FOR_RETRY: "The next try begins", TaskState.DEFERRED: "The task goes on"}
             words = what.get(TaskState(row.state), "The task is asked again")
@@ -105,15 +90,15 @@ def _explain_queued(row: Any, *, run: Any, now: int, paused: bool, workers: Sequ
         return Waiting(WaitingReason.QUEUE, text)
     going = [worker for worker in serving if not worker.paused]
     if not going:
-        names = _names([worker.name for worker in serving], "worker")
+        names = names_of([worker.name for worker in serving], "worker")
         return Waiting(WaitingReason.PAUSED, f"Every worker that could take it is paused: {names}; let one go on.")
     if all(worker.slots < row.slots for worker in going):
         text = f"The task takes {row.slots} slots, and no worker has as many; start one with more --slots."
         return Waiting(WaitingReason.SLOTS, text)
     free = [worker.name for worker in going if worker.slots - worker.used_slots >= row.slots]
     if free:
-        return Waiting(WaitingReason.SLOTS, f"Is ready; {_names(free, 'worker')} can take it in a moment.")
-    shown = ", ".join(f"'{w.name}' {w.used_slots} of {w.slots}" for w in going[:_NAMED_AT_MOST])
+        return Waiting(WaitingReason.SLOTS, f"Is ready; {names_of(free, 'worker')} can take it in a moment.")
+    shown = ", ".join(f"'{w.name}' {w.used_slots} of {w.slots}" for w in going[:NAMED_AT_MOST])
     return Waiting(WaitingReason.SLOTS, f"Waits for a free slot; taken are: {shown}.")
 
 
@@ -128,11 +113,3 @@ def _wanted(row: Any, run: Any) -> str:
         bundle, _, entry_point = name.partition("/")
         return f"'{entry_point}' of the bundle '{bundle}'"
     return f"the version {name[:12]} of the DAG '{run.dag_id}' (bundle '{run.bundle}')"
-
-
-def _names(names: Sequence[str], what: str) -> str:
-    if not names:
-        return f"its {what}s"
-    shown = ", ".join(f"'{name}'" for name in names[:_NAMED_AT_MOST])
-    more = len(names) - _NAMED_AT_MOST
-    return f"{what}{'s' if len(names) > 1 else ''} {shown}" + (f" and {more} more" if more > 0 else "")
