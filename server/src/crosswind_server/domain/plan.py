@@ -14,6 +14,7 @@ from functools import cached_property
 from graphlib import TopologicalSorter
 from typing import Final
 
+from crosswind_server.domain.assets import AssetRef, Condition
 from crosswind_server.domain.claims import LabelPlan, task_limit_key
 from crosswind_server.domain.readiness import TriggerRule
 from crosswind_server.domain.retry import RetryPolicy
@@ -303,6 +304,8 @@ class TaskPlan:
     max_active_instances: int | None = None
     max_active_instances_per_run: int | None = None
     callbacks: tuple[CallbackPlan, ...] = ()
+    inlets: tuple[AssetRef, ...] = ()
+    outlets: tuple[AssetRef, ...] = ()
     group_ids: tuple[str, ...] = ()
     mapped_group: str | None = None
     inner_upstream: tuple[int, ...] = ()
@@ -403,6 +406,7 @@ class DagPlan:
         leaves: positions of the tasks that decide the run's state; see `domain.scopes`.
         groups: the mapped task groups, by id.
         schedule: when it runs by itself; None: only when triggered, or only by assets.
+        condition: over the assets on whose events it runs; None: on none.
         max_active_runs: so many of its runs go on at once, but for those of backfills.
         run_timeout_us: a run that lasts longer fails; None: no bound.
         deadline: by when a run should have ended; None: there is none.
@@ -422,6 +426,7 @@ class DagPlan:
     description: str = ""
     has_schedule: bool = False
     schedule: Schedule | None = None
+    condition: Condition | None = None
     max_active_runs: int = MAX_ACTIVE_RUNS
     run_timeout_us: int | None = None
     deadline: DeadlinePlan | None = None

@@ -5,6 +5,7 @@ valid is refused with DAG_INVALID, what is valid but cannot be run yet with NOT_
 names the task.
 """
 
+from crosswind_server.manifests.assets import check_extra, check_partition, check_reference
 from crosswind_server.manifests.dags import check_bundle_name, read_dag
 from crosswind_server.manifests.values import failure_message, param_value, payload_of, read_conf, value_of
 from crosswind_server.manifests.workloads import (
@@ -26,7 +27,10 @@ __all__ = [
     "callback_message",
     "caused_failure",
     "check_bundle_name",
+    "check_extra",
     "check_fields",
+    "check_partition",
+    "check_reference",
     "failure_message",
     "failure_types",
     "param_value",

@@ -21,6 +21,7 @@ from crosswind_server.domain.plan import (
     VersionPolicy,
 )
 from crosswind_server.domain.scopes import deciding
+from crosswind_server.manifests.assets import read_condition
 from crosswind_server.manifests.groups import GroupReader
 from crosswind_server.manifests.refusals import Refusals
 from crosswind_server.manifests.schedules import read_schedule
@@ -112,6 +113,7 @@ class _DagReader(Refusals):
             description=dag.description,
             has_schedule=dag.HasField("schedule"),
             schedule=read_schedule(self, dag),
+            condition=read_condition(self, dag),
             max_active_runs=self._read_max_active_runs(),
             run_timeout_us=self.span(dag.run_timeout, "its run timeout", least=1)
             if dag.HasField("run_timeout")

@@ -22,6 +22,7 @@ from crosswind_server.domain.plan import (
 )
 from crosswind_server.domain.readiness import TriggerRule
 from crosswind_server.domain.retry import DAY_US, RetryPolicy
+from crosswind_server.manifests.assets import read_references
 from crosswind_server.manifests.groups import GroupReader
 from crosswind_server.manifests.mappings import outputs_of_mapping, read_mapping, read_output, read_path
 from crosswind_server.manifests.refusals import Refusals
@@ -166,6 +167,8 @@ class TaskReader:
             on_failure_fail_run=task.on_failure_fail_run,
             past=_PAST[task.depends_on_past],
             map_index_template=task.map_index_template,
+            inlets=read_references(self._dag, task.inlets, f"inlets of {name}"),
+            outlets=read_references(self._dag, task.outlets, f"outlets of {name}"),
         )
 
     def read_run_callbacks(self, callbacks: Sequence[dag_pb2.Callback]) -> tuple[CallbackPlan, ...]:

@@ -22,6 +22,7 @@ from crosswind_server.domain.errors import Reason, Refused
 from crosswind_server.domain.lifecycle import Event
 from crosswind_server.domain.plan import RETURN_VALUE, ParamPlan, StoredValue
 from crosswind_server.domain.states import Workload
+from crosswind_server.rpc.landing_messages import read_emission, read_state_write
 from crosswind_server.rpc.messages import invalid, required, span_us, timestamp
 from crosswind_server.rpc.wake_messages import read_wake
 from crosswind_server.services.catalog.bundles import Manifest, Offer, OfferResult, SourceProblem
@@ -37,7 +38,9 @@ from crosswind_server.services.execution.contexts import (
 )
 from crosswind_server.services.execution.directives import Directive, DirectiveKind
 from crosswind_server.services.execution.logs import LogChunk, check_chunks
+from crosswind_server.services.execution.state_store import MAX_WRITES
 from crosswind_server.services.fleet.workers import Usage, Verdict
+from crosswind_server.services.flow.asset_events import MAX_EVENTS
 from crosswind_server.services.flow.settlement import FailureFacts
 from crosswind_server.timing import Limits, Timing
 
@@ -347,10 +350,10 @@ def read_finish(request: worker_service_pb2.FinishAttemptRequest) -> FinishAttem
     kind = outcome.WhichOneof("kind")
     if kind is None:
         raise invalid("outcome", "`outcome` says how the attempt ended; set one of its kinds.")
-    if outcome.asset_events:
-        raise _unsupported("sends asset events")
-    if outcome.checkpoints:
-        raise _unsupported("leaves checkpoints")
+    if len(outcome.asset_events) > MAX_EVENTS:
+        raise invalid("outcome.asset_events", f"An outcome has at most {MAX_EVENTS} events of assets; send fewer.")
+    if len(outcome.checkpoints) > MAX_WRITES:
+        raise invalid("outcome.checkpoints", f"An outcome leaves at most {MAX_WRITES} checkpoints; leave fewer.")
     values = [(write.key, manifests.value_of(write.value)) for write in outcome.xcoms]
     if kind == "succeeded":
         if len(outcome.succeeded.next_runs) > MAX_NEXT_RUNS:
@@ -376,6 +379,8 @@ def read_finish(request: worker_service_pb2.FinishAttemptRequest) -> FinishAttem
         skip_all_downstream=(
             outcome.succeeded.skip_all_downstream if outcome.succeeded.HasField("skip_all_downstream") else None
         ),
+        emissions=tuple(read_emission(each, "outcome.asset_events") for each in outcome.asset_events),
+        checkpoints=tuple(read_state_write(each, "outcome.checkpoints") for each in outcome.checkpoints),
     )
 
 

@@ -9,6 +9,7 @@ from crosswind_server.services.access.tokens import TokenSigner
 from crosswind_server.services.catalog.bundles import Bundles
 from crosswind_server.services.catalog.manifest_versions import ManifestVersions
 from crosswind_server.services.catalog.plans import PlanCache
+from crosswind_server.services.execution import state_store
 from crosswind_server.services.execution.attempts import Attempts
 from crosswind_server.services.execution.contexts import DeclaredReader, NothingDeclared
 from crosswind_server.services.execution.polling import Polling
@@ -17,6 +18,7 @@ from crosswind_server.services.fleet.workers import Workers
 from crosswind_server.services.flow import (
     admission,
     alarms,
+    asset_events,
     callbacks,
     clearing,
     deliveries,
@@ -31,6 +33,7 @@ from crosswind_server.services.flow import (
     stopping,
 )
 from crosswind_server.services.flow.active_runs import ActiveRuns
+from crosswind_server.services.flow.asset_events import AssetRuns
 from crosswind_server.services.flow.continuing import Continuer
 from crosswind_server.services.flow.run_limits import Deadlines
 from crosswind_server.services.flow.runs import Runs
@@ -74,6 +77,7 @@ class Heart:
         self.farewell = Farewell(store, self.polling, timing=timing)
         self.attempts = Attempts(self.plans, timing=timing, declared=declared or NothingDeclared())
         self.runs = Runs(self.plans)
+        self.asset_runs = AssetRuns(self.plans, self.runs)
         self.deadlines = Deadlines(self.plans)
         self.continuer = Continuer(
             self.plans,
@@ -92,6 +96,8 @@ class Heart:
                 groups.GROUP: groups.go_on_making,
                 groups.REJUDGE: groups.go_on_judging,
                 past.PAST: past.go_on,
+                asset_events.FOLLOW: self.asset_runs.go_on_following,
+                asset_events.CONSIDER: self.asset_runs.go_on_considering,
             },
         )
         self.timekeeper = Timekeeper(
@@ -102,6 +108,7 @@ class Heart:
             continuer=self.continuer,
             timers={
                 events.FORGET: events.forget,
+                state_store.EXPIRE: state_store.expire,
                 alarms.SCHEDULE: self.schedules.ring,
                 alarms.PROMOTE: ActiveRuns(self.plans).ring,
                 alarms.RUN_TIMEOUT: self.runs.time_out,

@@ -17,6 +17,7 @@ from crosswind_server.domain.errors import Reason, Refused
 from crosswind_server.domain.plan import DagPlan, Reference
 from crosswind_server.domain.version import REASONS
 from crosswind_server.services.access.callers import Caller
+from crosswind_server.services.catalog.asset_relations import relate
 from crosswind_server.services.catalog.plans import PlanCache
 from crosswind_server.services.fleet import presence
 from crosswind_server.services.flow import version_policy
@@ -347,6 +348,7 @@ class Bundles:
         bounds.replace_limits(
             uow, team, {dag_id: self._plans.get(uow, version_id).task_limits for dag_id, version_id in held.items()}
         )
+        relate(uow, team, {dag_id: self._plans.get(uow, version_id) for dag_id, version_id in held.items()})
         errors = bundles.source_errors(uow, team, bundle, version)
         # A manifest does not say which source its DAGs came from, nor which one a broken source had.
         if all(row.dag_id for row in errors):

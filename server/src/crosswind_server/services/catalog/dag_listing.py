@@ -9,7 +9,7 @@ from typing import Any
 from crosswind_server.domain.errors import Reason, Refused
 from crosswind_server.domain.plan import offer_key_of
 from crosswind_server.services.catalog.manifest_versions import ManifestVersions, newest_message
-from crosswind_server.services.flow import alarms
+from crosswind_server.services.flow import alarms, asset_events
 from crosswind_server.services.flow.schedules import Schedules
 from crosswind_server.store import dag_listing as rows
 from crosswind_server.store import dags
@@ -140,6 +140,7 @@ def pause_dag(
         schedules.renew(uow, team, [dag_id])
         if not paused:
             alarms.ask_promotion(uow, [(team, dag_id)])
+            asset_events.ask(uow, team, dag_id)
             uow.hint(f"work:{team}")
     return get_dag(uow, versions, team, dag_id)
 

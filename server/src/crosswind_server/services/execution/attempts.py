@@ -12,7 +12,6 @@ from typing import Any, Final
 from crosswind_server import manifests
 from crosswind_server.domain import lifecycle
 from crosswind_server.domain.errors import Reason, Refused
-from crosswind_server.domain.ids import uuid7
 from crosswind_server.domain.lifecycle import Event
 from crosswind_server.domain.plan import RETURN_VALUE, StoredValue
 from crosswind_server.domain.skipping import ALL_DIRECT, BRANCH_INVALID, EVERYTHING, UnknownBranch, skipped_by_branch
@@ -26,7 +25,10 @@ from crosswind_server.services.execution.contexts import (
     TaskContext,
     resolve_inputs,
 )
+from crosswind_server.services.execution.landing import Landing
+from crosswind_server.services.execution.state_store import StateWrite
 from crosswind_server.services.flow import progress
+from crosswind_server.services.flow.asset_events import Emission
 from crosswind_server.services.flow.board import AttemptRecord, Board, Instance
 from crosswind_server.services.flow.settlement import Ending, FailureFacts, Settler, state_of
 from crosswind_server.services.flow.waiting import Wait
@@ -81,6 +83,8 @@ class FinishAttempt:
         log_end: how many records its log has, where all were sent before.
         cpu_time_us: CPU time that its process used, in microseconds; None where not told.
         max_memory_bytes: the most resident memory of its process; None where not told.
+        emissions: events of assets; they count where it succeeded.
+        checkpoints: state for its next try, whatever became of it.
         follow_ids: of one that succeeded, the tasks or groups that its branch follows; None: it is no branch.
         skip_all_downstream: of one that succeeded, as in `execution.v1.Succeeded`; None: it skips nothing.
         skips: which successors that skips, as stored; made from the two by `choose`.
@@ -96,6 +100,8 @@ class FinishAttempt:
     log_end: int | None = None
     cpu_time_us: int | None = None
     max_memory_bytes: int | None = None
+    emissions: tuple[Emission, ...] = ()
+    checkpoints: tuple[StateWrite, ...] = ()
     follow_ids: tuple[str, ...] | None = None
     skip_all_downstream: bool | None = None
     skips: str | None = None
@@ -265,7 +271,7 @@ class Attempts:
         board = Board(uow, self._plans)
         records = board.lock_attempts({command.attempt_id for command in commands})
         settler = Settler(board)
-        writes: list[xcoms.XComRow] = []
+        landing = Landing(board)
         results: list[Finished | Exception] = []
         for command in commands:
             record = records.get(command.attempt_id)
@@ -284,7 +290,7 @@ class Attempts:
                 results.append(reply)
                 continue
             if not answered and not cancelling and instance.task_index >= 0:
-                writes += _xcom_rows(uow, instance, command)
+                landing.add(instance, command)
             results.append(
                 Finished(
                     recorded_as_cancelled=record.state == AttemptState.CANCELLED,
@@ -292,7 +298,7 @@ class Attempts:
                 )
             )
         settler.write()
-        xcoms.write(uow, writes)
+        landing.write()
         progress.advance(board, causes=len(commands))
         return results
 
@@ -343,23 +349,6 @@ def _unknown(event: Event, attempt_id: str) -> Exception:
     answer = lifecycle.answer_unknown(event, attempt_id=attempt_id)
     assert isinstance(answer, Refused)
     return answer
-
-
-def _xcom_rows(uow: UnitOfWork, instance: Instance, command: FinishAttempt) -> list[xcoms.XComRow]:
-    return [
-        xcoms.XComRow(
-            id=str(uuid7(uow.now)),
-            run_key=instance.run_key,
-            task_id=instance.task_id,
-            map_index=instance.map_index,
-            key=key,
-            encoding=value.encoding,
-            metadata=value.metadata,
-            data=value.data,
-            items=value.items,
-        )
-        for key, value in dict(command.values).items()
-    ]
 
 
 def check_values(values: Sequence[tuple[str, StoredValue]]) -> None:

@@ -20,7 +20,7 @@ from crosswind_server.domain.errors import Reason, Refused
 from crosswind_server.domain.lifecycle import Event
 from crosswind_server.domain.states import LIVE_TASK_STATES, TERMINAL_RUN_STATES, RunState, TaskState
 from crosswind_server.services.catalog.plans import PlanCache
-from crosswind_server.services.flow import progress
+from crosswind_server.services.flow import progress, run_limits
 from crosswind_server.services.flow.board import PIECE, Board, Instance, Run
 from crosswind_server.services.flow.choosing import (
     ALL,
@@ -145,7 +145,7 @@ def _begin(board: Board, run: Run, chosen: Mapping[int, Choice], *, subject: str
 
 
 def reopen(board: Board, run: Run) -> None:
-    """Let a run that had ended go on."""
+    """Let a run that had ended go on at once, whatever number of runs of its DAG go on; with a paused DAG, later."""
     paused = any(row.paused for row in dags.get(board.uow, run.team, [run.dag_id]))
     run.state = (RunState.QUEUED if paused else RunState.RUNNING).value
     run.cancel_requested, run.final_state = False, None
@@ -153,6 +153,8 @@ def reopen(board: Board, run: Run) -> None:
     run.end_time = None
     board.touch_run(run)
     runs.set_queued_time(board.uow, run.id)
+    if not paused:
+        run_limits.set_for_started(board, [run])
 
 
 @dataclass(slots=True)

@@ -34,6 +34,7 @@ class TriggerRun:
         run_id: chosen by the caller, 1 to 250 characters; None: made here.
         conf: a serialized payload with a JSON object; None: no parameters.
         logical_time: microseconds since the epoch, as are the bounds of the data interval.
+        partition_key: of the assets that it is about; empty: none.
     """
 
     team: str
@@ -46,6 +47,7 @@ class TriggerRun:
     logical_time: int | None = None
     data_interval_start: int | None = None
     data_interval_end: int | None = None
+    partition_key: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +111,7 @@ class Runs:
                     data_interval_end=command.data_interval_end,
                     triggered_by=command.triggered_by,
                     note=command.note,
+                    partition_key=command.partition_key,
                 )
             ],
         )
