@@ -7,6 +7,7 @@ names the task.
 
 from crosswind_server.manifests.assets import check_extra, check_partition, check_reference
 from crosswind_server.manifests.dags import check_bundle_name, read_dag
+from crosswind_server.manifests.params import check_conf
 from crosswind_server.manifests.values import failure_message, param_value, payload_of, read_conf, value_of
 from crosswind_server.manifests.workloads import (
     answer_payload,
@@ -27,6 +28,7 @@ __all__ = [
     "callback_message",
     "caused_failure",
     "check_bundle_name",
+    "check_conf",
     "check_extra",
     "check_fields",
     "check_partition",

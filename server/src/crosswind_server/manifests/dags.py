@@ -23,6 +23,7 @@ from crosswind_server.domain.plan import (
 from crosswind_server.domain.scopes import deciding
 from crosswind_server.manifests.assets import read_condition
 from crosswind_server.manifests.groups import GroupReader
+from crosswind_server.manifests.params import ParamInvalid, check_param
 from crosswind_server.manifests.refusals import Refusals
 from crosswind_server.manifests.schedules import read_schedule
 from crosswind_server.manifests.tasks import TaskReader, upstream_of
@@ -165,7 +166,14 @@ class _DagReader(Refusals):
             default = None
             if param.HasField("default_value"):
                 default = self.value(param.default_value, f"the default of parameter '{param.name}'")
-            yield ParamPlan(param.name, default, param.json_schema, param.description)
+            plan = ParamPlan(param.name, default, param.json_schema, param.description)
+            try:
+                check_param(plan)
+            except ParamInvalid as error:
+                self.invalid(f"has the parameter '{param.name[:80]}', which {error}")
+            if default is None and self._dag.HasField("schedule"):
+                self.invalid(f"has a schedule and the parameter '{param.name[:80]}' without a default; give it one")
+            yield plan
 
 
 def check_bundle_name(bundle: str, version: str) -> None:

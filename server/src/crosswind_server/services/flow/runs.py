@@ -12,7 +12,6 @@ from typing import Final
 from crosswind_server import manifests
 from crosswind_server.domain.errors import Reason, Refused
 from crosswind_server.domain.ids import make_run_id, uuid7
-from crosswind_server.domain.plan import DagPlan
 from crosswind_server.domain.states import TERMINAL_RUN_STATES, RunState
 from crosswind_server.services.catalog.plans import PlanCache
 from crosswind_server.services.flow import active_runs, alarms, progress, run_limits
@@ -72,7 +71,7 @@ class Runs:
         `PIECE` tasks, until the instances of all of them are made.
 
         Raises:
-            Refused: DAG_NOT_FOUND, RUN_EXISTS, INVALID_ARGUMENT or VALUE_TOO_LARGE.
+            Refused: DAG_NOT_FOUND, RUN_EXISTS, CONF_INVALID, INVALID_ARGUMENT or VALUE_TOO_LARGE.
         """
         dag = dags.lock(uow, command.team, command.dag_id)
         if dag is None or not dag.active:
@@ -83,7 +82,7 @@ class Runs:
                 metadata={"dag_id": command.dag_id[:80]},
             )
         plan = self._plans.get(uow, dag.current_version_id)
-        self._check_conf(plan, command)
+        manifests.check_conf(plan, manifests.read_conf(command.conf) if command.conf is not None else {})
         run_id = command.run_id or make_run_id(command.run_type, uow.now)
         if len(run_id) > 250 or any(ord(c) < 33 for c in run_id):
             raise Refused(
@@ -157,17 +156,6 @@ class Runs:
         if run is not None and not run.cancel_requested and RunState(run.state) not in TERMINAL_RUN_STATES:
             stop(board, run, RunState.FAILED, reason=run_limits.TOO_LONG, timed_out=True)
             progress.advance(board)
-
-    @staticmethod
-    def _check_conf(plan: DagPlan, command: TriggerRun) -> None:
-        given = manifests.read_conf(command.conf) if command.conf is not None else {}
-        missing = [param.name for param in plan.params if param.default is None and param.name not in given]
-        if missing:
-            raise Refused(
-                Reason.INVALID_ARGUMENT,
-                f"A run of DAG '{plan.dag_id}' needs the parameter '{missing[0]}'; give it in `conf`.",
-                metadata={"field": "conf", "param": missing[0]},
-            )
 
 
 def _run_exists(dag_id: str, run_id: str) -> Refused:
