@@ -85,6 +85,18 @@ class RunState(StrEnum):
     CANCELLED = "cancelled"
 
 
+class BackfillState(StrEnum):
+    """A backfill."""
+
+    RUNNING = "running"
+    """It has runs to create, or runs that have not ended."""
+    CANCELLING = "cancelling"
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
 class WaitingReason(StrEnum):
     """Why a task that is not running waits. [SCHED-3]"""
 
@@ -112,6 +124,8 @@ class WaitingReason(StrEnum):
     """Deferred: its trigger has not fired."""
     INPUT = "input"
     """A person has not answered yet."""
+    RUN = "run"
+    """Its run is queued: as many runs of its DAG are active as may be."""
 
 
 class WorkerState(StrEnum):

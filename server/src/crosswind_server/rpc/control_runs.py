@@ -8,7 +8,7 @@ from crosswind_server.domain.errors import Reason, Refused
 from crosswind_server.domain.states import RunState
 from crosswind_server.rpc.authentication import caller
 from crosswind_server.rpc.calls import ServicerContext
-from crosswind_server.rpc.enums import run_state, run_type, state_counts, wanted
+from crosswind_server.rpc.enums import run_state, run_type, state_counts, waiting_reason, wanted
 from crosswind_server.rpc.messages import (
     change,
     invalid,
@@ -68,8 +68,6 @@ class DagRunServicer(dag_runs_pb2_grpc.DagRunServiceServicer):
     ) -> dag_runs_pb2.ListDagRunsResponse:
         team = caller().team
         page = read_page(request, team)
-        if request.backfill_id:
-            raise invalid("backfill_id", "This server has no backfills yet; leave `backfill_id` out.")
         bounds = {
             name: microseconds(getattr(request, name), name) if request.HasField(name) else None
             for name in ("min_queued_time", "max_queued_time")
@@ -81,6 +79,7 @@ class DagRunServicer(dag_runs_pb2_grpc.DagRunServiceServicer):
             types=wanted("RunType", request.types, "types"),
             min_queued_us=bounds["min_queued_time"],
             max_queued_us=bounds["max_queued_time"],
+            backfill_id=request.backfill_id,
         )
         before = str(page.after[0]) if page.after else None
         rows = await self._services.store.read(
@@ -205,4 +204,10 @@ def run_message(run: ListedRun, *, conf: bool) -> dag_runs_pb2.DagRun:
         revision=run.revision,
         bundle=run.bundle,
         bundle_version=run.bundle_version,
+        backfill_id=run.backfill_id,
+        partition_key=run.partition_key,
+        deadline_time=timestamp(run.deadline_us),
+        deadline_missed=run.deadline_missed,
+        waiting_reason=waiting_reason(run.waiting.reason) if run.waiting else None,
+        waiting_detail=run.waiting.detail if run.waiting else "",
     )

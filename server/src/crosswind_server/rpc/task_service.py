@@ -16,6 +16,7 @@ from crosswind.execution.v1 import task_service_pb2 as messages
 from crosswind.value.v1.value_pb2 import Payload
 from crosswind_server import manifests
 from crosswind_server.domain.plan import RETURN_VALUE, StoredValue
+from crosswind_server.domain.states import RunState
 from crosswind_server.rpc.authentication import attempt
 from crosswind_server.rpc.calls import ServicerContext
 from crosswind_server.rpc.control_runs import checked_run_id
@@ -240,6 +241,22 @@ class TaskServicer(task_service_pb2_grpc.TaskServiceServicer):
 
         run = await self._read(read)
         return messages.GetDagRunResponse(run=_run_context(run), state=run.state)
+
+    async def GetPreviousDagRun(
+        self, request: messages.GetPreviousDagRunRequest, context: ServicerContext
+    ) -> messages.GetPreviousDagRunResponse:
+        state = request.state if request.HasField("state") else None
+        if state is not None and state not in {each.value for each in RunState}:
+            raise invalid("state", f"`state` '{state[:40]}' is no state of a run; use one such as 'succeeded'.")
+
+        def read(uow: UnitOfWork, scope: AttemptScope) -> ListedRun | None:
+            own = scope.attempt
+            return run_listing.find_previous(uow, scope.team, own.dag_id, own.run_id, state=state)
+
+        run = await self._read(read)
+        if run is None:
+            return messages.GetPreviousDagRunResponse()
+        return messages.GetPreviousDagRunResponse(run=_run_context(run), state=run.state)
 
     async def GetTaskStates(
         self, request: messages.GetTaskStatesRequest, context: ServicerContext

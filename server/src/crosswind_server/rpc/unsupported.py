@@ -28,10 +28,6 @@ _TABLE: Mapping[str, Mapping[str, str]] = {
         "crosswind.execution.v1.TaskService": "GetInputResponse",
         "crosswind.control.v1.InputRequestService": "ListInputRequests AnswerInputRequest",
     },
-    "schedules": {
-        "crosswind.execution.v1.TaskService": "GetPreviousDagRun",
-        "crosswind.control.v1.BackfillService": "CreateBackfill ListBackfills GetBackfill CancelBackfill",
-    },
     "deferral": {"crosswind.control.v1.EventService": "DeliverEvent"},
     "pools": {"crosswind.control.v1.PoolService": "ListPools GetPool SetPool DeletePool"},
     "moving workers": {"crosswind.control.v1.WorkerAdminService": "MoveWorker"},

@@ -34,6 +34,7 @@ from crosswind_server.services.flow import (
 )
 from crosswind_server.services.flow.active_runs import ActiveRuns
 from crosswind_server.services.flow.asset_events import AssetRuns
+from crosswind_server.services.flow.backfills import Backfills
 from crosswind_server.services.flow.continuing import Continuer
 from crosswind_server.services.flow.run_limits import Deadlines
 from crosswind_server.services.flow.runs import Runs
@@ -79,6 +80,7 @@ class Heart:
         self.runs = Runs(self.plans)
         self.asset_runs = AssetRuns(self.plans, self.runs)
         self.deadlines = Deadlines(self.plans)
+        self.backfills = Backfills(self.plans)
         self.continuer = Continuer(
             self.plans,
             {
@@ -113,6 +115,7 @@ class Heart:
                 alarms.PROMOTE: ActiveRuns(self.plans).ring,
                 alarms.RUN_TIMEOUT: self.runs.time_out,
                 alarms.DEADLINE: self.deadlines.ring,
+                alarms.BACKFILL: self.backfills.ring,
             },
             clean=FORGET_OLD_ANSWERS,
         )

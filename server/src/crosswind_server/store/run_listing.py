@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Row, Select, and_, func, not_, or_, select, update
 
-from crosswind_server.store.schema import dag_run, dag_version, task_instance
+from crosswind_server.store.schema import dag, dag_run, dag_version, task_instance
 from crosswind_server.store.unit_of_work import UnitOfWork
 
 
@@ -22,6 +22,7 @@ class RunFilter:
     types: tuple[str, ...] = ()
     min_queued_us: int | None = None
     max_queued_us: int | None = None
+    backfill_id: str = ""
 
 
 def _runs() -> Select[Any]:
@@ -48,9 +49,37 @@ def list_runs(
         query = query.where(dag_run.c.queued_time >= wanted.min_queued_us)
     if wanted.max_queued_us is not None:
         query = query.where(dag_run.c.queued_time < wanted.max_queued_us)
+    if wanted.backfill_id:
+        query = query.where(dag_run.c.backfill_id == wanted.backfill_id)
     if before_id is not None:
         query = query.where(dag_run.c.id < before_id)
     return uow.execute(query.order_by(dag_run.c.id.desc()).limit(limit)).all()
+
+
+def paused_dags(uow: UnitOfWork, keys: Collection[tuple[str, str]]) -> frozenset[tuple[str, str]]:
+    """Which of the DAGs, by team and id, are paused."""
+    found: set[tuple[str, str]] = set()
+    for team in {team for team, _ in keys}:
+        ids = [dag_id for other, dag_id in keys if other == team]
+        query = select(dag.c.dag_id).where(dag.c.team == team, dag.c.dag_id.in_(ids), dag.c.paused.is_(True))
+        found |= {(team, dag_id) for dag_id in uow.execute(query).scalars()}
+    return frozenset(found)
+
+
+def previous_run(uow: UnitOfWork, run: Row[Any], state: str | None) -> Row[Any] | None:
+    """The run of the same DAG that stands for the latest moment before that of a run; None: there is none.
+
+    Where the run stands for no moment, it is the one created last before it.
+    """
+    query = _runs().where(dag_run.c.team == run.team, dag_run.c.dag_id == run.dag_id)
+    if run.logical_time is not None:
+        query = query.where(dag_run.c.logical_time < run.logical_time)
+        query = query.order_by(dag_run.c.logical_time.desc(), dag_run.c.id.desc())
+    else:
+        query = query.where(dag_run.c.id < run.id).order_by(dag_run.c.id.desc())
+    if state is not None:
+        query = query.where(dag_run.c.state == state)
+    return uow.execute(query.limit(1)).one_or_none()
 
 
 def get_run(uow: UnitOfWork, team: str, dag_id: str, run_id: str) -> Row[Any] | None:

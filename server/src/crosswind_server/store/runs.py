@@ -85,7 +85,7 @@ def change(uow: UnitOfWork, rows: Sequence[RowValues]) -> None:
 
 def set_queued_time(uow: UnitOfWork, run_key: str) -> None:
     """Say that a locked run was cleared now."""
-    uow.execute(update(dag_run).values(queued_time=uow.now).where(dag_run.c.id == run_key))
+    uow.execute(update(dag_run).values(queued_time=uow.now, deadline_missed=False).where(dag_run.c.id == run_key))
 
 
 @functools.lru_cache(maxsize=4)

@@ -153,6 +153,7 @@ def reopen(board: Board, run: Run) -> None:
     run.end_time = None
     board.touch_run(run)
     runs.set_queued_time(board.uow, run.id)
+    run_limits.set_for_new(board, [run])
     if not paused:
         run_limits.set_for_started(board, [run])
 

@@ -7,11 +7,23 @@ from dataclasses import dataclass
 from typing import Any
 
 from crosswind_server.domain.errors import Reason, Refused
+from crosswind_server.domain.states import RunState
+from crosswind_server.services.listing.run_waiting import explain_run
+from crosswind_server.services.listing.waiting import Waiting
 from crosswind_server.store import run_listing as rows
 from crosswind_server.store.run_listing import RunFilter
 from crosswind_server.store.unit_of_work import UnitOfWork
 
-__all__ = ["ListedRun", "RunFilter", "find_run", "get_run", "list_instance_states", "list_runs", "run_not_found"]
+__all__ = [
+    "ListedRun",
+    "RunFilter",
+    "find_previous",
+    "find_run",
+    "get_run",
+    "list_instance_states",
+    "list_runs",
+    "run_not_found",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +49,11 @@ class ListedRun:
     triggered_by: str
     revision: int
     task_counts: Mapping[str, int]
+    backfill_id: str
+    partition_key: str
+    deadline_us: int | None
+    deadline_missed: bool
+    waiting: Waiting | None
 
 
 def topic(run_key: str) -> str:
@@ -54,6 +71,12 @@ def list_runs(
 def get_run(uow: UnitOfWork, team: str, dag_id: str, run_id: str) -> ListedRun:
     """One run. Raises `Refused`: RUN_NOT_FOUND."""
     return _complete(uow, [find_run(uow, team, dag_id, run_id)])[0]
+
+
+def find_previous(uow: UnitOfWork, team: str, dag_id: str, run_id: str, *, state: str | None) -> ListedRun | None:
+    """The run before a run, or the one before it in a state; None: there is none. Raises `Refused`: RUN_NOT_FOUND."""
+    row = rows.previous_run(uow, find_run(uow, team, dag_id, run_id), state)
+    return None if row is None else _complete(uow, [row])[0]
 
 
 def find_run(uow: UnitOfWork, team: str, dag_id: str, run_id: str) -> Any:
@@ -102,6 +125,7 @@ def _complete(uow: UnitOfWork, found: Sequence[Any]) -> Sequence[ListedRun]:
     keys = [row.id for row in found]
     counts = rows.count_tasks(uow, keys)
     versions = rows.first_bundle_versions(uow, keys)
+    paused = rows.paused_dags(uow, [(row.team, row.dag_id) for row in found if row.state == RunState.QUEUED])
     return [
         ListedRun(
             key=row.id,
@@ -123,6 +147,11 @@ def _complete(uow: UnitOfWork, found: Sequence[Any]) -> Sequence[ListedRun]:
             triggered_by=row.triggered_by,
             revision=row.revision,
             task_counts=counts.get(row.id, {}),
+            backfill_id=row.backfill_id or "",
+            partition_key=row.partition_key,
+            deadline_us=row.deadline_time,
+            deadline_missed=row.deadline_missed,
+            waiting=explain_run(row, paused=(row.team, row.dag_id) in paused),
         )
         for row in found
     ]

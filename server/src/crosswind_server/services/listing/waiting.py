@@ -9,7 +9,7 @@ from typing import Any
 
 from crosswind_server.domain.ids import time_text
 from crosswind_server.domain.plan import DagPlan
-from crosswind_server.domain.states import TaskState, WaitingReason
+from crosswind_server.domain.states import TERMINAL_TASK_STATES, RunState, TaskState, WaitingReason
 from crosswind_server.services.listing.upstream import NAMED_AT_MOST, explain_upstream, names_of
 from crosswind_server.store import task_listing as rows
 from crosswind_server.store.task_listing import OfferingWorker
@@ -33,6 +33,9 @@ def explain_waiting(uow: UnitOfWork, plan: DagPlan, run: Any, instances: Sequenc
         run: its row.
         instances: their rows.
     """
+    if run.state == RunState.QUEUED:
+        held = _explain_held(run, paused=rows.is_paused(uow, run.team, run.dag_id))
+        return {row.id: held for row in instances if TaskState(row.state) not in TERMINAL_TASK_STATES}
     before = explain_upstream(uow, plan, run, [row for row in instances if row.state == TaskState.WAITING])
     queued = [row for row in instances if row.state == TaskState.QUEUED]
     paused = bool(queued) and rows.is_paused(uow, run.team, run.dag_id)
@@ -45,6 +48,14 @@ def explain_waiting(uow: UnitOfWork, plan: DagPlan, run: Any, instances: Sequenc
         if waiting is not None:
             found[row.id] = waiting
     return found
+
+
+def _explain_held(run: Any, *, paused: bool) -> Waiting:
+    """Why nothing of a queued run begins."""
+    if paused:
+        return Waiting(WaitingReason.PAUSED, f"The DAG '{run.dag_id}' is paused; unpause it.")
+    text = f"Its run is queued: as many runs of the DAG '{run.dag_id}' are active as may be."
+    return Waiting(WaitingReason.RUN, text)
 
 
 def _explain(

@@ -93,6 +93,8 @@ backfill = Table(
     Column("team", String(100), nullable=False),
     Column("dag_id", String(250), nullable=False),
     Column("state", String(20), nullable=False),
+    # The version whose schedule says the moments; its runs begin with the DAG's current one.
+    Column("dag_version_id", String(64), nullable=False),
     # The span of logical times, its end exclusive.
     time_column("start_time"),
     time_column("end_time"),

@@ -45,6 +45,7 @@ def upgrade() -> None:
         sa.Column("team", sa.String(length=100), nullable=False),
         sa.Column("dag_id", sa.String(length=250), nullable=False),
         sa.Column("state", sa.String(length=20), nullable=False),
+        sa.Column("dag_version_id", sa.String(length=64), nullable=False),
         sa.Column("start_time", sa.BigInteger(), nullable=False),
         sa.Column("end_time", sa.BigInteger(), nullable=False),
         sa.Column("conf_message", sa.LargeBinary(), nullable=True),
