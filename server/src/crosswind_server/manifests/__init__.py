@@ -5,6 +5,7 @@ valid is refused with DAG_INVALID, what is valid but cannot be run yet with NOT_
 names the task.
 """
 
+from crosswind_server.domain.assets import AssetRef
 from crosswind_server.manifests.assets import check_extra, check_partition, check_reference
 from crosswind_server.manifests.dags import check_bundle_name, read_dag
 from crosswind_server.manifests.params import check_conf
@@ -22,6 +23,7 @@ from crosswind_server.manifests.workloads import (
 )
 
 __all__ = [
+    "AssetRef",
     "answer_payload",
     "arguments_of",
     "callback_event",

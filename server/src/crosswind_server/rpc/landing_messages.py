@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
 
-from crosswind.execution.v1 import outcome_pb2
+from crosswind.execution.v1 import lease_pb2, outcome_pb2, task_service_pb2
 from crosswind.manifest.v1.schedule_pb2 import AssetReference
+from crosswind.value.v1.value_pb2 import Payload
 from crosswind_server import manifests
-from crosswind_server.rpc.messages import invalid, span_us
+from crosswind_server.rpc.messages import invalid, span_us, timestamp
 from crosswind_server.services.execution.state_store import StateWrite, check_key
 from crosswind_server.services.flow.asset_events import Emission
 
@@ -37,3 +39,22 @@ def read_state_write(write: outcome_pb2.StateWrite, field: str) -> StateWrite:
     if span is not None and not 0 < span <= _LONGEST_SPAN_US:
         raise invalid(f"{field}.time_to_live", "A value is kept for more than no time and at most 10,000 years.")
     return StateWrite(key=key, value=write.value.SerializeToString(deterministic=True), time_to_live_us=span)
+
+
+def recorded_event(row: Any, alias_names: Sequence[str]) -> task_service_pb2.RecordedAssetEvent:
+    """An event of an asset as tasks see it."""
+    source = None
+    if row.task_id is not None:
+        source = lease_pb2.TaskInstanceKey(
+            dag_id=row.dag_id, run_id=row.run_id, task_id=row.task_id, map_index=row.map_index
+        )
+    return task_service_pb2.RecordedAssetEvent(
+        event=outcome_pb2.AssetEvent(
+            asset=AssetReference(name=row.asset_name, uri=row.uri, alias=row.alias),
+            extra=Payload.FromString(row.extra_message) if row.extra_message is not None else None,
+            partition_key=row.partition_key,
+            alias_names=alias_names,
+        ),
+        event_time=timestamp(row.event_time),
+        source=source,
+    )

@@ -28,6 +28,7 @@ from crosswind.control.v1 import (
     xcoms_pb2_grpc,
 )
 from crosswind.execution.v1 import task_service_pb2_grpc
+from crosswind_server.rpc.control_assets import AssetServicer
 from crosswind_server.rpc.control_backfills import BackfillServicer
 from crosswind_server.rpc.control_dags import DagServicer
 from crosswind_server.rpc.control_runs import DagRunServicer
@@ -45,6 +46,7 @@ from crosswind_server.services.dependencies import Services
 _SUPPORTED: Final[Sequence[tuple[Any, Any]]] = (
     (task_service_pb2_grpc.add_TaskServiceServicer_to_server, TaskServicer),
     (backfills_pb2_grpc.add_BackfillServiceServicer_to_server, BackfillServicer),
+    (assets_pb2_grpc.add_AssetServiceServicer_to_server, AssetServicer),
     (bundles_pb2_grpc.add_BundleCatalogServiceServicer_to_server, BundleCatalogServicer),
     (connections_pb2_grpc.add_ConnectionServiceServicer_to_server, ConnectionServicer),
     (dag_runs_pb2_grpc.add_DagRunServiceServicer_to_server, DagRunServicer),
@@ -58,7 +60,6 @@ _SUPPORTED: Final[Sequence[tuple[Any, Any]]] = (
     (xcoms_pb2_grpc.add_XComServiceServicer_to_server, XComServicer),
 )
 _UNSUPPORTED: Final[Sequence[tuple[Any, Any]]] = (
-    (assets_pb2_grpc.add_AssetServiceServicer_to_server, assets_pb2_grpc.AssetServiceServicer),
     (events_pb2_grpc.add_EventServiceServicer_to_server, events_pb2_grpc.EventServiceServicer),
     (
         input_requests_pb2_grpc.add_InputRequestServiceServicer_to_server,

@@ -6,7 +6,6 @@ whatever it could reach.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, TypeVar
 
 from google.protobuf.message import Message
@@ -20,12 +19,15 @@ from crosswind_server.domain.states import RunState
 from crosswind_server.rpc.authentication import attempt
 from crosswind_server.rpc.calls import ServicerContext
 from crosswind_server.rpc.control_runs import checked_run_id
-from crosswind_server.rpc.messages import Page, change, invalid, microseconds, read_page, required, timestamp
+from crosswind_server.rpc.messages import Page, invalid, microseconds, read_page, required, timestamp
+from crosswind_server.rpc.task_assets import AssetCalls
+from crosswind_server.rpc.task_door import run_of
+from crosswind_server.rpc.task_state import StateCalls
 from crosswind_server.services.access import connections, variables
 from crosswind_server.services.catalog import dag_listing
-from crosswind_server.services.dependencies import Services, UnitOfWork
+from crosswind_server.services.dependencies import UnitOfWork
 from crosswind_server.services.execution import xcom_reads
-from crosswind_server.services.execution.attempt_access import AttemptScope, enter
+from crosswind_server.services.execution.attempt_access import AttemptScope
 from crosswind_server.services.execution.xcom_reads import XComName
 from crosswind_server.services.flow.runs import TriggerRun
 from crosswind_server.services.listing import run_listing
@@ -38,12 +40,8 @@ _DEFAULT_SLICE = 1_000
 _LARGEST_SLICE = 100_000
 
 
-class TaskServicer(task_service_pb2_grpc.TaskServiceServicer):
+class TaskServicer(AssetCalls, StateCalls, task_service_pb2_grpc.TaskServiceServicer):
     """What running tasks ask."""
-
-    def __init__(self, services: Services) -> None:
-        self._services = services
-        self._plans = services.heart.plans
 
     # --- variables and connections ------------------------------------------------------------------------------------
 
@@ -119,8 +117,12 @@ class TaskServicer(task_service_pb2_grpc.TaskServiceServicer):
     # --- XComs --------------------------------------------------------------------------------------------------------
 
     async def GetXCom(self, request: messages.GetXComRequest, context: ServicerContext) -> messages.GetXComResponse:
+        prior = request.include_prior_dates
+
         def read(uow: UnitOfWork, scope: AttemptScope) -> Any:
-            return xcom_reads.read_whole(uow, self._find(uow, scope, request.key))
+            if prior and request.key.HasField("run_id") and request.key.run_id != scope.attempt.run_id:
+                raise invalid("key.run_id", "`include_prior_dates` begins with the caller's run; leave `run_id` out.")
+            return xcom_reads.read_whole(uow, self._find(uow, scope, request.key, prior=prior))
 
         value = await self._read(read)
         if isinstance(value, StoredValue):
@@ -184,7 +186,7 @@ class TaskServicer(task_service_pb2_grpc.TaskServiceServicer):
             after = (str(task_id), int(map_index or 0), str(key))
 
         def read(uow: UnitOfWork, scope: AttemptScope) -> list[xcom_pb2.XComInfo]:
-            dag_id, run_id = _run_of(wanted, scope)
+            dag_id, run_id = run_of(wanted, scope)
             scope.check_run(dag_id, run_id)
             run = run_listing.find_run(uow, scope.team, dag_id, run_id)
             rows = xcom_reads.list_xcoms(
@@ -235,7 +237,7 @@ class TaskServicer(task_service_pb2_grpc.TaskServiceServicer):
         self, request: messages.GetDagRunRequest, context: ServicerContext
     ) -> messages.GetDagRunResponse:
         def read(uow: UnitOfWork, scope: AttemptScope) -> ListedRun:
-            dag_id, run_id = _run_of(request, scope)
+            dag_id, run_id = run_of(request, scope)
             scope.check_run(dag_id, run_id)
             return run_listing.get_run(uow, scope.team, dag_id, run_id)
 
@@ -267,7 +269,7 @@ class TaskServicer(task_service_pb2_grpc.TaskServiceServicer):
         after = (int(page.after[0] or 0), int(page.after[1] or 0)) if page.after else None
 
         def read(uow: UnitOfWork, scope: AttemptScope) -> tuple[str, str, Any]:
-            dag_id, run_id = _run_of(request, scope)
+            dag_id, run_id = run_of(request, scope)
             scope.check_run(dag_id, run_id)
             run = run_listing.find_run(uow, scope.team, dag_id, run_id)
             rows = run_listing.list_instance_states(
@@ -293,28 +295,10 @@ class TaskServicer(task_service_pb2_grpc.TaskServiceServicer):
             next_page_token=token,
         )
 
-    # --- the door -----------------------------------------------------------------------------------------------------
-
-    async def _read(self, read: Callable[[UnitOfWork, AttemptScope], R]) -> R:
-        proof, plans = attempt(), self._plans
-        return await self._services.store.read(lambda uow: read(uow, enter(uow, plans, proof, writing=False)))
-
-    async def _change(
-        self, request: Message, response_type: type[M], act: Callable[[UnitOfWork, AttemptScope], M]
-    ) -> M:
-        proof, plans = attempt(), self._plans
-        scopes: list[AttemptScope] = []
-
-        def check(uow: UnitOfWork) -> None:
-            # Before the answer that was given first, too: a task whose lease was revoked learns nothing any more.
-            scopes[:] = [enter(uow, plans, proof, writing=True)]
-
-        return await change(
-            self._services, request, response_type, lambda uow: act(uow, scopes[0]), check=check, team=proof.team
-        )
-
-    def _find(self, uow: UnitOfWork, scope: AttemptScope, key: xcom_pb2.XComKey) -> xcom_reads.Found:
-        dag_id, run_id = _run_of(key, scope)
+    def _find(
+        self, uow: UnitOfWork, scope: AttemptScope, key: xcom_pb2.XComKey, *, prior: bool = False
+    ) -> xcom_reads.Found:
+        dag_id, run_id = run_of(key, scope)
         scope.check_run(dag_id, run_id)
         own = scope.attempt
         task_id = key.task_id if key.HasField("task_id") else own.task_id
@@ -329,13 +313,9 @@ class TaskServicer(task_service_pb2_grpc.TaskServiceServicer):
             map_index=map_index,
             key=key.key if key.HasField("key") else RETURN_VALUE,
         )
+        if prior:
+            return xcom_reads.find_latest(uow, self._plans, scope.team, name, own_run_key=own.run_key)
         return xcom_reads.find(uow, self._plans, scope.team, name)
-
-
-def _run_of(named: Any, scope: AttemptScope) -> tuple[str, str]:
-    """DAG and run that a message names, the caller's where it names none."""
-    dag_id = named.dag_id if named.HasField("dag_id") else scope.attempt.dag_id
-    return dag_id, named.run_id if named.HasField("run_id") else scope.attempt.run_id
 
 
 def _payload_or_none(value: StoredValue | None) -> Payload:
@@ -369,4 +349,5 @@ def _run_context(run: ListedRun) -> lease_pb2.RunContext:
         data_interval_end_time=timestamp(run.interval_end_us),
         start_time=timestamp(run.start_us),
         run_type=run.run_type,
+        partition_key=run.partition_key,
     )

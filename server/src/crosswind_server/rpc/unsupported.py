@@ -19,11 +19,6 @@ _TABLE: Mapping[str, Mapping[str, str]] = {
         "crosswind.execution.v1.TaskService": "CreateBlob AppendBlob ReadBlob",
         "crosswind.control.v1.XComService": "ReadXComBlob",
     },
-    "assets": {
-        "crosswind.execution.v1.TaskService": "ListAssetEvents EmitAssetEvent",
-        "crosswind.control.v1.AssetService": "ListAssets ListAssetEvents CreateAssetEvent",
-    },
-    "the state store": {"crosswind.execution.v1.TaskService": "GetState SetState"},
     "human input": {
         "crosswind.execution.v1.TaskService": "GetInputResponse",
         "crosswind.control.v1.InputRequestService": "ListInputRequests AnswerInputRequest",

@@ -250,6 +250,7 @@ def context_message(context: TaskContext) -> lease_pb2.TaskContext:
             data_interval_end_time=timestamp(facts.data_interval_end),
             start_time=timestamp(run.start_time),
             run_type=run.run_type,
+            partition_key=facts.partition_key,
         ),
         bundle=record.bundle,
         bundle_version=record.bundle_version,

@@ -190,6 +190,7 @@ _FACTS = select(
     dag_run.c.logical_time,
     dag_run.c.data_interval_start,
     dag_run.c.data_interval_end,
+    dag_run.c.partition_key,
 ).where(guards.is_among(dag_run.c.id, "ids"))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Row, and_, delete, func, or_, select
 
-from crosswind_server.store.schema import xcom, xcom_item
+from crosswind_server.store.schema import dag_run, xcom, xcom_item
 from crosswind_server.store.unit_of_work import UnitOfWork
 from crosswind_server.store.xcoms import INFO
 
@@ -72,3 +72,25 @@ def item_sizes(uow: UnitOfWork, xcom_id: str, *, first: int, limit: int) -> Sequ
         .order_by(xcom_item.c.item_index)
     )
     return list(uow.execute(query).scalars())
+
+
+def latest_run_with(
+    uow: UnitOfWork, team: str, dag_id: str, *, before_run: str, task_id: str, map_index: int | None, key: str
+) -> str | None:
+    """The id of the latest run of a DAG that stands for an earlier moment than a run and in which a task wrote an XCom.
+
+    Without map index: the only instance, or any of a mapped task.
+    """
+    own = select(dag_run.c.logical_time).where(dag_run.c.id == before_run).scalar_subquery()
+    written = and_(xcom.c.run_key == dag_run.c.id, xcom.c.task_id == task_id, xcom.c.key == key)
+    if map_index is not None:
+        written = and_(written, xcom.c.map_index == map_index)
+    query = (
+        select(dag_run.c.run_id)
+        .where(dag_run.c.team == team, dag_run.c.dag_id == dag_id, dag_run.c.logical_time < own)
+        .where(select(1).where(written).exists())
+        .order_by(dag_run.c.logical_time.desc(), dag_run.c.id.desc())
+        .limit(1)
+    )
+    found: str | None = uow.execute(query).scalar_one_or_none()
+    return found

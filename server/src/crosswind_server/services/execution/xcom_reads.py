@@ -6,7 +6,7 @@ Here belongs what an absent map index means, and how much fits an answer. Outcom
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from crosswind_server.domain.errors import Reason, Refused
@@ -61,6 +61,26 @@ def find(uow: UnitOfWork, plans: PlanCache, team: str, name: XComName) -> Found:
     if row is None:
         raise not_found(name)
     return Found(run_key=run.id, name=name, row=row, instances=None)
+
+
+def find_latest(uow: UnitOfWork, plans: PlanCache, team: str, name: XComName, *, own_run_key: str) -> Found:
+    """Find an XCom, else that of the latest run of its DAG that stands for an earlier moment than the caller's run and
+    has one. Raises `Refused`: XCOM_NOT_FOUND."""
+    try:
+        return find(uow, plans, team, name)
+    except Refused as refused:
+        earlier = xcom_listing.latest_run_with(
+            uow,
+            team,
+            name.dag_id,
+            before_run=own_run_key,
+            task_id=name.task_id,
+            map_index=name.map_index,
+            key=name.key,
+        )
+        if earlier is None:
+            raise not_found(name) from refused
+        return find(uow, plans, team, replace(name, run_id=earlier))
 
 
 def read_whole(uow: UnitOfWork, found: Found) -> StoredValue | Sequence[StoredValue | None]:
