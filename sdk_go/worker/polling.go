@@ -92,7 +92,7 @@ func (l *life) obey(directives []*execpb.Directive) {
 		case *execpb.Directive_Drain:
 			l.drain()
 		case *execpb.Directive_MoveAway:
-			l.log.Info(fmt.Sprintf("The server at %s stops; connecting again.", l.connection.Address()))
+			l.log.Info(fmt.Sprintf("The server at %s sends this worker away; connecting again.", l.connection.Address()))
 			l.connection.Reopen(kind.MoveAway.GetGrace().AsDuration())
 		case *execpb.Directive_RetireBundle:
 			l.offerings.Retire(kind.RetireBundle.GetBundle(), kind.RetireBundle.GetBundleVersion())

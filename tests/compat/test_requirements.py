@@ -208,6 +208,7 @@ def dag_examples() -> list[Any]:
         task_id="a",
         entry_point="a",
         inputs=[task_pb2.Input(name="p", literal=VALUE)],
+        worker_labels=[task_pb2.LabelSelector(key="zone", value="a")],
         retry=retry_pb2.RetryPolicy(rules=[retry_pb2.RetryRule(failure_types=["ValueError"])]),
     )
     composite = task_pb2.Composite(template_json='{"$input": 0}', parts=[task_pb2.Output(task_id="a")])

@@ -125,7 +125,7 @@ def test_worker_that_is_told_to_move_away_finds_the_restarted_server(cluster):
     before = cluster.connections_of(worker)
     since = worker.mark()
     cluster.server.terminate()
-    worker.wait_for(r"The server at 127\.0\.0\.1:\d+ stops; connecting again", since=since)
+    worker.wait_for(r"The server at 127\.0\.0\.1:\d+ sends this worker away; connecting again", since=since)
     assert cluster.server.wait() == 0
     cluster.server.start()
     run = cluster.control.trigger("one")

@@ -7,13 +7,13 @@ passes by moving due times in the database into the past, so nothing sleeps.
 import itertools
 import json
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from google.protobuf.duration_pb2 import Duration
-from sqlalchemy import select, update
+from sqlalchemy import select, true, update
 
 from crosswind.execution.v1.lease_pb2 import Resumption
 from crosswind.manifest.v1 import dag_pb2, retry_pb2, task_pb2
@@ -29,6 +29,7 @@ from crosswind_server.services.execution.assigning import Lease
 from crosswind_server.services.execution.attempts import FinishAttempt, Finished, StartAttempt, Wake
 from crosswind_server.services.execution.contexts import ResolvedInput, TaskContext, ValueList
 from crosswind_server.services.execution.polling import PollWork, Work
+from crosswind_server.services.fleet import pools
 from crosswind_server.services.fleet.workers import Heard, Heartbeat, Registered, RegisterWorker
 from crosswind_server.services.flow.deliveries import DeliverEvent, deliver
 from crosswind_server.services.flow.runs import TriggerRun
@@ -187,6 +188,7 @@ class Flow:
         caller: Caller = ENROLMENT,
         api_version: str = "2026-12-01",
         roles: Sequence[str] = ("tasks",),
+        labels: Mapping[str, str] | None = None,
     ) -> Worker:
         """A worker announces itself."""
         instance_id = instance_id or str(uuid.uuid4())
@@ -206,7 +208,7 @@ class Flow:
             held_attempt_ids=tuple(held),
             queues=tuple(queues),
             roles=tuple(roles),
-            labels={},
+            labels=dict(labels or {}),
             offers=tuple(offers),
         )
         registered: Registered = self.store.write_blocking(self.heart.register, command)
@@ -348,7 +350,17 @@ class Flow:
         """Do something in a transaction."""
         return self.store.write_blocking(each(lambda uow, _: action(uow)), None)
 
+    def set_pool(self, name: str, slots: int) -> None:
+        """Make or change a pool."""
+        self.store.write_blocking(each(lambda uow, _: pools.set_pool(uow, TEAM, name, slots=slots)), None)
+
     # Time
+
+    def age(self, seconds: float, *, task_id: str | None = None) -> None:
+        """Let queued instances, of all tasks or one, have waited so much longer."""
+        t, passed = task_instance.c, round(seconds * 1_000_000)
+        older = update(task_instance).values(queued_time=t.queued_time - passed, rank=t.rank - passed)
+        self._change(older.where(t.state == "queued", t.task_id == task_id if task_id is not None else true()))
 
     def wake(self) -> int:
         """Let the times come for which task instances wait, and queue them."""

@@ -126,8 +126,6 @@ NOT_REFUSED = {
     "crosswind.manifest.v1.OfferedTask.entry_point": "nobody refers to it",
     "crosswind.manifest.v1.SourceError.source": "for people",
     "crosswind.manifest.v1.SourceError.message": "for people",
-    "crosswind.manifest.v1.LabelSelector.key": "no worker has it",
-    "crosswind.manifest.v1.LabelSelector.value": "no worker has it",
     "crosswind.manifest.v1.TaskGroup.group_id": "no task is in it",
     # A schedule is kept and shown, and not read by this server.
     "crosswind.manifest.v1.CronSchedule.expression": "not read",

@@ -4,11 +4,18 @@ from typing import Annotated, Any
 
 import typer
 
-from crosswind.cli.output import print_rows
+from crosswind.cli.output import Output, print_json, print_line, print_rows
 from crosswind.cli.rows import to_object
 from crosswind.cli.session import Session, command
+from crosswind.client.control_client import new_request_id
 from crosswind.control.v1.states_pb2 import WorkerState
-from crosswind.control.v1.workers_pb2 import ListWorkersRequest, Worker
+from crosswind.control.v1.workers_pb2 import (
+    DrainWorkerRequest,
+    ListWorkersRequest,
+    MoveWorkerRequest,
+    PauseWorkerRequest,
+    Worker,
+)
 
 app = typer.Typer(help="Workers.", no_args_is_help=True)
 
@@ -47,6 +54,55 @@ def list_workers(
         spare=SPARE,
         empty="There are no such workers: start one with `crosswind-worker --dags DIR`.",
     )
+
+
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The worker's name.")]
+
+
+@command(app, "pause")
+def pause_worker(session: Session, name: NameArgument) -> None:
+    """Gives a worker nothing new until it is unpaused; what it runs goes on."""
+    _set_paused(session, name, paused=True)
+
+
+@command(app, "unpause")
+def unpause_worker(session: Session, name: NameArgument) -> None:
+    """Lets a paused worker go on."""
+    _set_paused(session, name, paused=False)
+
+
+@command(app, "drain")
+def drain_worker(session: Session, name: NameArgument) -> None:
+    """Lets a worker finish what it runs, and stop."""
+    client = session.client
+    request = DrainWorkerRequest(name=name, request_id=new_request_id())
+    worker = client.call(client.workers.DrainWorker, request).worker
+    _print_worker(
+        session, worker, f"{name} takes nothing new, and stops when its {worker.used_slots} used slots are free."
+    )
+
+
+@command(app, "move")
+def move_worker(session: Session, name: NameArgument) -> None:
+    """Lets a worker connect anew, to another server where there is one; what it runs goes on."""
+    client = session.client
+    request = MoveWorkerRequest(name=name, request_id=new_request_id())
+    worker = client.call(client.workers.MoveWorker, request).worker
+    _print_worker(session, worker, f"{name} is told to connect anew.")
+
+
+def _set_paused(session: Session, name: str, *, paused: bool) -> None:
+    client = session.client
+    request = PauseWorkerRequest(name=name, paused=paused, request_id=new_request_id())
+    worker = client.call(client.workers.PauseWorker, request).worker
+    _print_worker(session, worker, f"{name} is {'paused' if paused else 'going on'}.")
+
+
+def _print_worker(session: Session, worker: Worker, sentence: str) -> None:
+    if session.output is Output.JSON:
+        print_json(worker_row(worker))
+    else:
+        print_line(sentence)
 
 
 def worker_row(worker: Worker) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from crosswind.control.v1 import (
     dag_runs_pb2_grpc,
     dags_pb2_grpc,
     logs_pb2_grpc,
+    pools_pb2_grpc,
     server_pb2_grpc,
     task_instances_pb2_grpc,
     tokens_pb2_grpc,
@@ -125,6 +126,7 @@ class ControlClient:
         self.server = server_pb2_grpc.ServerServiceStub(self._channel)
         self.task_instances = task_instances_pb2_grpc.TaskInstanceServiceStub(self._channel)
         self.tokens = tokens_pb2_grpc.TokenServiceStub(self._channel)
+        self.pools = pools_pb2_grpc.PoolServiceStub(self._channel)
         self.variables = variables_pb2_grpc.VariableServiceStub(self._channel)
         self.workers = workers_pb2_grpc.WorkerAdminServiceStub(self._channel)
         self.xcoms = xcoms_pb2_grpc.XComServiceStub(self._channel)

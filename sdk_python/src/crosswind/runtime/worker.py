@@ -246,7 +246,7 @@ class Worker:
                 case "drain":
                     self.drain()
                 case "move_away":
-                    _log.info("The server at %s stops; connecting again.", self._connection.address)
+                    _log.info("The server at %s sends this worker away; connecting again.", self._connection.address)
                     self._connection.reopen(grace=seconds(directive.move_away.grace))
                 case "retire_bundle":
                     self._offerings.retire(directive.retire_bundle.bundle, directive.retire_bundle.bundle_version)

@@ -233,16 +233,15 @@ class TaskReader:
                 self._dag.invalid(f"gives {name} `{field}` {getattr(task, field)}; at least one instance may be active")
         if len(task.worker_labels) > 50:
             self._dag.invalid(f"asks for {len(task.worker_labels)} worker labels for {name}; a task has at most 50")
-        seen: set[tuple[str, bool]] = set()
+        asked: dict[tuple[str, bool], str] = {}
         for label in task.worker_labels:
             if not 1 <= len(label.key) <= 100 or not 1 <= len(label.value) <= 250:
                 self._dag.invalid(
                     f"asks for the worker label '{label.key[:80]}' for {name}; a label has a key of 1 to 100 "
                     "characters and a value of 1 to 250"
                 )
-            if (label.key, label.required) in seen:
-                self._dag.invalid(f"asks twice for the worker label '{label.key}' for {name}; remove one")
-            seen.add((label.key, label.required))
+            if asked.setdefault((label.key, label.required), label.value) != label.value:
+                self._dag.invalid(f"asks for two values of the worker label '{label.key}' for {name}; remove one")
 
     def _read_input(self, each: task_pb2.Input, name: str, params: frozenset[str]) -> InputPlan:
         shown = f"the argument '{each.name}'" if each.name else f"argument {each.position}"

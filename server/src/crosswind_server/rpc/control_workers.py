@@ -78,6 +78,16 @@ class WorkerAdminServicer(workers_pb2_grpc.WorkerAdminServiceServicer):
 
         return await change(self._services, request, workers_pb2.PauseWorkerResponse, act)
 
+    async def MoveWorker(
+        self, request: workers_pb2.MoveWorkerRequest, context: ServicerContext
+    ) -> workers_pb2.MoveWorkerResponse:
+        team, name = caller().team, required(request.name, "name")
+
+        def act(uow: UnitOfWork) -> workers_pb2.MoveWorkerResponse:
+            return workers_pb2.MoveWorkerResponse(worker=worker_message(worker_listing.move_worker(uow, team, name)))
+
+        return await change(self._services, request, workers_pb2.MoveWorkerResponse, act)
+
 
 class BundleCatalogServicer(bundles_pb2_grpc.BundleCatalogServiceServicer):
     """Bundles for people."""
@@ -156,6 +166,7 @@ def worker_message(listed: ListedWorker) -> workers_pb2.Worker:
         memory_bytes=row.memory_bytes,
         load=row.load_percent / 100,
         pending_outcomes=row.pending_outcomes,
+        moving=row.moving,
     )
 
 

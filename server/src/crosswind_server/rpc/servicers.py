@@ -31,6 +31,7 @@ from crosswind.execution.v1 import task_service_pb2_grpc
 from crosswind_server.rpc.control_assets import AssetServicer
 from crosswind_server.rpc.control_backfills import BackfillServicer
 from crosswind_server.rpc.control_dags import DagServicer
+from crosswind_server.rpc.control_pools import PoolServicer
 from crosswind_server.rpc.control_runs import DagRunServicer
 from crosswind_server.rpc.control_server import ServerServicer
 from crosswind_server.rpc.control_tasks import LogServicer, TaskInstanceServicer
@@ -52,6 +53,7 @@ _SUPPORTED: Final[Sequence[tuple[Any, Any]]] = (
     (dag_runs_pb2_grpc.add_DagRunServiceServicer_to_server, DagRunServicer),
     (dags_pb2_grpc.add_DagServiceServicer_to_server, DagServicer),
     (logs_pb2_grpc.add_LogServiceServicer_to_server, LogServicer),
+    (pools_pb2_grpc.add_PoolServiceServicer_to_server, PoolServicer),
     (server_pb2_grpc.add_ServerServiceServicer_to_server, ServerServicer),
     (task_instances_pb2_grpc.add_TaskInstanceServiceServicer_to_server, TaskInstanceServicer),
     (tokens_pb2_grpc.add_TokenServiceServicer_to_server, TokenServicer),
@@ -65,7 +67,6 @@ _UNSUPPORTED: Final[Sequence[tuple[Any, Any]]] = (
         input_requests_pb2_grpc.add_InputRequestServiceServicer_to_server,
         input_requests_pb2_grpc.InputRequestServiceServicer,
     ),
-    (pools_pb2_grpc.add_PoolServiceServicer_to_server, pools_pb2_grpc.PoolServiceServicer),
 )
 
 

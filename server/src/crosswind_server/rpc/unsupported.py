@@ -24,8 +24,6 @@ _TABLE: Mapping[str, Mapping[str, str]] = {
         "crosswind.control.v1.InputRequestService": "ListInputRequests AnswerInputRequest",
     },
     "deferral": {"crosswind.control.v1.EventService": "DeliverEvent"},
-    "pools": {"crosswind.control.v1.PoolService": "ListPools GetPool SetPool DeletePool"},
-    "moving workers": {"crosswind.control.v1.WorkerAdminService": "MoveWorker"},
 }
 
 UNSUPPORTED: Mapping[str, str] = MappingProxyType(

@@ -69,12 +69,6 @@ class WorkerServicer(worker_service_pb2_grpc.WorkerServiceServicer):
                 "This worker token belongs to another instance; register with an enrolment token.",
                 metadata={"instance_id": instance_id},
             )
-        if messages.WORKER_ROLE_TRIGGERS in request.roles:
-            raise Refused(
-                Reason.NOT_SUPPORTED,
-                "This server does not run triggers yet; register the worker for tasks only.",
-                metadata={"field": "roles"},
-            )
         registered = await self._store.write(
             self._heart.register,
             RegisterWorker(

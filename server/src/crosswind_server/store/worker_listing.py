@@ -71,6 +71,11 @@ def set_paused(uow: UnitOfWork, instance_id: str, *, paused: bool) -> None:
     uow.execute(update(worker).where(worker.c.instance_id == instance_id).values(paused=paused))
 
 
+def set_moving(uow: UnitOfWork, instance_id: str) -> None:
+    """Let an instance connect anew."""
+    uow.execute(update(worker).where(worker.c.instance_id == instance_id).values(moving=True))
+
+
 def offered_bundles(
     uow: UnitOfWork, instance_ids: Collection[str]
 ) -> Mapping[str, Sequence[tuple[str, str, bool, str]]]:

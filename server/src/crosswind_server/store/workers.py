@@ -45,7 +45,7 @@ def was_paused(uow: UnitOfWork, team: str, name: str) -> bool:
 
 def put(uow: UnitOfWork, row: RowValues) -> None:
     """Add an instance, or refresh what it says of itself."""
-    kept = {"instance_id", "registered_time", "paused", "team", "name"}
+    kept = {"instance_id", "registered_time", "paused", "moving", "team", "name"}
     uow.dialect.upsert(worker, [row], ["instance_id"], set_columns=[name for name in row if name not in kept])
 
 
@@ -100,6 +100,14 @@ def hear_poll(uow: UnitOfWork, instance_id: str, poll_number: int) -> Row[Any] |
     """
     given = {"polling": instance_id, "heard": uow.now, "number": poll_number}
     return uow.execute(_POLLED, given).one_or_none()
+
+
+_MOVED = update(worker).where(_w.instance_id == bindparam("moved")).values(moving=False)
+
+
+def note_moved(uow: UnitOfWork, instance_id: str) -> None:
+    """An instance has obeyed: it knows that it was to connect anew. [LEASE-4]"""
+    uow.execute(_MOVED, {"moved": instance_id})
 
 
 _SILENT = select(worker).where(_IS_LIVE, _w.last_heartbeat_time < bindparam("before")).limit(bindparam("most"))

@@ -26,17 +26,21 @@ from crosswind.options.v1 import options_pb2 as crosswind_dot_options_dot_v1_dot
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n crosswind/control/v1/pools.proto\x12\x14\x63rosswind.control.v1\x1a\"crosswind/options/v1/options.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x90\x02\n\x04Pool\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n\x05slots\x18\x02 \x01(\x05R\x05slots\x12 \n\x0b\x64\x65scription\x18\x03 \x01(\tR\x0b\x64\x65scription\x12\x1d\n\nused_slots\x18\x04 \x01(\x05R\tusedSlots\x12#\n\rwaiting_count\x18\x05 \x01(\x03R\x0cwaitingCount\x12;\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\"N\n\x10ListPoolsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\"m\n\x11ListPoolsResponse\x12\x30\n\x05pools\x18\x01 \x03(\x0b\x32\x1a.crosswind.control.v1.PoolR\x05pools\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"*\n\x0eGetPoolRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\x04\xd0\x9d\"\x01R\x04name\"A\n\x0fGetPoolResponse\x12.\n\x04pool\x18\x01 \x01(\x0b\x32\x1a.crosswind.control.v1.PoolR\x04pool\"\xab\x01\n\x0eSetPoolRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\x04\xd0\x9d\"\x01R\x04name\x12\x19\n\x05slots\x18\x02 \x01(\x05H\x00R\x05slots\x88\x01\x01\x12%\n\x0b\x64\x65scription\x18\x03 \x01(\tH\x01R\x0b\x64\x65scription\x88\x01\x01\x12#\n\nrequest_id\x18\x04 \x01(\tB\x04\xd0\x9d\"\x01R\trequestIdB\x08\n\x06_slotsB\x0e\n\x0c_description\"[\n\x0fSetPoolResponse\x12.\n\x04pool\x18\x01 \x01(\x0b\x32\x1a.crosswind.control.v1.PoolR\x04pool\x12\x18\n\x07\x63reated\x18\x02 \x01(\x08R\x07\x63reated\"R\n\x11\x44\x65letePoolRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\x04\xd0\x9d\"\x01R\x04name\x12#\n\nrequest_id\x18\x02 \x01(\tB\x04\xd0\x9d\"\x01R\trequestId\"\x14\n\x12\x44\x65letePoolResponse2\xca\x03\n\x0bPoolService\x12\x62\n\tListPools\x12&.crosswind.control.v1.ListPoolsRequest\x1a\'.crosswind.control.v1.ListPoolsResponse\"\x04\xf0\xa9\"\x01\x12n\n\x07GetPool\x12$.crosswind.control.v1.GetPoolRequest\x1a%.crosswind.control.v1.GetPoolResponse\"\x16\xf0\xa9\"\x01\xfa\xa9\"\x0ePOOL_NOT_FOUND\x12n\n\x07SetPool\x12$.crosswind.control.v1.SetPoolRequest\x1a%.crosswind.control.v1.SetPoolResponse\"\x16\xf0\xa9\"\x01\xfa\xa9\"\x0ePOOL_NOT_FOUND\x12w\n\nDeletePool\x12\'.crosswind.control.v1.DeletePoolRequest\x1a(.crosswind.control.v1.DeletePoolResponse\"\x16\xf0\xa9\"\x01\xfa\xa9\"\x0ePOOL_NOT_FOUNDb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n crosswind/control/v1/pools.proto\x12\x14\x63rosswind.control.v1\x1a\"crosswind/options/v1/options.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x90\x02\n\x04Pool\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n\x05slots\x18\x02 \x01(\x05R\x05slots\x12 \n\x0b\x64\x65scription\x18\x03 \x01(\tR\x0b\x64\x65scription\x12\x1d\n\nused_slots\x18\x04 \x01(\x05R\tusedSlots\x12#\n\rwaiting_count\x18\x05 \x01(\x03R\x0cwaitingCount\x12;\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\"d\n\x10ListPoolsRequest\x12\x31\n\tpage_size\x18\x01 \x01(\x05\x42\x14\xc2\x9d\"\x03\x31\x30\x30\xca\x9d\"\t\t\x00\x00\x00\x00\x00\x00\x00\x00R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\"m\n\x11ListPoolsResponse\x12\x30\n\x05pools\x18\x01 \x03(\x0b\x32\x1a.crosswind.control.v1.PoolR\x05pools\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"*\n\x0eGetPoolRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\x04\xd0\x9d\"\x01R\x04name\"A\n\x0fGetPoolResponse\x12.\n\x04pool\x18\x01 \x01(\x0b\x32\x1a.crosswind.control.v1.PoolR\x04pool\"\xcc\x01\n\x0eSetPoolRequest\x12!\n\x04name\x18\x01 \x01(\tB\r\xca\x9d\"\x05\x18\x01 \xfa\x01\xd0\x9d\"\x01R\x04name\x12\x31\n\x05slots\x18\x02 \x01(\x05\x42\x16\xca\x9d\"\x12\t\x00\x00\x00\x00\x00\x00\x00\x00\x11\x00\x00\x00\x00\x80\x84.AH\x00R\x05slots\x88\x01\x01\x12%\n\x0b\x64\x65scription\x18\x03 \x01(\tH\x01R\x0b\x64\x65scription\x88\x01\x01\x12#\n\nrequest_id\x18\x04 \x01(\tB\x04\xd0\x9d\"\x01R\trequestIdB\x08\n\x06_slotsB\x0e\n\x0c_description\"[\n\x0fSetPoolResponse\x12.\n\x04pool\x18\x01 \x01(\x0b\x32\x1a.crosswind.control.v1.PoolR\x04pool\x12\x18\n\x07\x63reated\x18\x02 \x01(\x08R\x07\x63reated\"R\n\x11\x44\x65letePoolRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\x04\xd0\x9d\"\x01R\x04name\x12#\n\nrequest_id\x18\x02 \x01(\tB\x04\xd0\x9d\"\x01R\trequestId\"\x14\n\x12\x44\x65letePoolResponse2\xca\x03\n\x0bPoolService\x12\x62\n\tListPools\x12&.crosswind.control.v1.ListPoolsRequest\x1a\'.crosswind.control.v1.ListPoolsResponse\"\x04\xf0\xa9\"\x01\x12n\n\x07GetPool\x12$.crosswind.control.v1.GetPoolRequest\x1a%.crosswind.control.v1.GetPoolResponse\"\x16\xf0\xa9\"\x01\xfa\xa9\"\x0ePOOL_NOT_FOUND\x12n\n\x07SetPool\x12$.crosswind.control.v1.SetPoolRequest\x1a%.crosswind.control.v1.SetPoolResponse\"\x16\xf0\xa9\"\x01\xfa\xa9\"\x0ePOOL_NOT_FOUND\x12w\n\nDeletePool\x12\'.crosswind.control.v1.DeletePoolRequest\x1a(.crosswind.control.v1.DeletePoolResponse\"\x16\xf0\xa9\"\x01\xfa\xa9\"\x0ePOOL_NOT_FOUNDb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'crosswind.control.v1.pools_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_LISTPOOLSREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTPOOLSREQUEST'].fields_by_name['page_size']._serialized_options = b'\302\235\"\003100\312\235\"\t\t\000\000\000\000\000\000\000\000'
   _globals['_GETPOOLREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_GETPOOLREQUEST'].fields_by_name['name']._serialized_options = b'\320\235\"\001'
   _globals['_SETPOOLREQUEST'].fields_by_name['name']._loaded_options = None
-  _globals['_SETPOOLREQUEST'].fields_by_name['name']._serialized_options = b'\320\235\"\001'
+  _globals['_SETPOOLREQUEST'].fields_by_name['name']._serialized_options = b'\312\235\"\005\030\001 \372\001\320\235\"\001'
+  _globals['_SETPOOLREQUEST'].fields_by_name['slots']._loaded_options = None
+  _globals['_SETPOOLREQUEST'].fields_by_name['slots']._serialized_options = b'\312\235\"\022\t\000\000\000\000\000\000\000\000\021\000\000\000\000\200\204.A'
   _globals['_SETPOOLREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_SETPOOLREQUEST'].fields_by_name['request_id']._serialized_options = b'\320\235\"\001'
   _globals['_DELETEPOOLREQUEST'].fields_by_name['name']._loaded_options = None
@@ -54,21 +58,21 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_POOL']._serialized_start=128
   _globals['_POOL']._serialized_end=400
   _globals['_LISTPOOLSREQUEST']._serialized_start=402
-  _globals['_LISTPOOLSREQUEST']._serialized_end=480
-  _globals['_LISTPOOLSRESPONSE']._serialized_start=482
-  _globals['_LISTPOOLSRESPONSE']._serialized_end=591
-  _globals['_GETPOOLREQUEST']._serialized_start=593
-  _globals['_GETPOOLREQUEST']._serialized_end=635
-  _globals['_GETPOOLRESPONSE']._serialized_start=637
-  _globals['_GETPOOLRESPONSE']._serialized_end=702
-  _globals['_SETPOOLREQUEST']._serialized_start=705
-  _globals['_SETPOOLREQUEST']._serialized_end=876
-  _globals['_SETPOOLRESPONSE']._serialized_start=878
-  _globals['_SETPOOLRESPONSE']._serialized_end=969
-  _globals['_DELETEPOOLREQUEST']._serialized_start=971
-  _globals['_DELETEPOOLREQUEST']._serialized_end=1053
-  _globals['_DELETEPOOLRESPONSE']._serialized_start=1055
-  _globals['_DELETEPOOLRESPONSE']._serialized_end=1075
-  _globals['_POOLSERVICE']._serialized_start=1078
-  _globals['_POOLSERVICE']._serialized_end=1536
+  _globals['_LISTPOOLSREQUEST']._serialized_end=502
+  _globals['_LISTPOOLSRESPONSE']._serialized_start=504
+  _globals['_LISTPOOLSRESPONSE']._serialized_end=613
+  _globals['_GETPOOLREQUEST']._serialized_start=615
+  _globals['_GETPOOLREQUEST']._serialized_end=657
+  _globals['_GETPOOLRESPONSE']._serialized_start=659
+  _globals['_GETPOOLRESPONSE']._serialized_end=724
+  _globals['_SETPOOLREQUEST']._serialized_start=727
+  _globals['_SETPOOLREQUEST']._serialized_end=931
+  _globals['_SETPOOLRESPONSE']._serialized_start=933
+  _globals['_SETPOOLRESPONSE']._serialized_end=1024
+  _globals['_DELETEPOOLREQUEST']._serialized_start=1026
+  _globals['_DELETEPOOLREQUEST']._serialized_end=1108
+  _globals['_DELETEPOOLRESPONSE']._serialized_start=1110
+  _globals['_DELETEPOOLRESPONSE']._serialized_end=1130
+  _globals['_POOLSERVICE']._serialized_start=1133
+  _globals['_POOLSERVICE']._serialized_end=1591
 # @@protoc_insertion_point(module_scope)

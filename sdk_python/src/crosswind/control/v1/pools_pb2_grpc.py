@@ -27,7 +27,9 @@ if _version_not_supported:
 
 class PoolServiceStub(object):
     """Pools: how many slots the tasks that name them may take at once, over all DAGs of the team. A task whose pool does
-    not exist waits with `waiting_reason` POOL until it does. The rules of the package (states.proto) hold.
+    not exist, or has fewer slots than the task takes, waits with `waiting_reason` POOL until that is mended, and holds
+    back nothing else. One that has waited for half a minute while some slots were free, but too few for it, is given the
+    next ones before what comes after it. The rules of the package (states.proto) hold.
     """
 
     def __init__(self, channel):
@@ -60,7 +62,9 @@ class PoolServiceStub(object):
 
 class PoolServiceServicer(object):
     """Pools: how many slots the tasks that name them may take at once, over all DAGs of the team. A task whose pool does
-    not exist waits with `waiting_reason` POOL until it does. The rules of the package (states.proto) hold.
+    not exist, or has fewer slots than the task takes, waits with `waiting_reason` POOL until that is mended, and holds
+    back nothing else. One that has waited for half a minute while some slots were free, but too few for it, is given the
+    next ones before what comes after it. The rules of the package (states.proto) hold.
     """
 
     def ListPools(self, request, context):
@@ -136,7 +140,9 @@ def add_PoolServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class PoolService(object):
     """Pools: how many slots the tasks that name them may take at once, over all DAGs of the team. A task whose pool does
-    not exist waits with `waiting_reason` POOL until it does. The rules of the package (states.proto) hold.
+    not exist, or has fewer slots than the task takes, waits with `waiting_reason` POOL until that is mended, and holds
+    back nothing else. One that has waited for half a minute while some slots were free, but too few for it, is given the
+    next ones before what comes after it. The rules of the package (states.proto) hold.
     """
 
     @staticmethod

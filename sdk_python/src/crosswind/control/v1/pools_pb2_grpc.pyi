@@ -28,7 +28,9 @@ GRPC_VERSION: str
 
 class PoolServiceStub:
     """Pools: how many slots the tasks that name them may take at once, over all DAGs of the team. A task whose pool does
-    not exist waits with `waiting_reason` POOL until it does. The rules of the package (states.proto) hold.
+    not exist, or has fewer slots than the task takes, waits with `waiting_reason` POOL until that is mended, and holds
+    back nothing else. One that has waited for half a minute while some slots were free, but too few for it, is given the
+    next ones before what comes after it. The rules of the package (states.proto) hold.
     """
 
     @_typing.overload
@@ -63,7 +65,9 @@ class PoolServiceStub:
 @_typing.type_check_only
 class PoolServiceAsyncStub(PoolServiceStub):
     """Pools: how many slots the tasks that name them may take at once, over all DAGs of the team. A task whose pool does
-    not exist waits with `waiting_reason` POOL until it does. The rules of the package (states.proto) hold.
+    not exist, or has fewer slots than the task takes, waits with `waiting_reason` POOL until that is mended, and holds
+    back nothing else. One that has waited for half a minute while some slots were free, but too few for it, is given the
+    next ones before what comes after it. The rules of the package (states.proto) hold.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -94,7 +98,9 @@ class PoolServiceAsyncStub(PoolServiceStub):
 
 class PoolServiceServicer(metaclass=_abc_1.ABCMeta):
     """Pools: how many slots the tasks that name them may take at once, over all DAGs of the team. A task whose pool does
-    not exist waits with `waiting_reason` POOL until it does. The rules of the package (states.proto) hold.
+    not exist, or has fewer slots than the task takes, waits with `waiting_reason` POOL until that is mended, and holds
+    back nothing else. One that has waited for half a minute while some slots were free, but too few for it, is given the
+    next ones before what comes after it. The rules of the package (states.proto) hold.
     """
 
     @_abc_1.abstractmethod

@@ -43,6 +43,8 @@ def of_worker(worker: Any) -> list[Directive]:
         found.append(Directive(DirectiveKind.DRAIN))
     if worker.paused:
         found.append(Directive(DirectiveKind.PAUSE))
+    if worker.moving:
+        found.append(MOVE_AWAY)
     return found
 
 

@@ -243,6 +243,10 @@ class Polling:
         told = directives.of_worker(worker) + directives.of_attempts(look.held)
         told += self._lost(uow, look.command, look.held)
         told += self._retired(uow, worker.instance_id)
+        if worker.moving and directives.digest(sorted(told)) == look.command.known_directives:
+            # It says so over its new connection.
+            workers.note_moved(uow, worker.instance_id)
+            told.remove(directives.MOVE_AWAY)
         return replace(_answer(look.leases, told), contended=choice.contended, look_again_us=choice.look_again_us)
 
     def _lost(self, uow: UnitOfWork, command: PollWork, held: Sequence[Row[Any]]) -> list[Directive]:

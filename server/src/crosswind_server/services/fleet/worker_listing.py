@@ -1,4 +1,4 @@
-"""Workers for people: looking at them, draining and pausing them."""
+"""Workers for people: looking at them, draining, pausing and moving them."""
 
 from __future__ import annotations
 
@@ -68,6 +68,17 @@ def pause_worker(uow: UnitOfWork, team: str, name: str, *, paused: bool) -> List
         rows.set_paused(uow, row.instance_id, paused=paused)
         uow.hint(f"worker:{row.instance_id}")
         uow.hint(f"work:{team}")
+    return get_worker(uow, team, name)
+
+
+def move_worker(uow: UnitOfWork, team: str, name: str) -> ListedWorker:
+    """Let the newest instance of a worker connect anew. Raises `Refused`: WORKER_NOT_FOUND."""
+    row = rows.lock_newest(uow, team, name)
+    if row is None or row.state in (WorkerState.SUPERSEDED, WorkerState.GONE):
+        raise _not_found(team, name)
+    if not row.moving:
+        rows.set_moving(uow, row.instance_id)
+        uow.hint(f"worker:{row.instance_id}")
     return get_worker(uow, team, name)
 
 

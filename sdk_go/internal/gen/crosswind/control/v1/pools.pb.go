@@ -330,7 +330,7 @@ type SetPoolRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Its name, 1 to 250 characters. REQUIRED.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// Its slots, 0 to 1,000,000. Absent: unchanged; REQUIRED for a new one.
+	// Its slots, 0 to 1,000,000. Absent: unchanged; a new pool needs them.
 	Slots *int32 `protobuf:"varint,2,opt,name=slots,proto3,oneof" json:"slots,omitempty"`
 	// For people, at most 4 KiB. Absent: unchanged; empty for a new one.
 	Description *string `protobuf:"bytes,3,opt,name=description,proto3,oneof" json:"description,omitempty"`
@@ -560,9 +560,9 @@ const file_crosswind_control_v1_pools_proto_rawDesc = "" +
 	"\vcreate_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12;\n" +
 	"\vupdate_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"updateTime\"N\n" +
-	"\x10ListPoolsRequest\x12\x1b\n" +
-	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"updateTime\"d\n" +
+	"\x10ListPoolsRequest\x121\n" +
+	"\tpage_size\x18\x01 \x01(\x05B\x14\u009d\"\x03100ʝ\"\t\t\x00\x00\x00\x00\x00\x00\x00\x00R\bpageSize\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\x02 \x01(\tR\tpageToken\"m\n" +
 	"\x11ListPoolsResponse\x120\n" +
@@ -571,10 +571,10 @@ const file_crosswind_control_v1_pools_proto_rawDesc = "" +
 	"\x0eGetPoolRequest\x12\x18\n" +
 	"\x04name\x18\x01 \x01(\tB\x04Н\"\x01R\x04name\"A\n" +
 	"\x0fGetPoolResponse\x12.\n" +
-	"\x04pool\x18\x01 \x01(\v2\x1a.crosswind.control.v1.PoolR\x04pool\"\xab\x01\n" +
-	"\x0eSetPoolRequest\x12\x18\n" +
-	"\x04name\x18\x01 \x01(\tB\x04Н\"\x01R\x04name\x12\x19\n" +
-	"\x05slots\x18\x02 \x01(\x05H\x00R\x05slots\x88\x01\x01\x12%\n" +
+	"\x04pool\x18\x01 \x01(\v2\x1a.crosswind.control.v1.PoolR\x04pool\"\xcc\x01\n" +
+	"\x0eSetPoolRequest\x12!\n" +
+	"\x04name\x18\x01 \x01(\tB\rʝ\"\x05\x18\x01 \xfa\x01Н\"\x01R\x04name\x121\n" +
+	"\x05slots\x18\x02 \x01(\x05B\x16ʝ\"\x12\t\x00\x00\x00\x00\x00\x00\x00\x00\x11\x00\x00\x00\x00\x80\x84.AH\x00R\x05slots\x88\x01\x01\x12%\n" +
 	"\vdescription\x18\x03 \x01(\tH\x01R\vdescription\x88\x01\x01\x12#\n" +
 	"\n" +
 	"request_id\x18\x04 \x01(\tB\x04Н\"\x01R\trequestIdB\b\n" +

@@ -30,7 +30,9 @@ const (
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
 // Pools: how many slots the tasks that name them may take at once, over all DAGs of the team. A task whose pool does
-// not exist waits with `waiting_reason` POOL until it does. The rules of the package (states.proto) hold.
+// not exist, or has fewer slots than the task takes, waits with `waiting_reason` POOL until that is mended, and holds
+// back nothing else. One that has waited for half a minute while some slots were free, but too few for it, is given the
+// next ones before what comes after it. The rules of the package (states.proto) hold.
 type PoolServiceClient interface {
 	// Lists the team's pools by name. Changes nothing. Role: VIEWER.
 	//
@@ -107,7 +109,9 @@ func (c *poolServiceClient) DeletePool(ctx context.Context, in *DeletePoolReques
 // for forward compatibility.
 //
 // Pools: how many slots the tasks that name them may take at once, over all DAGs of the team. A task whose pool does
-// not exist waits with `waiting_reason` POOL until it does. The rules of the package (states.proto) hold.
+// not exist, or has fewer slots than the task takes, waits with `waiting_reason` POOL until that is mended, and holds
+// back nothing else. One that has waited for half a minute while some slots were free, but too few for it, is given the
+// next ones before what comes after it. The rules of the package (states.proto) hold.
 type PoolServiceServer interface {
 	// Lists the team's pools by name. Changes nothing. Role: VIEWER.
 	//

@@ -285,7 +285,7 @@ type Dag struct {
 	Params []*Param `protobuf:"bytes,11,rep,name=params,proto3" json:"params,omitempty"`
 	// Runs at the same time at most. Absent: 16.
 	MaxActiveRuns *int32 `protobuf:"varint,12,opt,name=max_active_runs,json=maxActiveRuns,proto3,oneof" json:"max_active_runs,omitempty"`
-	// Task instances of one run in slots at the same time at most. Absent: no bound.
+	// Task instances of one run in slots at the same time at most, at least 1. Absent: no bound.
 	MaxActiveTasks *int32 `protobuf:"varint,13,opt,name=max_active_tasks,json=maxActiveTasks,proto3,oneof" json:"max_active_tasks,omitempty"`
 	// A run that lasts longer fails, and its tasks are cancelled. Absent: no bound.
 	RunTimeout *durationpb.Duration `protobuf:"bytes,14,opt,name=run_timeout,json=runTimeout,proto3" json:"run_timeout,omitempty"`
@@ -838,7 +838,7 @@ var File_crosswind_manifest_v1_dag_proto protoreflect.FileDescriptor
 
 const file_crosswind_manifest_v1_dag_proto_rawDesc = "" +
 	"\n" +
-	"\x1fcrosswind/manifest/v1/dag.proto\x12\x15crosswind.manifest.v1\x1a!crosswind/manifest/v1/retry.proto\x1a$crosswind/manifest/v1/schedule.proto\x1a crosswind/manifest/v1/task.proto\x1a\"crosswind/options/v1/options.proto\x1a\x1ecrosswind/value/v1/value.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x94\t\n" +
+	"\x1fcrosswind/manifest/v1/dag.proto\x12\x15crosswind.manifest.v1\x1a!crosswind/manifest/v1/retry.proto\x1a$crosswind/manifest/v1/schedule.proto\x1a crosswind/manifest/v1/task.proto\x1a\"crosswind/options/v1/options.proto\x1a\x1ecrosswind/value/v1/value.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa3\t\n" +
 	"\x03Dag\x12$\n" +
 	"\x06dag_id\x18\x01 \x01(\tB\rʝ\"\x05\x18\x01 \xfa\x01Н\"\x01R\x05dagId\x12!\n" +
 	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\x12 \n" +
@@ -853,8 +853,8 @@ const file_crosswind_manifest_v1_dag_proto_rawDesc = "" +
 	"\acatchup\x18\n" +
 	" \x01(\bR\acatchup\x124\n" +
 	"\x06params\x18\v \x03(\v2\x1c.crosswind.manifest.v1.ParamR\x06params\x12+\n" +
-	"\x0fmax_active_runs\x18\f \x01(\x05H\x00R\rmaxActiveRuns\x88\x01\x01\x12-\n" +
-	"\x10max_active_tasks\x18\r \x01(\x05H\x01R\x0emaxActiveTasks\x88\x01\x01\x12:\n" +
+	"\x0fmax_active_runs\x18\f \x01(\x05H\x00R\rmaxActiveRuns\x88\x01\x01\x12<\n" +
+	"\x10max_active_tasks\x18\r \x01(\x05B\rʝ\"\t\t\x00\x00\x00\x00\x00\x00\xf0?H\x01R\x0emaxActiveTasks\x88\x01\x01\x12:\n" +
 	"\vrun_timeout\x18\x0e \x01(\v2\x19.google.protobuf.DurationR\n" +
 	"runTimeout\x12;\n" +
 	"\bdeadline\x18\x0f \x01(\v2\x1f.crosswind.manifest.v1.DeadlineR\bdeadline\x12@\n" +

@@ -518,7 +518,8 @@ type Task struct {
 	// Greater goes first. A point of priority weighs as much as a minute of waiting, so that nothing waits for ever.
 	// Absent: 0.
 	Priority *int32 `protobuf:"varint,18,opt,name=priority,proto3,oneof" json:"priority,omitempty"`
-	// Labels that a worker should or must have.
+	// Labels that a worker should or must have, at most 50. It waits for one with those that are preferred for 5 seconds
+	// after it was queued.
 	WorkerLabels []*LabelSelector `protobuf:"bytes,19,rep,name=worker_labels,json=workerLabels,proto3" json:"worker_labels,omitempty"`
 	// The group around it. Empty: the DAG.
 	GroupId string `protobuf:"bytes,20,opt,name=group_id,json=groupId,proto3" json:"group_id,omitempty"`
@@ -541,9 +542,10 @@ type Task struct {
 	// before does not have. SKIPPED is as good as SUCCEEDED. A mapped task waits as a whole for the whole, and what is in a
 	// mapped group waits before the group is expanded.
 	DependsOnPast DependsOnPast `protobuf:"varint,28,opt,name=depends_on_past,json=dependsOnPast,proto3,enum=crosswind.manifest.v1.DependsOnPast" json:"depends_on_past,omitempty"`
-	// Instances of this task in slots at the same time, over all runs. Absent: no bound.
+	// Instances of this task in slots at the same time, over all runs, at least 1; the DAG's current version says how many.
+	// Absent: no bound.
 	MaxActiveInstances *int32 `protobuf:"varint,29,opt,name=max_active_instances,json=maxActiveInstances,proto3,oneof" json:"max_active_instances,omitempty"`
-	// Instances of this task in slots at the same time, in one run. Absent: no bound.
+	// Instances of this task in slots at the same time, in one run, at least 1. Absent: no bound.
 	MaxActiveInstancesPerRun *int32 `protobuf:"varint,30,opt,name=max_active_instances_per_run,json=maxActiveInstancesPerRun,proto3,oneof" json:"max_active_instances_per_run,omitempty"`
 	// Tasks that run when an instance succeeded, failed, retries or was skipped.
 	Callbacks []*TaskCallback `protobuf:"bytes,31,rep,name=callbacks,proto3" json:"callbacks,omitempty"`
@@ -1425,9 +1427,9 @@ func (*MappedInput_Output) isMappedInput_Source() {}
 // What a worker's labels should be.
 type LabelSelector struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The label. REQUIRED.
+	// The label, 1 to 100 characters. REQUIRED.
 	Key string `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
-	// Its value. REQUIRED.
+	// Its value, 1 to 250 characters. REQUIRED.
 	Value string `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
 	// True: the task waits for such a worker. False: such a worker is preferred.
 	Required      bool `protobuf:"varint,3,opt,name=required,proto3" json:"required,omitempty"`
@@ -1632,7 +1634,7 @@ var File_crosswind_manifest_v1_task_proto protoreflect.FileDescriptor
 
 const file_crosswind_manifest_v1_task_proto_rawDesc = "" +
 	"\n" +
-	" crosswind/manifest/v1/task.proto\x12\x15crosswind.manifest.v1\x1a!crosswind/manifest/v1/retry.proto\x1a$crosswind/manifest/v1/schedule.proto\x1a\"crosswind/options/v1/options.proto\x1a\x1ecrosswind/value/v1/value.proto\x1a\x1egoogle/protobuf/duration.proto\"\xbb\x0f\n" +
+	" crosswind/manifest/v1/task.proto\x12\x15crosswind.manifest.v1\x1a!crosswind/manifest/v1/retry.proto\x1a$crosswind/manifest/v1/schedule.proto\x1a\"crosswind/options/v1/options.proto\x1a\x1ecrosswind/value/v1/value.proto\x1a\x1egoogle/protobuf/duration.proto\"\x87\x10\n" +
 	"\x04Task\x12&\n" +
 	"\atask_id\x18\x01 \x01(\tB\rʝ\"\x05\x18\x01 \xfa\x01Н\"\x01R\x06taskId\x12!\n" +
 	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\x12\x15\n" +
@@ -1650,12 +1652,12 @@ const file_crosswind_manifest_v1_task_proto_rawDesc = "" +
 	"\x11execution_timeout\x18\f \x01(\v2\x19.google.protobuf.DurationR\x10executionTimeout\x12E\n" +
 	"\fcancel_grace\x18\r \x01(\v2\x19.google.protobuf.DurationB\a\u009d\"\x0310sR\vcancelGrace\x12'\n" +
 	"\x05queue\x18\x0e \x01(\tB\x11\u009d\"\adefaultʝ\"\x02 dR\x05queue\x126\n" +
-	"\x05slots\x18\x0f \x01(\x05B\x1b\u009d\"\x011ʝ\"\x12\t\x00\x00\x00\x00\x00\x00\xf0?\x11\x00\x00\x00\x00\x00\x88\xc3@H\x01R\x05slots\x88\x01\x01\x12\x12\n" +
-	"\x04pool\x18\x10 \x01(\tR\x04pool\x12\"\n" +
+	"\x05slots\x18\x0f \x01(\x05B\x1b\u009d\"\x011ʝ\"\x12\t\x00\x00\x00\x00\x00\x00\xf0?\x11\x00\x00\x00\x00\x00\x88\xc3@H\x01R\x05slots\x88\x01\x01\x12\x1b\n" +
+	"\x04pool\x18\x10 \x01(\tB\aʝ\"\x03 \xfa\x01R\x04pool\x12?\n" +
 	"\n" +
-	"pool_slots\x18\x11 \x01(\x05H\x02R\tpoolSlots\x88\x01\x01\x12&\n" +
-	"\bpriority\x18\x12 \x01(\x05B\x05\u009d\"\x010H\x03R\bpriority\x88\x01\x01\x12I\n" +
-	"\rworker_labels\x18\x13 \x03(\v2$.crosswind.manifest.v1.LabelSelectorR\fworkerLabels\x12\x19\n" +
+	"pool_slots\x18\x11 \x01(\x05B\x1b\u009d\"\x011ʝ\"\x12\t\x00\x00\x00\x00\x00\x00\xf0?\x11\x00\x00\x00\x00\x00\x88\xc3@H\x02R\tpoolSlots\x88\x01\x01\x12&\n" +
+	"\bpriority\x18\x12 \x01(\x05B\x05\u009d\"\x010H\x03R\bpriority\x88\x01\x01\x12Q\n" +
+	"\rworker_labels\x18\x13 \x03(\v2$.crosswind.manifest.v1.LabelSelectorB\x06ʝ\"\x02 2R\fworkerLabels\x12\x19\n" +
 	"\bgroup_id\x18\x14 \x01(\tR\agroupId\x12h\n" +
 	"\fon_partition\x18\x15 \x01(\x0e2&.crosswind.manifest.v1.PartitionPolicyB\x1d\u009d\"\x19PARTITION_POLICY_CONTINUER\vonPartition\x12>\n" +
 	"\tisolation\x18\x16 \x01(\x0e2 .crosswind.manifest.v1.IsolationR\tisolation\x12\x1c\n" +
@@ -1664,9 +1666,9 @@ const file_crosswind_manifest_v1_task_proto_rawDesc = "" +
 	"\x06inlets\x18\x19 \x03(\v2%.crosswind.manifest.v1.AssetReferenceR\x06inlets\x12?\n" +
 	"\aoutlets\x18\x1a \x03(\v2%.crosswind.manifest.v1.AssetReferenceR\aoutlets\x12!\n" +
 	"\foutput_names\x18\x1b \x03(\tR\voutputNames\x12L\n" +
-	"\x0fdepends_on_past\x18\x1c \x01(\x0e2$.crosswind.manifest.v1.DependsOnPastR\rdependsOnPast\x125\n" +
-	"\x14max_active_instances\x18\x1d \x01(\x05H\x04R\x12maxActiveInstances\x88\x01\x01\x12C\n" +
-	"\x1cmax_active_instances_per_run\x18\x1e \x01(\x05H\x05R\x18maxActiveInstancesPerRun\x88\x01\x01\x12A\n" +
+	"\x0fdepends_on_past\x18\x1c \x01(\x0e2$.crosswind.manifest.v1.DependsOnPastR\rdependsOnPast\x12D\n" +
+	"\x14max_active_instances\x18\x1d \x01(\x05B\rʝ\"\t\t\x00\x00\x00\x00\x00\x00\xf0?H\x04R\x12maxActiveInstances\x88\x01\x01\x12R\n" +
+	"\x1cmax_active_instances_per_run\x18\x1e \x01(\x05B\rʝ\"\t\t\x00\x00\x00\x00\x00\x00\xf0?H\x05R\x18maxActiveInstancesPerRun\x88\x01\x01\x12A\n" +
 	"\tcallbacks\x18\x1f \x03(\v2#.crosswind.manifest.v1.TaskCallbackR\tcallbacks\x12\x1a\n" +
 	"\blanguage\x18  \x01(\tR\blanguage\x125\n" +
 	"\x12map_index_template\x18! \x01(\tB\aʝ\"\x03 \xe8\aR\x10mapIndexTemplate\x12$\n" +
@@ -1722,10 +1724,10 @@ const file_crosswind_manifest_v1_task_proto_rawDesc = "" +
 	"\aliteral\x18\x03 \x01(\v2\x1b.crosswind.value.v1.PayloadH\x00R\aliteral\x127\n" +
 	"\x06output\x18\x04 \x01(\v2\x1d.crosswind.manifest.v1.OutputH\x00R\x06outputB\b\n" +
 	"\x06sourceB\v\n" +
-	"\t_position\"S\n" +
-	"\rLabelSelector\x12\x10\n" +
-	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value\x12\x1a\n" +
+	"\t_position\"p\n" +
+	"\rLabelSelector\x12\x1e\n" +
+	"\x03key\x18\x01 \x01(\tB\fʝ\"\x04\x18\x01 dН\"\x01R\x03key\x12#\n" +
+	"\x05value\x18\x02 \x01(\tB\rʝ\"\x05\x18\x01 \xfa\x01Н\"\x01R\x05value\x12\x1a\n" +
 	"\brequired\x18\x03 \x01(\bR\brequired\"\xf2\x01\n" +
 	"\fTaskCallback\x12E\n" +
 	"\atrigger\x18\x01 \x01(\x0e2+.crosswind.manifest.v1.TaskCallback.TriggerR\atrigger\x12%\n" +
