@@ -25,6 +25,8 @@ _MAPS = ("labels", "conf", "params", "metadata", "extra", "fields")
 """Keys under which an object has keys of the user's own."""
 _DAG = '''
 """For people."""
+from datetime import datetime
+
 from crosswind import DAG, task
 
 @task
@@ -41,6 +43,9 @@ with DAG("shapes", description="What it does", tags=["a"], params={"day": "monda
     fail.expand(number=numbers())
 
 with DAG("idle"):
+    numbers.override(queue="nobody serves it")()
+
+with DAG("nightly", schedule="@daily", start_date=datetime(2999, 1, 1)):
     numbers.override(queue="nobody serves it")()
 '''
 
@@ -93,6 +98,8 @@ def print_everything(folder: Path) -> Iterator[tuple[str, Any]]:
             "tasks-mark": ["tasks", "mark", "idle/idle", "numbers", "skipped"],
             "runs-clear": ["runs", "clear", "idle/idle", "--only-failed", "--dry-run"],
             "runs-mark": ["runs", "mark", "idle/idle", "failed"],
+            "backfills-create": ["backfills", "create", "nightly", "--from", "2026-03-01", "--to", "2026-03-03"],
+            "backfills-list": ["backfills", "list"],
             "workers-list": ["workers", "list"],
             "bundles-list": ["bundles", "list"],
             "server-info": ["server", "info"],

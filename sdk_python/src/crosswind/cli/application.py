@@ -10,7 +10,7 @@ import typer
 from typer.exceptions import TyperException
 
 from crosswind import api_versions
-from crosswind.cli import bundles, connections, dags, pools, runs, server, tasks, tokens, variables, workers
+from crosswind.cli import backfills, bundles, connections, dags, pools, runs, server, tasks, tokens, variables, workers
 from crosswind.cli.failures import CommandError, ExitCode, exit_code_of
 from crosswind.cli.output import Output, note, print_json, print_line
 from crosswind.cli.presets import read_connections, read_variables
@@ -27,6 +27,7 @@ app = typer.Typer(
 app.add_typer(dags.app, name="dags")
 app.add_typer(runs.app, name="runs")
 app.add_typer(tasks.app, name="tasks")
+app.add_typer(backfills.app, name="backfills")
 app.add_typer(variables.app, name="variables")
 app.add_typer(connections.app, name="connections")
 app.add_typer(pools.app, name="pools")

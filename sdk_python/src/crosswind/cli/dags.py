@@ -38,8 +38,18 @@ DagArgument = Annotated[str, typer.Argument(metavar="DAG", help="The DAG's id.")
 ConfOption = Annotated[
     str, typer.Option("--conf", metavar="JSON", help="Parameters of the run: a JSON object, or @FILE with one.")
 ]
-COLUMNS = ("dag_id", "bundle", "paused", "offered", "schedule", "task_count", "latest_run_id", "latest_run_state")
-SPARE = ("schedule", "bundle", "task_count", "offered", "paused")
+COLUMNS = (
+    "dag_id",
+    "bundle",
+    "paused",
+    "offered",
+    "schedule",
+    "next_run_time",
+    "task_count",
+    "latest_run_id",
+    "latest_run_state",
+)
+SPARE = ("next_run_time", "schedule", "bundle", "task_count", "offered", "paused")
 
 
 @command(app, "list")

@@ -49,11 +49,13 @@ def list_runs(
     session: Session,
     dag_id: Annotated[str, typer.Argument(metavar="[DAG]", help="Only runs of this DAG.")] = "",
     state: Annotated[list[str] | None, typer.Option(help="Only runs in this state. May be repeated.")] = None,
+    backfill: Annotated[str, typer.Option(help="Only runs of this backfill.")] = "",
     limit: Annotated[int, typer.Option(min=1, help="At most this many, the newest.")] = 50,
 ) -> None:
     """Lists runs, those created last first."""
     client = session.client
-    request = ListDagRunsRequest(dag_id=dag_id, states=[parse_state(word) for word in state or []])
+    states = [parse_state(word) for word in state or []]
+    request = ListDagRunsRequest(dag_id=dag_id, states=states, backfill_id=backfill)
     runs = client.list_rows(client.dag_runs.ListDagRuns, request, "dag_runs", limit=limit)
     print_rows(map(to_object, runs), COLUMNS, output=session.output, spare=SPARE, empty="There are no such runs.")
 

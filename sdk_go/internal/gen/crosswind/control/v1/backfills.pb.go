@@ -334,7 +334,7 @@ type CreateBackfillRequest struct {
 	DagId string `protobuf:"bytes,1,opt,name=dag_id,json=dagId,proto3" json:"dag_id,omitempty"`
 	// Begin of the span of logical times, inclusive. REQUIRED.
 	StartTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
-	// End of the span, exclusive, after `start_time`. REQUIRED.
+	// End of the span, exclusive, after `start_time`. The span has at most 10,000 points in time. REQUIRED.
 	EndTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
 	// Parameters of each run: a JSON object, encoded `json/utf-8` and inline. Absent: none.
 	Conf *v1.Payload `protobuf:"bytes,4,opt,name=conf,proto3" json:"conf,omitempty"`
@@ -923,7 +923,7 @@ const file_crosswind_control_v1_backfills_proto_rawDesc = "" +
 	"\vcreate_time\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12;\n" +
 	"\vfinish_time\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"finishTime\"\xce\x03\n" +
+	"finishTime\"\xe6\x03\n" +
 	"\x15CreateBackfillRequest\x12\x1b\n" +
 	"\x06dag_id\x18\x01 \x01(\tB\x04Н\"\x01R\x05dagId\x12?\n" +
 	"\n" +
@@ -931,8 +931,8 @@ const file_crosswind_control_v1_backfills_proto_rawDesc = "" +
 	"\bend_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampB\x04Н\"\x01R\aendTime\x12/\n" +
 	"\x04conf\x18\x04 \x01(\v2\x1b.crosswind.value.v1.PayloadR\x04conf\x12\x18\n" +
 	"\areverse\x18\x05 \x01(\bR\areverse\x12P\n" +
-	"\x10reprocess_policy\x18\x06 \x01(\x0e2%.crosswind.control.v1.ReprocessPolicyR\x0freprocessPolicy\x12+\n" +
-	"\x0fmax_active_runs\x18\a \x01(\x05H\x00R\rmaxActiveRuns\x88\x01\x01\x12\x17\n" +
+	"\x10reprocess_policy\x18\x06 \x01(\x0e2%.crosswind.control.v1.ReprocessPolicyR\x0freprocessPolicy\x12C\n" +
+	"\x0fmax_active_runs\x18\a \x01(\x05B\x16ʝ\"\x12\t\x00\x00\x00\x00\x00\x00\xf0?\x11\x00\x00\x00\x00\x00@\x8f@H\x00R\rmaxActiveRuns\x88\x01\x01\x12\x17\n" +
 	"\adry_run\x18\b \x01(\bR\x06dryRun\x12#\n" +
 	"\n" +
 	"request_id\x18\t \x01(\tB\x04Н\"\x01R\trequestIdB\x12\n" +

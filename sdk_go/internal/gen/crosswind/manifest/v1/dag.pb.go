@@ -275,19 +275,19 @@ type Dag struct {
 	Owner string `protobuf:"bytes,6,opt,name=owner,proto3" json:"owner,omitempty"`
 	// When it runs by itself. Absent: only when triggered.
 	Schedule *Schedule `protobuf:"bytes,7,opt,name=schedule,proto3" json:"schedule,omitempty"`
-	// First and last moment of scheduled runs. Absent: no bound.
+	// First and last moment that scheduled runs stand for, both inclusive. Absent: no bound.
 	StartTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
 	// See `start_time`.
 	EndTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
-	// Whether missed intervals since `start_time` are run.
+	// Whether all runs that were missed since `start_time` are created, not only the latest.
 	Catchup bool `protobuf:"varint,10,opt,name=catchup,proto3" json:"catchup,omitempty"`
 	// The parameters of a run: name, default, JSON Schema.
 	Params []*Param `protobuf:"bytes,11,rep,name=params,proto3" json:"params,omitempty"`
-	// Runs at the same time at most. Absent: 16.
+	// Runs at the same time at most, 1 to 1,000; the others are QUEUED. Absent: 16.
 	MaxActiveRuns *int32 `protobuf:"varint,12,opt,name=max_active_runs,json=maxActiveRuns,proto3,oneof" json:"max_active_runs,omitempty"`
 	// Task instances of one run in slots at the same time at most, at least 1. Absent: no bound.
 	MaxActiveTasks *int32 `protobuf:"varint,13,opt,name=max_active_tasks,json=maxActiveTasks,proto3,oneof" json:"max_active_tasks,omitempty"`
-	// A run that lasts longer fails, and its tasks are cancelled. Absent: no bound.
+	// A run that lasts longer than this since it began fails, and its tasks are cancelled. Absent: no bound.
 	RunTimeout *durationpb.Duration `protobuf:"bytes,14,opt,name=run_timeout,json=runTimeout,proto3" json:"run_timeout,omitempty"`
 	// Calls a callback when a run is later than this. Absent: no deadline.
 	Deadline *Deadline `protobuf:"bytes,15,opt,name=deadline,proto3" json:"deadline,omitempty"`
@@ -498,9 +498,10 @@ type Param struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Name, the key in the run's `conf`. REQUIRED.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// Default, `json/utf-8`. Absent: the run MUST give one.
+	// Default, `json/utf-8`; it fits the schema. Absent: the run MUST give one, and the DAG has no schedule.
 	DefaultValue *v1.Payload `protobuf:"bytes,2,opt,name=default_value,json=defaultValue,proto3" json:"default_value,omitempty"`
-	// JSON Schema, draft 2020-12, as text. Empty: any value.
+	// JSON Schema, draft 2020-12, as text of at most 64 KiB. It refers to its own parts only, its patterns repeat nothing
+	// that is repeated already, and they match texts of up to 1,000 characters. Empty: any value.
 	JsonSchema string `protobuf:"bytes,3,opt,name=json_schema,json=jsonSchema,proto3" json:"json_schema,omitempty"`
 	// For people.
 	Description   string `protobuf:"bytes,4,opt,name=description,proto3" json:"description,omitempty"`
@@ -838,7 +839,7 @@ var File_crosswind_manifest_v1_dag_proto protoreflect.FileDescriptor
 
 const file_crosswind_manifest_v1_dag_proto_rawDesc = "" +
 	"\n" +
-	"\x1fcrosswind/manifest/v1/dag.proto\x12\x15crosswind.manifest.v1\x1a!crosswind/manifest/v1/retry.proto\x1a$crosswind/manifest/v1/schedule.proto\x1a crosswind/manifest/v1/task.proto\x1a\"crosswind/options/v1/options.proto\x1a\x1ecrosswind/value/v1/value.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa3\t\n" +
+	"\x1fcrosswind/manifest/v1/dag.proto\x12\x15crosswind.manifest.v1\x1a!crosswind/manifest/v1/retry.proto\x1a$crosswind/manifest/v1/schedule.proto\x1a crosswind/manifest/v1/task.proto\x1a\"crosswind/options/v1/options.proto\x1a\x1ecrosswind/value/v1/value.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc1\t\n" +
 	"\x03Dag\x12$\n" +
 	"\x06dag_id\x18\x01 \x01(\tB\rʝ\"\x05\x18\x01 \xfa\x01Н\"\x01R\x05dagId\x12!\n" +
 	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\x12 \n" +
@@ -852,8 +853,8 @@ const file_crosswind_manifest_v1_dag_proto_rawDesc = "" +
 	"\bend_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x12\x18\n" +
 	"\acatchup\x18\n" +
 	" \x01(\bR\acatchup\x124\n" +
-	"\x06params\x18\v \x03(\v2\x1c.crosswind.manifest.v1.ParamR\x06params\x12+\n" +
-	"\x0fmax_active_runs\x18\f \x01(\x05H\x00R\rmaxActiveRuns\x88\x01\x01\x12<\n" +
+	"\x06params\x18\v \x03(\v2\x1c.crosswind.manifest.v1.ParamR\x06params\x12I\n" +
+	"\x0fmax_active_runs\x18\f \x01(\x05B\x1c\u009d\"\x0216ʝ\"\x12\t\x00\x00\x00\x00\x00\x00\xf0?\x11\x00\x00\x00\x00\x00@\x8f@H\x00R\rmaxActiveRuns\x88\x01\x01\x12<\n" +
 	"\x10max_active_tasks\x18\r \x01(\x05B\rʝ\"\t\t\x00\x00\x00\x00\x00\x00\xf0?H\x01R\x0emaxActiveTasks\x88\x01\x01\x12:\n" +
 	"\vrun_timeout\x18\x0e \x01(\v2\x19.google.protobuf.DurationR\n" +
 	"runTimeout\x12;\n" +

@@ -178,10 +178,12 @@ func (*Schedule_Assets) isSchedule_Kind() {}
 
 func (*Schedule_Timetable) isSchedule_Kind() {}
 
-// Runs by a cron expression.
+// Runs by a cron expression. A run covers the interval from one tick to the next, stands for its begin and is created
+// when it ends. Where clocks are put forward or back, ticks are those of Debian's cron.
 type CronSchedule struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Five fields, or a name such as `@daily`. REQUIRED.
+	// Five fields, or a name: `@hourly`, `@daily`, `@midnight`, `@weekly`, `@monthly`, `@quarterly`, `@yearly`,
+	// `@annually`, `@once`. REQUIRED.
 	Expression string `protobuf:"bytes,1,opt,name=expression,proto3" json:"expression,omitempty"`
 	// IANA time zone. Empty: UTC.
 	TimeZone      string `protobuf:"bytes,2,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
@@ -233,7 +235,8 @@ func (x *CronSchedule) GetTimeZone() string {
 	return ""
 }
 
-// Runs at a fixed interval.
+// Runs at a fixed interval, which counts from `Dag.start_time`, else from 1970-01-01T00:00Z. A run covers one interval,
+// stands for its begin and is created when it ends.
 type IntervalSchedule struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The interval, at least one second. REQUIRED.
@@ -279,7 +282,7 @@ func (x *IntervalSchedule) GetInterval() *durationpb.Duration {
 	return nil
 }
 
-// Runs once.
+// Runs once: at `Dag.start_time`, else when the DAG is first published.
 type OnceSchedule struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -316,10 +319,10 @@ func (*OnceSchedule) Descriptor() ([]byte, []int) {
 	return file_crosswind_manifest_v1_schedule_proto_rawDescGZIP(), []int{3}
 }
 
-// Runs at listed moments.
+// Runs at listed moments, for which its runs stand.
 type EventListSchedule struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The moments, in order. REQUIRED.
+	// The moments, in order, 1 to 10,000. REQUIRED.
 	Times         []*timestamppb.Timestamp `protobuf:"bytes,1,rep,name=times,proto3" json:"times,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
