@@ -131,7 +131,7 @@ bench: $(INSTALLED) ## Measure; prints a table and writes build/bench/latest.jso
 	@$(use_go); $(BIN)/python -m tests.bench
 
 .PHONY: soak
-soak: $(INSTALLED) ## Run what takes an hour, such as connections that stay idle
+soak: $(INSTALLED) ## Run what takes long: idle connections for an hour, random runs for minutes
 	@$(use_go); $(BIN)/pytest -q -m soak --timeout=7200 tests/e2e tests/soak
 
 .PHONY: clean

@@ -89,7 +89,16 @@ def play(scene: Scene, nodes: list[Node], data: st.DataObject) -> None:
     assert all(state in ENDS for state in twin.states().values())
 
 
-@given(nodes=dags(), data=st.data())
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-def test_the_server_agrees_with_its_slow_twin(scene: Scene, nodes: list[Node], data: st.DataObject):
-    play(scene, nodes, data)
+def compare(scene: Scene, *, runs: int) -> None:
+    """Play so many random runs."""
+
+    @given(nodes=dags(), data=st.data())
+    @settings(max_examples=runs, deadline=None, suppress_health_check=list(HealthCheck))
+    def plays(nodes: list[Node], data: st.DataObject) -> None:
+        play(scene, nodes, data)
+
+    plays()
+
+
+def test_the_server_agrees_with_its_slow_twin(scene: Scene):
+    compare(scene, runs=40)

@@ -87,6 +87,10 @@ class Witness:
 
         store.write_blocking(each(install), None)
 
+    def follow(self, store: Store) -> None:
+        """Ask by another store over the same database, where the first one is to be closed."""
+        self._store = store
+
     def look(self) -> Sightings:
         """What was seen until now."""
         query = text("SELECT DISTINCT what, was, became FROM seen")

@@ -142,6 +142,7 @@ class PlayedServer:
         """The process ends as by SIGKILL, and another begins over the same database, with connections of its own."""
         self.store.close()
         self._open()
+        self.witness.follow(self.store)
 
     def close(self) -> None:
         """Let go of the database."""
