@@ -100,6 +100,8 @@ def print_everything(folder: Path) -> Iterator[tuple[str, Any]]:
             "runs-mark": ["runs", "mark", "idle/idle", "failed"],
             "backfills-create": ["backfills", "create", "nightly", "--from", "2026-03-01", "--to", "2026-03-03"],
             "backfills-list": ["backfills", "list"],
+            "assets-list": ["assets", "list"],
+            "assets-events": ["assets", "events"],
             "workers-list": ["workers", "list"],
             "bundles-list": ["bundles", "list"],
             "server-info": ["server", "info"],

@@ -10,7 +10,20 @@ import typer
 from typer.exceptions import TyperException
 
 from crosswind import api_versions
-from crosswind.cli import backfills, bundles, connections, dags, pools, runs, server, tasks, tokens, variables, workers
+from crosswind.cli import (
+    assets,
+    backfills,
+    bundles,
+    connections,
+    dags,
+    pools,
+    runs,
+    server,
+    tasks,
+    tokens,
+    variables,
+    workers,
+)
 from crosswind.cli.failures import CommandError, ExitCode, exit_code_of
 from crosswind.cli.output import Output, note, print_json, print_line
 from crosswind.cli.presets import read_connections, read_variables
@@ -32,6 +45,7 @@ app.add_typer(variables.app, name="variables")
 app.add_typer(connections.app, name="connections")
 app.add_typer(pools.app, name="pools")
 app.add_typer(workers.app, name="workers")
+app.add_typer(assets.app, name="assets")
 app.add_typer(bundles.app, name="bundles")
 app.add_typer(server.app, name="server")
 app.add_typer(tokens.app, name="tokens")

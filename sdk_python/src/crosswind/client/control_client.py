@@ -18,6 +18,7 @@ from crosswind import api_versions
 from crosswind.client.dialling import dialling_options
 from crosswind.client.tls import Tls, explain_handshake
 from crosswind.control.v1 import (
+    assets_pb2_grpc,
     backfills_pb2_grpc,
     bundles_pb2_grpc,
     connections_pb2_grpc,
@@ -120,6 +121,7 @@ class ControlClient:
             credentials = grpc.ssl_channel_credentials(tls.root_certificates or None)
             self._channel = grpc.secure_channel(address, credentials, options=[*options, *tls.options])
         self.backfills = backfills_pb2_grpc.BackfillServiceStub(self._channel)
+        self.assets = assets_pb2_grpc.AssetServiceStub(self._channel)
         self.bundles = bundles_pb2_grpc.BundleCatalogServiceStub(self._channel)
         self.connections = connections_pb2_grpc.ConnectionServiceStub(self._channel)
         self.dag_runs = dag_runs_pb2_grpc.DagRunServiceStub(self._channel)

@@ -218,7 +218,7 @@ def check_key(key: str) -> None:
 
 def not_found(name: XComName, *, item: int | None = None, size: int = 0) -> Refused:
     """The refusal of an XCom, or an item of one, that is not there."""
-    which = name.task_id if name.map_index is None else f"{name.task_id}[{name.map_index}]"
+    which = name.task_id if name.map_index is None or name.map_index < 0 else f"{name.task_id}[{name.map_index}]"
     text = f"The task '{which}' of run '{name.run_id}' has written no XCom '{name.key}'."
     if item is not None:
         text = f"The XCom '{name.key}' of task '{which}' in run '{name.run_id}' has {size} items and none at {item}."
