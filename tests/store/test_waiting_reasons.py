@@ -5,12 +5,15 @@ from collections.abc import Callable
 
 from sqlalchemy import update
 
+from crosswind.manifest.v1 import task_pb2
 from crosswind_server.domain.states import WaitingReason
 from crosswind_server.services.catalog.bundles import Offer
 from crosswind_server.services.execution.attempts import Wake
+from crosswind_server.services.fleet import worker_listing
 from crosswind_server.services.listing import task_listing
+from crosswind_server.store.group_commit import each
 from crosswind_server.store.schema import dag_run, worker
-from tests.store.flow import TEAM, Flow, dag_of, task
+from tests.store.flow import TEAM, Flow, dag_of, mapped, task
 
 MOMENT = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
 
@@ -38,6 +41,15 @@ def told(flow: Flow, run_key: str) -> dict[str, tuple[WaitingReason, str] | None
     }
 
 
+def told_of(flow: Flow, run_key: str, task_id: str, map_index: int) -> tuple[WaitingReason, str] | None:
+    """Why one instance of a mapped task waits."""
+    run = flow.row(dag_run, run_key)
+    names = {"dag_id": run.dag_id, "run_id": run.run_id, "task_id": task_id, "map_index": map_index}
+    page = flow.store.read_blocking(lambda uow: task_listing.get_instance(uow, flow.heart.plans, TEAM, **names))
+    waiting = page.instances[0].waiting
+    return (waiting.reason, waiting.detail) if waiting is not None else None
+
+
 def expect(flow: Flow, run_key: str, **wanted: tuple[WaitingReason, str] | None) -> None:
     """Compare: reasons exactly, sentences by a pattern that all of one must match."""
     found = told(flow, run_key)
@@ -59,7 +71,7 @@ def test_upstream_and_slots_and_queue_and_cancel(flow: Flow):
         flow,
         run,
         a=(WaitingReason.SLOTS, "Is ready; worker 'w1' can take it in a moment\\."),
-        big=(WaitingReason.SLOTS, "The task takes 9 slots, and no worker has as many; start one with more --slots\\."),
+        big=(WaitingReason.LABELS, "The task takes 9 slots, and no worker has as many; start one with more --slots\\."),
         far=(
             WaitingReason.QUEUE,
             "No worker that offers the version \\w{12} of the DAG 'd' \\(bundle 'flows'\\) serves the queue 'gpu'; "
@@ -147,3 +159,127 @@ def test_a_dag_that_stays_although_its_file_is_broken_waits_for_its_code(flow: F
     flow.publish(dag_of("d", task("a"), task("b")), other, to=again, version="v3")
     assert [lease.bundle_version for lease in flow.take(again)] == ["v3"]
     expect(flow, run, a=None)
+
+
+READY = (WaitingReason.SLOTS, r"Is ready; worker 'w1' can take it in a moment\.")
+
+
+def test_a_pool_that_is_missing_too_small_or_full(flow: Flow):
+    worker_ = flow.register("w1")
+    flow.publish(dag_of("d", task("a", pool="db", pool_slots=2), task("b", pool="db", pool_slots=2)), to=worker_)
+    run = flow.trigger("d")
+    missing = (WaitingReason.POOL, r"There is no pool 'db'; make it with `crosswind pools set`\.")
+    expect(flow, run, a=missing, b=missing)
+    flow.set_pool("db", 1)
+    small = (WaitingReason.POOL, r"The task takes 2 slots of the pool 'db', which has 1; give it more\.")
+    expect(flow, run, a=small, b=small)
+    flow.set_pool("db", 3)
+    expect(flow, run, a=READY, b=READY)
+    (lease,) = flow.take(worker_)
+    flow.start(lease, worker_)
+    other = "b" if lease.task_id == "a" else "a"
+    full = (WaitingReason.POOL, r"Waits for 2 free slots of the pool 'db'; 2 of 3 are taken\.")
+    expect(flow, run, **{lease.task_id: None, other: full})
+    flow.finish(lease)
+    expect(flow, run, **{other: READY})
+    assert [given.task_id for given in flow.take(worker_)] == [other]
+
+
+def test_a_bound_of_the_dag_and_of_a_task_in_a_run(flow: Flow):
+    worker_ = flow.register("w1")
+    bounded = mapped(task("m", max_active_instances_per_run=1), [1, 2])
+    flow.publish(dag_of("d", task("a"), task("b"), max_active_tasks=1), dag_of("e", bounded), to=worker_)
+    of_dag, of_task = flow.trigger("d"), flow.trigger("e")
+    leases = flow.take(worker_)
+    for lease in leases:
+        flow.start(lease, worker_)
+    (first,) = [lease for lease in leases if lease.dag_id == "d"]
+    other = "b" if first.task_id == "a" else "a"
+    text = r"Waits for others to end: as many tasks of the run are active as its DAG allows \(1\)\."
+    expect(flow, of_dag, **{first.task_id: None, other: (WaitingReason.CONCURRENCY, text)})
+    held = told_of(flow, of_task, "m", 1)
+    text = "Waits for others to end: as many instances of the task 'm' are active in the run as may be (1)."
+    assert held == (WaitingReason.CONCURRENCY, text)
+    for lease in leases:
+        flow.finish(lease)
+    expect(flow, of_dag, **{other: READY})
+    assert told_of(flow, of_task, "m", 1) == (WaitingReason.SLOTS, "Is ready; worker 'w1' can take it in a moment.")
+
+
+def test_a_bound_of_a_task_over_all_runs(flow: Flow):
+    worker_ = flow.register("w1")
+    flow.publish(dag_of("d", task("a", max_active_instances=1)), to=worker_)
+    first, second = flow.trigger("d"), flow.trigger("d")
+    (lease,) = flow.take(worker_)
+    flow.start(lease, worker_)
+    text = r"Waits for others to end: as many instances of the task 'a' are active over all runs as may be \(1\)\."
+    waits = second if flow.row(dag_run, first).run_id == lease.run_id else first
+    expect(flow, waits, a=(WaitingReason.CONCURRENCY, text))
+    flow.finish(lease)
+    expect(flow, waits, a=READY)
+
+
+def test_labels_roles_and_slots_that_no_worker_has(flow: Flow):
+    worker_ = flow.register("w1", roles=["triggers"])
+    needs = task_pb2.LabelSelector(key="gpu", value="a100", required=True)
+    dag = dag_of("d", task("a", worker_labels=[needs]), task("b", slots=20))
+    flow.publish(dag, to=worker_, version="v1")
+    run = flow.trigger("d")
+    what = r"No worker that offers the version \w{12} of the DAG 'd' \(bundle 'flows'\)"
+    role = (WaitingReason.LABELS, rf"{what} runs tasks; start one with the role\.")
+    expect(flow, run, a=role, b=role)
+    flow.publish(dag, to=flow.register("w2"), version="v1")
+    labels = (WaitingReason.LABELS, rf"{what} has the labels gpu=a100; start one with --label\.")
+    slots = (WaitingReason.LABELS, r"The task takes 20 slots, and no worker has as many; start one with more --slots\.")
+    expect(flow, run, a=labels, b=slots)
+    # Each of them has something of what is needed, and none has all.
+    flow.store.write_blocking(flow.heart.deregister, (TEAM, worker_.instance_id))
+    flow.publish(dag, to=flow.register("w3", slots=20, roles=["triggers"]), version="v1")
+    expect(
+        flow,
+        run,
+        a=labels,
+        b=(WaitingReason.LABELS, r"No one worker has the role, .* 20 slots that the task needs; start one\."),
+    )
+    flow.publish(dag, to=flow.register("w4", labels={"gpu": "a100"}, slots=20), version="v1")
+    ready = (WaitingReason.SLOTS, r"Is ready; worker 'w4' can take it in a moment\.")
+    expect(flow, run, a=ready, b=ready)
+
+
+def test_a_worker_that_would_be_preferred(flow: Flow):
+    worker_ = flow.register("w1")
+    wants = task_pb2.LabelSelector(key="disk", value="ssd")
+    dag = dag_of("d", task("a", worker_labels=[wants]))
+    flow.publish(dag, to=worker_, version="v1")
+    run = flow.trigger("d")
+    rather = rf"Would rather have a worker with disk=ssd, and takes any other from {MOMENT} on\."
+    expect(flow, run, a=(WaitingReason.LABELS, rather))
+    flow.age(5)
+    expect(flow, run, a=READY)
+    other = flow.trigger("d")
+    flow.publish(dag, to=flow.register("w2", labels={"disk": "ssd"}), version="v1")
+    both = (WaitingReason.SLOTS, r"Is ready; workers 'w1', 'w2' can take it in a moment\.")
+    expect(flow, other, a=both)
+
+
+def test_a_worker_that_is_paused_for_its_next_instance_too(flow: Flow):
+    def pause(paused: bool) -> None:
+        flow.store.write_blocking(
+            each(lambda uow, _: worker_listing.pause_worker(uow, TEAM, "w1", paused=paused)), None
+        )
+
+    worker_ = flow.register("w1")
+    dag = dag_of("d", task("a"))
+    flow.publish(dag, to=worker_, version="v1")
+    run = flow.trigger("d")
+    pause(True)
+    text = r"Every worker that could take it is paused: worker 'w1'; let one go on\."
+    expect(flow, run, a=(WaitingReason.PAUSED, text))
+    assert flow.take(worker_) == []
+    flow.store.write_blocking(flow.heart.deregister, (TEAM, worker_.instance_id))
+    again = flow.register("w1")
+    flow.publish(dag, to=again, version="v1")
+    expect(flow, run, a=(WaitingReason.PAUSED, text))
+    pause(False)
+    expect(flow, run, a=READY)
+    assert [lease.task_id for lease in flow.take(again)] == ["a"]

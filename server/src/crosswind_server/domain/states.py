@@ -124,6 +124,8 @@ class WaitingReason(StrEnum):
     """Deferred: its trigger has not fired."""
     INPUT = "input"
     """A person has not answered yet."""
+    LABELS = "labels"
+    """Live workers offer the bundle and serve the queue, none of them has the labels, the role or the slots."""
     RUN = "run"
     """Its run is queued: as many runs of its DAG are active as may be."""
 

@@ -31,6 +31,8 @@ class OfferingWorker:
     state: str
     paused: bool
     queues_json: str
+    labels_json: str
+    roles_json: str
     slots: int
     used_slots: int
 
@@ -138,11 +140,14 @@ def list_offering_workers(uow: UnitOfWork, team: str, offer_keys: Collection[str
             worker.c.state,
             worker.c.paused,
             worker.c.queues_json,
+            worker.c.labels_json,
+            worker.c.roles_json,
             worker.c.slots,
         )
         .select_from(LIVE_OFFERS)
         .where(bundle_offer.c.team == team, bundle_offer.c.offer_key.in_(list(offer_keys)))
         .distinct()
+        .order_by(worker.c.name, worker.c.instance_id)
     )
     found = uow.execute(offering).all()
     used = used_slots(uow, {row.instance_id for row in found})
@@ -153,6 +158,8 @@ def list_offering_workers(uow: UnitOfWork, team: str, offer_keys: Collection[str
             state=row.state,
             paused=row.paused,
             queues_json=row.queues_json,
+            labels_json=row.labels_json,
+            roles_json=row.roles_json,
             slots=row.slots,
             used_slots=used.get(row.instance_id, 0),
         )
