@@ -10,6 +10,7 @@ from crosswind_server.domain.states import WaitingReason
 from crosswind_server.services.catalog.bundles import Offer
 from crosswind_server.services.execution.attempts import Wake
 from crosswind_server.services.fleet import worker_listing
+from crosswind_server.services.flow.waiting import Question, Wait
 from crosswind_server.services.listing import task_listing
 from crosswind_server.store.group_commit import each
 from crosswind_server.store.schema import dag_run, worker
@@ -142,6 +143,29 @@ def test_not_before_a_retry_a_reschedule_and_a_resumption(flow: Flow):
     flow.wake()
     slots = (WaitingReason.SLOTS, "Is ready; worker 'w1' can take it in a moment\\.")
     expect(flow, run, again=slots, later=slots, asleep=slots)
+
+
+def test_an_event_a_trigger_and_a_person(flow: Flow):
+    worker_ = flow.register("w1")
+    flow.publish(dag_of("d", task("event"), task("late"), task("trigger"), task("person")), to=worker_)
+    run = flow.trigger("d")
+    waits: dict[str, Wait] = {
+        "event": Wait(event="came"),
+        "late": Wait(event="came"),
+        "trigger": Wait(trigger="mod:watch"),
+        "person": Wait(question=Question(subject="Really?")),
+    }
+    for lease in flow.take(worker_):
+        timeout_us = 60_000_000 if lease.task_id == "late" else None
+        flow.defer(lease, worker_, waits[lease.task_id], timeout_us=timeout_us)
+    expect(
+        flow,
+        run,
+        event=(WaitingReason.TRIGGER, "Waits for the event 'came'\\."),
+        late=(WaitingReason.TRIGGER, f"Waits for the event 'came', at most until {MOMENT}\\."),
+        trigger=(WaitingReason.TRIGGER, "Waits for its trigger 'mod:watch'\\."),
+        person=(WaitingReason.INPUT, "A person is to answer its question\\."),
+    )
 
 
 def test_a_dag_that_stays_although_its_file_is_broken_waits_for_its_code(flow: Flow):

@@ -37,9 +37,7 @@ def check_answer(
         raise _wrong("fields", "The question has no fields to fill in; leave `fields` out.")
 
 
-def check_question(
-    options: Sequence[str], default_options: Sequence[str], *, multiple: bool, wants_fields: bool
-) -> str | None:
+def check_question(options: Sequence[str], default_options: Sequence[str], *, multiple: bool) -> str | None:
     """What is wrong with a question, in one sentence; None: nothing."""
     if len(set(options)) < len(options) or not all(options):
         return "Its options are not all different texts"
@@ -47,8 +45,6 @@ def check_question(
         return "A default option is none of its options"
     if len(default_options) > 1 and not multiple:
         return "It takes one option and has several default ones"
-    if default_options and wants_fields:
-        return "It has default options and fields, which nobody fills in when its time passes"
     return None
 
 

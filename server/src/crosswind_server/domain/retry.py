@@ -132,7 +132,7 @@ def after_attempt(
         ended: how it ended; CANCELLED means that it had started (see `after_cancel` for others).
         retryable: the failure's own word; False fails the task whatever its budget.
         retry_after_us: the failure's own wait, in microseconds from now; it replaces the policy's.
-        wake_at_us: when a deferred or rescheduled task is due, in microseconds since the epoch, None if unknown.
+        wake_at_us: when a deferred, rescheduled or asking task is due, microseconds since the epoch, None if unknown.
         u: a random number in [0, 1) for the jitter.
 
     Raises:
@@ -151,7 +151,7 @@ def after_attempt(
         case AttemptState.RESCHEDULED:
             return Settlement(state=TaskState.UP_FOR_RESCHEDULE, counters=used, not_before_us=wake_at_us or now_us)
         case AttemptState.AWAITING_INPUT:
-            return Settlement(state=TaskState.AWAITING_INPUT, counters=used)
+            return Settlement(state=TaskState.AWAITING_INPUT, counters=used, not_before_us=wake_at_us)
         case AttemptState.RETURNED:
             return Settlement(state=TaskState.QUEUED, counters=used)
         case AttemptState.LOST:

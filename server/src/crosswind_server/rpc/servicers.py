@@ -1,7 +1,4 @@
-"""All servicers of the server but the worker's, made in one place.
-
-A service that is not supported yet has none of its own: its methods are in `unsupported`.
-"""
+"""All servicers of the server but the worker's, made in one place."""
 
 from __future__ import annotations
 
@@ -37,6 +34,7 @@ from crosswind_server.rpc.control_server import ServerServicer
 from crosswind_server.rpc.control_tasks import LogServicer, TaskInstanceServicer
 from crosswind_server.rpc.control_tokens import TokenServicer
 from crosswind_server.rpc.control_variables import ConnectionServicer, VariableServicer
+from crosswind_server.rpc.control_waiting import EventServicer, InputRequestServicer
 from crosswind_server.rpc.control_workers import BundleCatalogServicer, WorkerAdminServicer
 from crosswind_server.rpc.control_xcoms import XComServicer
 from crosswind_server.rpc.server import Register
@@ -44,7 +42,7 @@ from crosswind_server.rpc.task_service import TaskServicer
 from crosswind_server.services.dependencies import Services
 
 # As Any, because the generated classes ask for every method, and those in the table of `unsupported` are not written.
-_SUPPORTED: Final[Sequence[tuple[Any, Any]]] = (
+_SERVICERS: Final[Sequence[tuple[Any, Any]]] = (
     (task_service_pb2_grpc.add_TaskServiceServicer_to_server, TaskServicer),
     (backfills_pb2_grpc.add_BackfillServiceServicer_to_server, BackfillServicer),
     (assets_pb2_grpc.add_AssetServiceServicer_to_server, AssetServicer),
@@ -52,6 +50,8 @@ _SUPPORTED: Final[Sequence[tuple[Any, Any]]] = (
     (connections_pb2_grpc.add_ConnectionServiceServicer_to_server, ConnectionServicer),
     (dag_runs_pb2_grpc.add_DagRunServiceServicer_to_server, DagRunServicer),
     (dags_pb2_grpc.add_DagServiceServicer_to_server, DagServicer),
+    (events_pb2_grpc.add_EventServiceServicer_to_server, EventServicer),
+    (input_requests_pb2_grpc.add_InputRequestServiceServicer_to_server, InputRequestServicer),
     (logs_pb2_grpc.add_LogServiceServicer_to_server, LogServicer),
     (pools_pb2_grpc.add_PoolServiceServicer_to_server, PoolServicer),
     (server_pb2_grpc.add_ServerServiceServicer_to_server, ServerServicer),
@@ -61,18 +61,8 @@ _SUPPORTED: Final[Sequence[tuple[Any, Any]]] = (
     (workers_pb2_grpc.add_WorkerAdminServiceServicer_to_server, WorkerAdminServicer),
     (xcoms_pb2_grpc.add_XComServiceServicer_to_server, XComServicer),
 )
-_UNSUPPORTED: Final[Sequence[tuple[Any, Any]]] = (
-    (events_pb2_grpc.add_EventServiceServicer_to_server, events_pb2_grpc.EventServiceServicer),
-    (
-        input_requests_pb2_grpc.add_InputRequestServiceServicer_to_server,
-        input_requests_pb2_grpc.InputRequestServiceServicer,
-    ),
-)
 
 
 def registers(services: Services) -> Sequence[Register]:
     """What adds the servicers to a server."""
-    return [
-        *(partial(add, servicer(services)) for add, servicer in _SUPPORTED),
-        *(partial(add, servicer()) for add, servicer in _UNSUPPORTED),
-    ]
+    return [partial(add, servicer(services)) for add, servicer in _SERVICERS]

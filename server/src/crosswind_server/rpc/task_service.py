@@ -6,6 +6,7 @@ whatever it could reach.
 
 from __future__ import annotations
 
+import json
 from typing import Any, TypeVar
 
 from google.protobuf.message import Message
@@ -30,7 +31,7 @@ from crosswind_server.services.execution import xcom_reads
 from crosswind_server.services.execution.attempt_access import AttemptScope
 from crosswind_server.services.execution.xcom_reads import XComName
 from crosswind_server.services.flow.runs import TriggerRun
-from crosswind_server.services.listing import run_listing
+from crosswind_server.services.listing import input_listing, run_listing
 from crosswind_server.services.listing.run_listing import ListedRun
 
 M = TypeVar("M", bound=Message)
@@ -259,6 +260,20 @@ class TaskServicer(AssetCalls, StateCalls, task_service_pb2_grpc.TaskServiceServ
         if run is None:
             return messages.GetPreviousDagRunResponse()
         return messages.GetPreviousDagRunResponse(run=_run_context(run), state=run.state)
+
+    async def GetInputResponse(
+        self, request: messages.GetInputResponseRequest, context: ServicerContext
+    ) -> messages.GetInputResponseResponse:
+        row = await self._read(lambda uow, scope: input_listing.newest_answer(uow, scope.attempt.task_instance_id))
+        if row is None:
+            return messages.GetInputResponseResponse()
+        return messages.GetInputResponseResponse(
+            answered=True,
+            chosen_options=json.loads(row.chosen_options_json),
+            fields=Payload.FromString(row.fields_message) if row.fields_message is not None else None,
+            respondent=row.respondent or "",
+            answer_time=timestamp(row.answer_time),
+        )
 
     async def GetTaskStates(
         self, request: messages.GetTaskStatesRequest, context: ServicerContext

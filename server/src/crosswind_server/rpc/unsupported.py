@@ -19,11 +19,6 @@ _TABLE: Mapping[str, Mapping[str, str]] = {
         "crosswind.execution.v1.TaskService": "CreateBlob AppendBlob ReadBlob",
         "crosswind.control.v1.XComService": "ReadXComBlob",
     },
-    "human input": {
-        "crosswind.execution.v1.TaskService": "GetInputResponse",
-        "crosswind.control.v1.InputRequestService": "ListInputRequests AnswerInputRequest",
-    },
-    "deferral": {"crosswind.control.v1.EventService": "DeliverEvent"},
 }
 
 UNSUPPORTED: Mapping[str, str] = MappingProxyType(

@@ -73,9 +73,7 @@ def _complete(wake: Wake, outcome: outcome_pb2.Deferred | outcome_pb2.AwaitingIn
 
 def _read_question(asked: outcome_pb2.AwaitingInput) -> Question:
     field = "outcome.awaiting_input"
-    wrong = check_question(
-        asked.options, asked.default_options, multiple=asked.multiple, wants_fields=bool(asked.fields_schema_json)
-    )
+    wrong = check_question(asked.options, asked.default_options, multiple=asked.multiple)
     if wrong is not None:
         raise invalid(field, f"The question of the task is not valid: {wrong}; ask it otherwise.")
     return Question(

@@ -24,6 +24,7 @@ from sqlalchemy import (
     case,
     func,
     literal_column,
+    or_,
     select,
     true,
     union_all,
@@ -235,8 +236,12 @@ _CLAIMED = (
     )
     .join(dag_run, dag_run.c.id == _t.run_key)
     .outerjoin(attempt, attempt.c.id == _t.attempt_id)
-    # Where somebody stops a run, what waits of it is about to end.
-    .where(guards.is_among(_t.id, "ids"), guards.checked(_IS_CLAIMABLE), dag_run.c.final_state.is_(None))
+    # Where somebody stops a run, what waits of it is about to end; but its callbacks are for what happened before.
+    .where(
+        guards.is_among(_t.id, "ids"),
+        guards.checked(_IS_CLAIMABLE),
+        or_(dag_run.c.final_state.is_(None), _t.task_index < literal_column("0")),
+    )
     .order_by(_t.rank, _t.id)
 )
 

@@ -50,8 +50,8 @@ class EventServiceServicer(object):
         """Delivers an event to every task instance of the team that is DEFERRED and waits for its name, and makes them ready
         in the same transaction, or by a durable continuation of it when they are many. [SCHED-1] Role: OPERATOR.
 
-        Each of them receives it exactly once. One that begins to wait later receives it only within `keep`; of several
-        kept events of one name it receives the newest. Repeating the call with the same `request_id` delivers once.
+        Each of them receives it exactly once. One that begins to wait later receives it only within `keep`, and once in
+        each of its tries; of several kept events of one name it receives the newest. Repeating the call with the same `request_id` delivers once.
 
         Errors:
         * INVALID_ARGUMENT / VALUE_TOO_LARGE: `payload` is past the inline limit. Pass a reference to the data instead.

@@ -378,10 +378,8 @@ class EmitAssetEventResponse(_message.Message):
     def __init__(self) -> None: ...
 
 class GetInputResponseRequest(_message.Message):
-    __slots__ = ("wait",)
-    WAIT_FIELD_NUMBER: _ClassVar[int]
-    wait: _duration_pb2.Duration
-    def __init__(self, wait: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+    __slots__ = ()
+    def __init__(self) -> None: ...
 
 class GetInputResponseResponse(_message.Message):
     __slots__ = ("answered", "chosen_options", "fields", "respondent", "answer_time")

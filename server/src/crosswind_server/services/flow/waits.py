@@ -49,10 +49,11 @@ def begin(board: Board) -> None:
 
 def wake(board: Board, due: Sequence[Instance]) -> None:
     """Let instances go on whose moment has come."""
-    inputs.expire(board, [instance for instance in due if instance.state == TaskState.AWAITING_INPUT])
+    asking = [instance for instance in due if instance.state == TaskState.AWAITING_INPUT]
     for instance in due:
-        if instance.state != TaskState.AWAITING_INPUT and instance.not_before is not None:
+        if instance.state != TaskState.AWAITING_INPUT:
             board.queue(instance)
+    inputs.expire(board, asking)
 
 
 def follow(board: Board) -> None:

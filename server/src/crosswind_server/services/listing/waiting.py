@@ -56,13 +56,15 @@ def _explain(row: Any, *, before: Mapping[str, Cause], queued: Mapping[str, Caus
     match TaskState(row.state):
         case TaskState.WAITING:
             return Waiting(*before[row.id])
+        case TaskState.DEFERRED if row.waits_for is not None:
+            return Waiting(WaitingReason.TRIGGER, _explain_wait(row))
         case TaskState.UP_FOR_RETRY | TaskState.UP_FOR_RESCHEDULE | TaskState.DEFERRED:
             what = {TaskState.UP_FOR_RETRY: "The next try begins", TaskState.DEFERRED: "The task goes on"}
             words = what.get(TaskState(row.state), "The task is asked again")
-            when = f"not before {moment(row.not_before)}" if row.not_before is not None else "when its event comes"
-            return Waiting(WaitingReason.NOT_BEFORE, f"{words} {when}.")
+            return Waiting(WaitingReason.NOT_BEFORE, f"{words} not before {moment(row.not_before)}.")
         case TaskState.AWAITING_INPUT:
-            return Waiting(WaitingReason.INPUT, "A person has not answered yet.")
+            until = f" by {moment(row.not_before)}" if row.not_before is not None else ""
+            return Waiting(WaitingReason.INPUT, f"A person is to answer its question{until}.")
         case TaskState.CANCELLING:
             worker = f"The worker '{row.worker_name}'" if row.worker_name else "Its worker"
             return Waiting(WaitingReason.CANCEL_PENDING, f"{worker} has not confirmed the cancel yet.")
@@ -70,3 +72,10 @@ def _explain(row: Any, *, before: Mapping[str, Cause], queued: Mapping[str, Caus
             return Waiting(*queued[row.id])
         case _:
             return None
+
+
+def _explain_wait(row: Any) -> str:
+    kind, _, name = row.waits_for.partition(":")
+    what = f"the event '{name}'" if kind == "event" else f"its trigger '{name}'"
+    until = f", at most until {moment(row.not_before)}" if row.not_before is not None else ""
+    return f"Waits for {what}{until}."

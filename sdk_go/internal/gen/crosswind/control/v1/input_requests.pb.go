@@ -496,7 +496,7 @@ type AnswerInputRequestRequest struct {
 	// none.
 	ChosenOptions []string `protobuf:"bytes,2,rep,name=chosen_options,json=chosenOptions,proto3" json:"chosen_options,omitempty"`
 	// The fields: a JSON object, encoded `json/utf-8` and inline. REQUIRED where it has a schema, refused where not. The
-	// server does not decode it: the client SHOULD check it against the schema, and the task MUST.
+	// server checks only that it is an object: the client SHOULD check it against the schema, and the task MUST.
 	Fields *v1.Payload `protobuf:"bytes,3,opt,name=fields,proto3" json:"fields,omitempty"`
 	// UUID text made by the caller for this call; see "Repeating" in states.proto. REQUIRED.
 	RequestId     string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`

@@ -1257,7 +1257,8 @@ type Resumption struct {
 	Method string `protobuf:"bytes,1,opt,name=method,proto3" json:"method,omitempty"`
 	// The state that the task left with its outcome. Absent: none.
 	State *v11.Payload `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`
-	// What the event brought, or the human's answer. Absent: none.
+	// What the event brought, the trigger's result, or the human's answer: a JSON object with `chosen_options`, a list of
+	// texts, `fields`, an object or null, and `respondent`, a text that is empty where the time passed. Absent: none.
 	Event *v11.Payload `protobuf:"bytes,3,opt,name=event,proto3" json:"event,omitempty"`
 	// True where the wait ended by its timeout.
 	TimedOut      bool `protobuf:"varint,4,opt,name=timed_out,json=timedOut,proto3" json:"timed_out,omitempty"`

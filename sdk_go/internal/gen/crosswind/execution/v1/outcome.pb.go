@@ -451,7 +451,7 @@ type Deferred struct {
 	//	*Deferred_Event
 	//	*Deferred_Trigger
 	Wake isDeferred_Wake `protobuf_oneof:"wake"`
-	// The longest wait. Absent: no bound.
+	// The longest wait. Whichever comes first, it or what wakes the task, the other is dropped. Absent: no bound.
 	Timeout *durationpb.Duration `protobuf:"bytes,5,opt,name=timeout,proto3" json:"timeout,omitempty"`
 	// The entry point or method to resume with. Empty: the task from its beginning.
 	Method string `protobuf:"bytes,6,opt,name=method,proto3" json:"method,omitempty"`
@@ -633,12 +633,18 @@ func (x *NamedEvent) GetName() string {
 	return ""
 }
 
-// A condition in code, run by a worker in the triggerer role.
+// A condition in code, run by a worker in the triggerer role that serves the task's queue.
+//
+// It is an attempt of its own, `WORKLOAD_TRIGGER`: it succeeds, and its result is the event with which the task goes on;
+// it reschedules itself, and is asked again; or it fails. A trigger that failed is run again up to three times, after 2, 4
+// and 8 seconds of which half are random, and one that was lost as often at once. After that the task's try fails with
+// `crosswind.TriggerFailed`, whose cause is the trigger's failure, and the task's retry policy applies. Any other outcome
+// of it is a failure. When the task does not wait any more, by its timeout or a person's hand, the trigger is cancelled.
 type Trigger struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The entry point. REQUIRED.
+	// The entry point, of the task's own bundle, at most 500 characters. REQUIRED.
 	EntryPoint string `protobuf:"bytes,1,opt,name=entry_point,json=entryPoint,proto3" json:"entry_point,omitempty"`
-	// Its arguments.
+	// Its arguments: an object of named arguments. Absent: none.
 	Arguments     *v1.Payload `protobuf:"bytes,2,opt,name=arguments,proto3" json:"arguments,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -782,9 +788,9 @@ type AwaitingInput struct {
 	Subject string `protobuf:"bytes,1,opt,name=subject,proto3" json:"subject,omitempty"`
 	// More of it, Markdown.
 	Body string `protobuf:"bytes,2,opt,name=body,proto3" json:"body,omitempty"`
-	// Answers to choose from. Empty: none.
+	// Answers to choose from, each another text. Empty: none.
 	Options []string `protobuf:"bytes,3,rep,name=options,proto3" json:"options,omitempty"`
-	// Chosen when the timeout passes. Empty: the task fails.
+	// Chosen when the timeout passes. Empty: the task's try fails then, with `crosswind.InputTimedOut`.
 	DefaultOptions []string `protobuf:"bytes,4,rep,name=default_options,json=defaultOptions,proto3" json:"default_options,omitempty"`
 	// Whether several may be chosen.
 	Multiple bool `protobuf:"varint,5,opt,name=multiple,proto3" json:"multiple,omitempty"`

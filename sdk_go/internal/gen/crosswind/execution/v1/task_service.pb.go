@@ -12,7 +12,7 @@ import (
 	v1 "crosswind.dev/go/internal/gen/crosswind/value/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
-	durationpb "google.golang.org/protobuf/types/known/durationpb"
+	_ "google.golang.org/protobuf/types/known/durationpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -2489,11 +2489,9 @@ func (*EmitAssetEventResponse) Descriptor() ([]byte, []int) {
 	return file_crosswind_execution_v1_task_service_proto_rawDescGZIP(), []int{43}
 }
 
-// Reads a human's answer.
+// Reads a human's answer to what the task instance asked last.
 type GetInputResponseRequest struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// How long to wait for it. Absent: not at all.
-	Wait          *durationpb.Duration `protobuf:"bytes,1,opt,name=wait,proto3" json:"wait,omitempty"`
+	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2526,13 +2524,6 @@ func (x *GetInputResponseRequest) ProtoReflect() protoreflect.Message {
 // Deprecated: Use GetInputResponseRequest.ProtoReflect.Descriptor instead.
 func (*GetInputResponseRequest) Descriptor() ([]byte, []int) {
 	return file_crosswind_execution_v1_task_service_proto_rawDescGZIP(), []int{44}
-}
-
-func (x *GetInputResponseRequest) GetWait() *durationpb.Duration {
-	if x != nil {
-		return x.Wait
-	}
-	return nil
 }
 
 // A human's answer.
@@ -2843,9 +2834,8 @@ const file_crosswind_execution_v1_task_service_proto_rawDesc = "" +
 	"\x05event\x18\x01 \x01(\v2\".crosswind.execution.v1.AssetEventB\x04Н\"\x01R\x05event\x12#\n" +
 	"\n" +
 	"request_id\x18\x02 \x01(\tB\x04Н\"\x01R\trequestId\"\x18\n" +
-	"\x16EmitAssetEventResponse\"H\n" +
-	"\x17GetInputResponseRequest\x12-\n" +
-	"\x04wait\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x04wait\"\xef\x01\n" +
+	"\x16EmitAssetEventResponse\"\x19\n" +
+	"\x17GetInputResponseRequest\"\xef\x01\n" +
 	"\x18GetInputResponseResponse\x12\x1a\n" +
 	"\banswered\x18\x01 \x01(\bR\banswered\x12%\n" +
 	"\x0echosen_options\x18\x02 \x03(\tR\rchosenOptions\x123\n" +
@@ -2958,7 +2948,6 @@ var file_crosswind_execution_v1_task_service_proto_goTypes = []any{
 	(*StateWrite)(nil),                          // 56: crosswind.execution.v1.StateWrite
 	(*AssetEvent)(nil),                          // 57: crosswind.execution.v1.AssetEvent
 	(*TaskInstanceKey)(nil),                     // 58: crosswind.execution.v1.TaskInstanceKey
-	(*durationpb.Duration)(nil),                 // 59: google.protobuf.Duration
 }
 var file_crosswind_execution_v1_task_service_proto_depIdxs = []int32{
 	47, // 0: crosswind.execution.v1.GetVariableResponse.variable:type_name -> crosswind.execution.v1.Variable
@@ -2991,59 +2980,58 @@ var file_crosswind_execution_v1_task_service_proto_depIdxs = []int32{
 	53, // 27: crosswind.execution.v1.RecordedAssetEvent.event_time:type_name -> google.protobuf.Timestamp
 	58, // 28: crosswind.execution.v1.RecordedAssetEvent.source:type_name -> crosswind.execution.v1.TaskInstanceKey
 	57, // 29: crosswind.execution.v1.EmitAssetEventRequest.event:type_name -> crosswind.execution.v1.AssetEvent
-	59, // 30: crosswind.execution.v1.GetInputResponseRequest.wait:type_name -> google.protobuf.Duration
-	50, // 31: crosswind.execution.v1.GetInputResponseResponse.fields:type_name -> crosswind.value.v1.Payload
-	53, // 32: crosswind.execution.v1.GetInputResponseResponse.answer_time:type_name -> google.protobuf.Timestamp
-	58, // 33: crosswind.execution.v1.GetTaskStatesResponse.InstanceState.key:type_name -> crosswind.execution.v1.TaskInstanceKey
-	0,  // 34: crosswind.execution.v1.TaskService.GetVariable:input_type -> crosswind.execution.v1.GetVariableRequest
-	2,  // 35: crosswind.execution.v1.TaskService.SetVariable:input_type -> crosswind.execution.v1.SetVariableRequest
-	4,  // 36: crosswind.execution.v1.TaskService.DeleteVariable:input_type -> crosswind.execution.v1.DeleteVariableRequest
-	6,  // 37: crosswind.execution.v1.TaskService.GetConnection:input_type -> crosswind.execution.v1.GetConnectionRequest
-	8,  // 38: crosswind.execution.v1.TaskService.GetXCom:input_type -> crosswind.execution.v1.GetXComRequest
-	10, // 39: crosswind.execution.v1.TaskService.GetXComItem:input_type -> crosswind.execution.v1.GetXComItemRequest
-	12, // 40: crosswind.execution.v1.TaskService.SliceXCom:input_type -> crosswind.execution.v1.SliceXComRequest
-	14, // 41: crosswind.execution.v1.TaskService.SetXCom:input_type -> crosswind.execution.v1.SetXComRequest
-	16, // 42: crosswind.execution.v1.TaskService.DeleteXCom:input_type -> crosswind.execution.v1.DeleteXComRequest
-	18, // 43: crosswind.execution.v1.TaskService.ListXComs:input_type -> crosswind.execution.v1.ListXComsRequest
-	20, // 44: crosswind.execution.v1.TaskService.CreateBlob:input_type -> crosswind.execution.v1.CreateBlobRequest
-	22, // 45: crosswind.execution.v1.TaskService.AppendBlob:input_type -> crosswind.execution.v1.AppendBlobRequest
-	24, // 46: crosswind.execution.v1.TaskService.ReadBlob:input_type -> crosswind.execution.v1.ReadBlobRequest
-	26, // 47: crosswind.execution.v1.TaskService.TriggerDagRun:input_type -> crosswind.execution.v1.TriggerDagRunRequest
-	28, // 48: crosswind.execution.v1.TaskService.GetDagRun:input_type -> crosswind.execution.v1.GetDagRunRequest
-	30, // 49: crosswind.execution.v1.TaskService.GetPreviousDagRun:input_type -> crosswind.execution.v1.GetPreviousDagRunRequest
-	32, // 50: crosswind.execution.v1.TaskService.GetTaskStates:input_type -> crosswind.execution.v1.GetTaskStatesRequest
-	35, // 51: crosswind.execution.v1.TaskService.GetState:input_type -> crosswind.execution.v1.GetStateRequest
-	37, // 52: crosswind.execution.v1.TaskService.SetState:input_type -> crosswind.execution.v1.SetStateRequest
-	39, // 53: crosswind.execution.v1.TaskService.ListAssetEvents:input_type -> crosswind.execution.v1.ListAssetEventsRequest
-	42, // 54: crosswind.execution.v1.TaskService.EmitAssetEvent:input_type -> crosswind.execution.v1.EmitAssetEventRequest
-	44, // 55: crosswind.execution.v1.TaskService.GetInputResponse:input_type -> crosswind.execution.v1.GetInputResponseRequest
-	1,  // 56: crosswind.execution.v1.TaskService.GetVariable:output_type -> crosswind.execution.v1.GetVariableResponse
-	3,  // 57: crosswind.execution.v1.TaskService.SetVariable:output_type -> crosswind.execution.v1.SetVariableResponse
-	5,  // 58: crosswind.execution.v1.TaskService.DeleteVariable:output_type -> crosswind.execution.v1.DeleteVariableResponse
-	7,  // 59: crosswind.execution.v1.TaskService.GetConnection:output_type -> crosswind.execution.v1.GetConnectionResponse
-	9,  // 60: crosswind.execution.v1.TaskService.GetXCom:output_type -> crosswind.execution.v1.GetXComResponse
-	11, // 61: crosswind.execution.v1.TaskService.GetXComItem:output_type -> crosswind.execution.v1.GetXComItemResponse
-	13, // 62: crosswind.execution.v1.TaskService.SliceXCom:output_type -> crosswind.execution.v1.SliceXComResponse
-	15, // 63: crosswind.execution.v1.TaskService.SetXCom:output_type -> crosswind.execution.v1.SetXComResponse
-	17, // 64: crosswind.execution.v1.TaskService.DeleteXCom:output_type -> crosswind.execution.v1.DeleteXComResponse
-	19, // 65: crosswind.execution.v1.TaskService.ListXComs:output_type -> crosswind.execution.v1.ListXComsResponse
-	21, // 66: crosswind.execution.v1.TaskService.CreateBlob:output_type -> crosswind.execution.v1.CreateBlobResponse
-	23, // 67: crosswind.execution.v1.TaskService.AppendBlob:output_type -> crosswind.execution.v1.AppendBlobResponse
-	25, // 68: crosswind.execution.v1.TaskService.ReadBlob:output_type -> crosswind.execution.v1.ReadBlobResponse
-	27, // 69: crosswind.execution.v1.TaskService.TriggerDagRun:output_type -> crosswind.execution.v1.TriggerDagRunResponse
-	29, // 70: crosswind.execution.v1.TaskService.GetDagRun:output_type -> crosswind.execution.v1.GetDagRunResponse
-	31, // 71: crosswind.execution.v1.TaskService.GetPreviousDagRun:output_type -> crosswind.execution.v1.GetPreviousDagRunResponse
-	33, // 72: crosswind.execution.v1.TaskService.GetTaskStates:output_type -> crosswind.execution.v1.GetTaskStatesResponse
-	36, // 73: crosswind.execution.v1.TaskService.GetState:output_type -> crosswind.execution.v1.GetStateResponse
-	38, // 74: crosswind.execution.v1.TaskService.SetState:output_type -> crosswind.execution.v1.SetStateResponse
-	40, // 75: crosswind.execution.v1.TaskService.ListAssetEvents:output_type -> crosswind.execution.v1.ListAssetEventsResponse
-	43, // 76: crosswind.execution.v1.TaskService.EmitAssetEvent:output_type -> crosswind.execution.v1.EmitAssetEventResponse
-	45, // 77: crosswind.execution.v1.TaskService.GetInputResponse:output_type -> crosswind.execution.v1.GetInputResponseResponse
-	56, // [56:78] is the sub-list for method output_type
-	34, // [34:56] is the sub-list for method input_type
-	34, // [34:34] is the sub-list for extension type_name
-	34, // [34:34] is the sub-list for extension extendee
-	0,  // [0:34] is the sub-list for field type_name
+	50, // 30: crosswind.execution.v1.GetInputResponseResponse.fields:type_name -> crosswind.value.v1.Payload
+	53, // 31: crosswind.execution.v1.GetInputResponseResponse.answer_time:type_name -> google.protobuf.Timestamp
+	58, // 32: crosswind.execution.v1.GetTaskStatesResponse.InstanceState.key:type_name -> crosswind.execution.v1.TaskInstanceKey
+	0,  // 33: crosswind.execution.v1.TaskService.GetVariable:input_type -> crosswind.execution.v1.GetVariableRequest
+	2,  // 34: crosswind.execution.v1.TaskService.SetVariable:input_type -> crosswind.execution.v1.SetVariableRequest
+	4,  // 35: crosswind.execution.v1.TaskService.DeleteVariable:input_type -> crosswind.execution.v1.DeleteVariableRequest
+	6,  // 36: crosswind.execution.v1.TaskService.GetConnection:input_type -> crosswind.execution.v1.GetConnectionRequest
+	8,  // 37: crosswind.execution.v1.TaskService.GetXCom:input_type -> crosswind.execution.v1.GetXComRequest
+	10, // 38: crosswind.execution.v1.TaskService.GetXComItem:input_type -> crosswind.execution.v1.GetXComItemRequest
+	12, // 39: crosswind.execution.v1.TaskService.SliceXCom:input_type -> crosswind.execution.v1.SliceXComRequest
+	14, // 40: crosswind.execution.v1.TaskService.SetXCom:input_type -> crosswind.execution.v1.SetXComRequest
+	16, // 41: crosswind.execution.v1.TaskService.DeleteXCom:input_type -> crosswind.execution.v1.DeleteXComRequest
+	18, // 42: crosswind.execution.v1.TaskService.ListXComs:input_type -> crosswind.execution.v1.ListXComsRequest
+	20, // 43: crosswind.execution.v1.TaskService.CreateBlob:input_type -> crosswind.execution.v1.CreateBlobRequest
+	22, // 44: crosswind.execution.v1.TaskService.AppendBlob:input_type -> crosswind.execution.v1.AppendBlobRequest
+	24, // 45: crosswind.execution.v1.TaskService.ReadBlob:input_type -> crosswind.execution.v1.ReadBlobRequest
+	26, // 46: crosswind.execution.v1.TaskService.TriggerDagRun:input_type -> crosswind.execution.v1.TriggerDagRunRequest
+	28, // 47: crosswind.execution.v1.TaskService.GetDagRun:input_type -> crosswind.execution.v1.GetDagRunRequest
+	30, // 48: crosswind.execution.v1.TaskService.GetPreviousDagRun:input_type -> crosswind.execution.v1.GetPreviousDagRunRequest
+	32, // 49: crosswind.execution.v1.TaskService.GetTaskStates:input_type -> crosswind.execution.v1.GetTaskStatesRequest
+	35, // 50: crosswind.execution.v1.TaskService.GetState:input_type -> crosswind.execution.v1.GetStateRequest
+	37, // 51: crosswind.execution.v1.TaskService.SetState:input_type -> crosswind.execution.v1.SetStateRequest
+	39, // 52: crosswind.execution.v1.TaskService.ListAssetEvents:input_type -> crosswind.execution.v1.ListAssetEventsRequest
+	42, // 53: crosswind.execution.v1.TaskService.EmitAssetEvent:input_type -> crosswind.execution.v1.EmitAssetEventRequest
+	44, // 54: crosswind.execution.v1.TaskService.GetInputResponse:input_type -> crosswind.execution.v1.GetInputResponseRequest
+	1,  // 55: crosswind.execution.v1.TaskService.GetVariable:output_type -> crosswind.execution.v1.GetVariableResponse
+	3,  // 56: crosswind.execution.v1.TaskService.SetVariable:output_type -> crosswind.execution.v1.SetVariableResponse
+	5,  // 57: crosswind.execution.v1.TaskService.DeleteVariable:output_type -> crosswind.execution.v1.DeleteVariableResponse
+	7,  // 58: crosswind.execution.v1.TaskService.GetConnection:output_type -> crosswind.execution.v1.GetConnectionResponse
+	9,  // 59: crosswind.execution.v1.TaskService.GetXCom:output_type -> crosswind.execution.v1.GetXComResponse
+	11, // 60: crosswind.execution.v1.TaskService.GetXComItem:output_type -> crosswind.execution.v1.GetXComItemResponse
+	13, // 61: crosswind.execution.v1.TaskService.SliceXCom:output_type -> crosswind.execution.v1.SliceXComResponse
+	15, // 62: crosswind.execution.v1.TaskService.SetXCom:output_type -> crosswind.execution.v1.SetXComResponse
+	17, // 63: crosswind.execution.v1.TaskService.DeleteXCom:output_type -> crosswind.execution.v1.DeleteXComResponse
+	19, // 64: crosswind.execution.v1.TaskService.ListXComs:output_type -> crosswind.execution.v1.ListXComsResponse
+	21, // 65: crosswind.execution.v1.TaskService.CreateBlob:output_type -> crosswind.execution.v1.CreateBlobResponse
+	23, // 66: crosswind.execution.v1.TaskService.AppendBlob:output_type -> crosswind.execution.v1.AppendBlobResponse
+	25, // 67: crosswind.execution.v1.TaskService.ReadBlob:output_type -> crosswind.execution.v1.ReadBlobResponse
+	27, // 68: crosswind.execution.v1.TaskService.TriggerDagRun:output_type -> crosswind.execution.v1.TriggerDagRunResponse
+	29, // 69: crosswind.execution.v1.TaskService.GetDagRun:output_type -> crosswind.execution.v1.GetDagRunResponse
+	31, // 70: crosswind.execution.v1.TaskService.GetPreviousDagRun:output_type -> crosswind.execution.v1.GetPreviousDagRunResponse
+	33, // 71: crosswind.execution.v1.TaskService.GetTaskStates:output_type -> crosswind.execution.v1.GetTaskStatesResponse
+	36, // 72: crosswind.execution.v1.TaskService.GetState:output_type -> crosswind.execution.v1.GetStateResponse
+	38, // 73: crosswind.execution.v1.TaskService.SetState:output_type -> crosswind.execution.v1.SetStateResponse
+	40, // 74: crosswind.execution.v1.TaskService.ListAssetEvents:output_type -> crosswind.execution.v1.ListAssetEventsResponse
+	43, // 75: crosswind.execution.v1.TaskService.EmitAssetEvent:output_type -> crosswind.execution.v1.EmitAssetEventResponse
+	45, // 76: crosswind.execution.v1.TaskService.GetInputResponse:output_type -> crosswind.execution.v1.GetInputResponseResponse
+	55, // [55:77] is the sub-list for method output_type
+	33, // [33:55] is the sub-list for method input_type
+	33, // [33:33] is the sub-list for extension type_name
+	33, // [33:33] is the sub-list for extension extendee
+	0,  // [0:33] is the sub-list for field type_name
 }
 
 func init() { file_crosswind_execution_v1_task_service_proto_init() }
