@@ -117,7 +117,7 @@ def example_of(descriptor: Descriptor) -> Any:
             held = Duration(seconds=1) if field.message_type.full_name == "google.protobuf.Duration" else None
             getattr(message, field.name).CopyFrom(held or example_of(field.message_type))
         elif is_list(field):
-            getattr(message, field.name).append("x")
+            getattr(message, field.name).append("x" if field.message_type is None else example_of(field.message_type))
         elif field.cpp_type == FieldDescriptor.CPPTYPE_STRING:
             setattr(message, field.name, str(uuid.uuid4()))
         else:

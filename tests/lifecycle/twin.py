@@ -189,9 +189,8 @@ class Tale:
                 task.due = self.now + wait
         elif how in SUSPENDED:
             task.idle = SUSPENDED[how]
-            if how != "awaiting_input":
-                wake = self.now + span(options["wake"]) if "wake" in options else None
-                task.due = self.now if how == "rescheduled" and wake is None else wake
+            wake = self.now + span(options["wake"]) if "wake" in options else None
+            task.due = self.now if how == "rescheduled" and wake is None else wake
         else:
             task.idle = how.upper()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from crosswind.control.v1 import events_pb2, events_pb2_grpc, input_requests_pb2, input_requests_pb2_grpc
@@ -17,7 +18,10 @@ from crosswind_server.services.flow import answers, deliveries
 from crosswind_server.services.listing import input_listing
 
 _I = input_requests_pb2
-_STATES = {state: _I.InputRequestState.Value(f"INPUT_REQUEST_STATE_{state.upper()}") for state in input_listing.STATES}
+_PREFIX = "INPUT_REQUEST_STATE_"
+_STATES: Mapping[str, Any] = {
+    state: _I.InputRequestState.Value(_PREFIX + state.upper()) for state in input_listing.STATES
+}
 _NAMES = {number: name for name, number in _STATES.items()}
 
 

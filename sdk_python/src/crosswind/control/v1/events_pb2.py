@@ -27,7 +27,7 @@ from crosswind.value.v1 import value_pb2 as crosswind_dot_value_dot_v1_dot_value
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!crosswind/control/v1/events.proto\x12\x14\x63rosswind.control.v1\x1a\"crosswind/options/v1/options.proto\x1a\x1e\x63rosswind/value/v1/value.proto\x1a\x1egoogle/protobuf/duration.proto\"\xe8\x01\n\x13\x44\x65liverEventRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\x04\xd0\x9d\"\x01R\x04name\x12\x35\n\x07payload\x18\x02 \x01(\x0b\x32\x1b.crosswind.value.v1.PayloadR\x07payload\x12\x15\n\x06\x64\x61g_id\x18\x03 \x01(\tR\x05\x64\x61gId\x12\x15\n\x06run_id\x18\x04 \x01(\tR\x05runId\x12-\n\x04keep\x18\x05 \x01(\x0b\x32\x19.google.protobuf.DurationR\x04keep\x12#\n\nrequest_id\x18\x06 \x01(\tB\x04\xd0\x9d\"\x01R\trequestId\"?\n\x14\x44\x65liverEventResponse\x12\'\n\x0f\x64\x65livered_count\x18\x01 \x01(\x03R\x0e\x64\x65liveredCount2\x8e\x01\n\x0c\x45ventService\x12~\n\x0c\x44\x65liverEvent\x12).crosswind.control.v1.DeliverEventRequest\x1a*.crosswind.control.v1.DeliverEventResponse\"\x17\xf0\xa9\"\x01\xfa\xa9\"\x0fVALUE_TOO_LARGEb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!crosswind/control/v1/events.proto\x12\x14\x63rosswind.control.v1\x1a\"crosswind/options/v1/options.proto\x1a\x1e\x63rosswind/value/v1/value.proto\x1a\x1egoogle/protobuf/duration.proto\"\xf1\x01\n\x13\x44\x65liverEventRequest\x12!\n\x04name\x18\x01 \x01(\tB\r\xca\x9d\"\x05\x18\x01 \xf4\x03\xd0\x9d\"\x01R\x04name\x12\x35\n\x07payload\x18\x02 \x01(\x0b\x32\x1b.crosswind.value.v1.PayloadR\x07payload\x12\x15\n\x06\x64\x61g_id\x18\x03 \x01(\tR\x05\x64\x61gId\x12\x15\n\x06run_id\x18\x04 \x01(\tR\x05runId\x12-\n\x04keep\x18\x05 \x01(\x0b\x32\x19.google.protobuf.DurationR\x04keep\x12#\n\nrequest_id\x18\x06 \x01(\tB\x04\xd0\x9d\"\x01R\trequestId\"?\n\x14\x44\x65liverEventResponse\x12\'\n\x0f\x64\x65livered_count\x18\x01 \x01(\x03R\x0e\x64\x65liveredCount2\x8e\x01\n\x0c\x45ventService\x12~\n\x0c\x44\x65liverEvent\x12).crosswind.control.v1.DeliverEventRequest\x1a*.crosswind.control.v1.DeliverEventResponse\"\x17\xf0\xa9\"\x01\xfa\xa9\"\x0fVALUE_TOO_LARGEb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,15 +35,15 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'crosswind.control.v1.events
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_DELIVEREVENTREQUEST'].fields_by_name['name']._loaded_options = None
-  _globals['_DELIVEREVENTREQUEST'].fields_by_name['name']._serialized_options = b'\320\235\"\001'
+  _globals['_DELIVEREVENTREQUEST'].fields_by_name['name']._serialized_options = b'\312\235\"\005\030\001 \364\003\320\235\"\001'
   _globals['_DELIVEREVENTREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_DELIVEREVENTREQUEST'].fields_by_name['request_id']._serialized_options = b'\320\235\"\001'
   _globals['_EVENTSERVICE'].methods_by_name['DeliverEvent']._loaded_options = None
   _globals['_EVENTSERVICE'].methods_by_name['DeliverEvent']._serialized_options = b'\360\251\"\001\372\251\"\017VALUE_TOO_LARGE'
   _globals['_DELIVEREVENTREQUEST']._serialized_start=160
-  _globals['_DELIVEREVENTREQUEST']._serialized_end=392
-  _globals['_DELIVEREVENTRESPONSE']._serialized_start=394
-  _globals['_DELIVEREVENTRESPONSE']._serialized_end=457
-  _globals['_EVENTSERVICE']._serialized_start=460
-  _globals['_EVENTSERVICE']._serialized_end=602
+  _globals['_DELIVEREVENTREQUEST']._serialized_end=401
+  _globals['_DELIVEREVENTRESPONSE']._serialized_start=403
+  _globals['_DELIVEREVENTRESPONSE']._serialized_end=466
+  _globals['_EVENTSERVICE']._serialized_start=469
+  _globals['_EVENTSERVICE']._serialized_end=611
 # @@protoc_insertion_point(module_scope)

@@ -165,9 +165,9 @@ var File_crosswind_control_v1_events_proto protoreflect.FileDescriptor
 
 const file_crosswind_control_v1_events_proto_rawDesc = "" +
 	"\n" +
-	"!crosswind/control/v1/events.proto\x12\x14crosswind.control.v1\x1a\"crosswind/options/v1/options.proto\x1a\x1ecrosswind/value/v1/value.proto\x1a\x1egoogle/protobuf/duration.proto\"\xe8\x01\n" +
-	"\x13DeliverEventRequest\x12\x18\n" +
-	"\x04name\x18\x01 \x01(\tB\x04Н\"\x01R\x04name\x125\n" +
+	"!crosswind/control/v1/events.proto\x12\x14crosswind.control.v1\x1a\"crosswind/options/v1/options.proto\x1a\x1ecrosswind/value/v1/value.proto\x1a\x1egoogle/protobuf/duration.proto\"\xf1\x01\n" +
+	"\x13DeliverEventRequest\x12!\n" +
+	"\x04name\x18\x01 \x01(\tB\rʝ\"\x05\x18\x01 \xf4\x03Н\"\x01R\x04name\x125\n" +
 	"\apayload\x18\x02 \x01(\v2\x1b.crosswind.value.v1.PayloadR\apayload\x12\x15\n" +
 	"\x06dag_id\x18\x03 \x01(\tR\x05dagId\x12\x15\n" +
 	"\x06run_id\x18\x04 \x01(\tR\x05runId\x12-\n" +

@@ -642,13 +642,13 @@ const file_crosswind_control_v1_input_requests_proto_rawDesc = "" +
 	"respondent\x18\x03 \x01(\tR\n" +
 	"respondent\x12;\n" +
 	"\vanswer_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"answerTime\"\xf4\x01\n" +
+	"answerTime\"\x8a\x02\n" +
 	"\x18ListInputRequestsRequest\x12?\n" +
 	"\x06states\x18\x01 \x03(\x0e2'.crosswind.control.v1.InputRequestStateR\x06states\x12\x15\n" +
 	"\x06dag_id\x18\x02 \x01(\tR\x05dagId\x12\x15\n" +
 	"\x06run_id\x18\x03 \x01(\tR\x05runId\x12-\n" +
-	"\x04wait\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\x04wait\x12\x1b\n" +
-	"\tpage_size\x18\x05 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\x04wait\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\x04wait\x121\n" +
+	"\tpage_size\x18\x05 \x01(\x05B\x14\u009d\"\x03100ʝ\"\t\t\x00\x00\x00\x00\x00\x00\x00\x00R\bpageSize\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\x06 \x01(\tR\tpageToken\"\x8e\x01\n" +
 	"\x19ListInputRequestsResponse\x12I\n" +

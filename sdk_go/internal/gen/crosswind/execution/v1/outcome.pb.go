@@ -642,7 +642,7 @@ func (x *NamedEvent) GetName() string {
 // of it is a failure. When the task does not wait any more, by its timeout or a person's hand, the trigger is cancelled.
 type Trigger struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The entry point, of the task's own bundle, at most 500 characters. REQUIRED.
+	// The entry point, of the task's own bundle, 1 to 500 characters. REQUIRED.
 	EntryPoint string `protobuf:"bytes,1,opt,name=entry_point,json=entryPoint,proto3" json:"entry_point,omitempty"`
 	// Its arguments: an object of named arguments. Absent: none.
 	Arguments     *v1.Payload `protobuf:"bytes,2,opt,name=arguments,proto3" json:"arguments,omitempty"`
@@ -1130,12 +1130,12 @@ const file_crosswind_execution_v1_outcome_proto_rawDesc = "" +
 	"\atimeout\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\atimeout\x12\x16\n" +
 	"\x06method\x18\x06 \x01(\tR\x06method\x121\n" +
 	"\x05state\x18\a \x01(\v2\x1b.crosswind.value.v1.PayloadR\x05stateB\x06\n" +
-	"\x04wake\"&\n" +
+	"\x04wake\"/\n" +
 	"\n" +
-	"NamedEvent\x12\x18\n" +
-	"\x04name\x18\x01 \x01(\tB\x04Н\"\x01R\x04name\"k\n" +
-	"\aTrigger\x12%\n" +
-	"\ventry_point\x18\x01 \x01(\tB\x04Н\"\x01R\n" +
+	"NamedEvent\x12!\n" +
+	"\x04name\x18\x01 \x01(\tB\rʝ\"\x05\x18\x01 \xf4\x03Н\"\x01R\x04name\"t\n" +
+	"\aTrigger\x12.\n" +
+	"\ventry_point\x18\x01 \x01(\tB\rʝ\"\x05\x18\x01 \xf4\x03Н\"\x01R\n" +
 	"entryPoint\x129\n" +
 	"\targuments\x18\x02 \x01(\v2\x1b.crosswind.value.v1.PayloadR\targuments\"z\n" +
 	"\vRescheduled\x120\n" +

@@ -299,7 +299,8 @@ type Dag struct {
 	Access *Access `protobuf:"bytes,18,opt,name=access,proto3" json:"access,omitempty"`
 	// What happens to a run whose bundle version no worker offers any more. [SCHED-3]
 	VersionPolicy VersionPolicy `protobuf:"varint,19,opt,name=version_policy,json=versionPolicy,proto3,enum=crosswind.manifest.v1.VersionPolicy" json:"version_policy,omitempty"`
-	// Tasks of the same bundle that run when a run ends, fails or misses its deadline.
+	// Code of the same bundle that runs when a run ends, fails or misses its deadline, at most 20. It neither delays nor
+	// decides the run, and runs through the queue of the DAG's first task.
 	Callbacks []*Callback `protobuf:"bytes,20,rep,name=callbacks,proto3" json:"callbacks,omitempty"`
 	// Whether a version that is published for the first time starts paused. Absent: not paused.
 	PausedUponCreation *bool `protobuf:"varint,21,opt,name=paused_upon_creation,json=pausedUponCreation,proto3,oneof" json:"paused_upon_creation,omitempty"`
@@ -839,7 +840,7 @@ var File_crosswind_manifest_v1_dag_proto protoreflect.FileDescriptor
 
 const file_crosswind_manifest_v1_dag_proto_rawDesc = "" +
 	"\n" +
-	"\x1fcrosswind/manifest/v1/dag.proto\x12\x15crosswind.manifest.v1\x1a!crosswind/manifest/v1/retry.proto\x1a$crosswind/manifest/v1/schedule.proto\x1a crosswind/manifest/v1/task.proto\x1a\"crosswind/options/v1/options.proto\x1a\x1ecrosswind/value/v1/value.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc1\t\n" +
+	"\x1fcrosswind/manifest/v1/dag.proto\x12\x15crosswind.manifest.v1\x1a!crosswind/manifest/v1/retry.proto\x1a$crosswind/manifest/v1/schedule.proto\x1a crosswind/manifest/v1/task.proto\x1a\"crosswind/options/v1/options.proto\x1a\x1ecrosswind/value/v1/value.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc9\t\n" +
 	"\x03Dag\x12$\n" +
 	"\x06dag_id\x18\x01 \x01(\tB\rʝ\"\x05\x18\x01 \xfa\x01Н\"\x01R\x05dagId\x12!\n" +
 	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\x12 \n" +
@@ -862,8 +863,8 @@ const file_crosswind_manifest_v1_dag_proto_rawDesc = "" +
 	"\x05tasks\x18\x10 \x03(\v2\x1b.crosswind.manifest.v1.TaskB\rʝ\"\x05\x18\x01 \x90NН\"\x01R\x05tasks\x128\n" +
 	"\x06groups\x18\x11 \x03(\v2 .crosswind.manifest.v1.TaskGroupR\x06groups\x125\n" +
 	"\x06access\x18\x12 \x01(\v2\x1d.crosswind.manifest.v1.AccessR\x06access\x12f\n" +
-	"\x0eversion_policy\x18\x13 \x01(\x0e2$.crosswind.manifest.v1.VersionPolicyB\x19\u009d\"\x15VERSION_POLICY_NEWESTR\rversionPolicy\x12=\n" +
-	"\tcallbacks\x18\x14 \x03(\v2\x1f.crosswind.manifest.v1.CallbackR\tcallbacks\x12@\n" +
+	"\x0eversion_policy\x18\x13 \x01(\x0e2$.crosswind.manifest.v1.VersionPolicyB\x19\u009d\"\x15VERSION_POLICY_NEWESTR\rversionPolicy\x12E\n" +
+	"\tcallbacks\x18\x14 \x03(\v2\x1f.crosswind.manifest.v1.CallbackB\x06ʝ\"\x02 \x14R\tcallbacks\x12@\n" +
 	"\x14paused_upon_creation\x18\x15 \x01(\bB\t\u009d\"\x05falseH\x02R\x12pausedUponCreation\x88\x01\x01\x12'\n" +
 	"\x0fsource_location\x18\x16 \x01(\tR\x0esourceLocationB\x12\n" +
 	"\x10_max_active_runsB\x13\n" +

@@ -547,7 +547,8 @@ type Task struct {
 	MaxActiveInstances *int32 `protobuf:"varint,29,opt,name=max_active_instances,json=maxActiveInstances,proto3,oneof" json:"max_active_instances,omitempty"`
 	// Instances of this task in slots at the same time, in one run, at least 1. Absent: no bound.
 	MaxActiveInstancesPerRun *int32 `protobuf:"varint,30,opt,name=max_active_instances_per_run,json=maxActiveInstancesPerRun,proto3,oneof" json:"max_active_instances_per_run,omitempty"`
-	// Tasks that run when an instance succeeded, failed, retries or was skipped.
+	// Code that runs when an instance succeeded, failed, retries or was skipped, at most 20. It neither delays nor decides
+	// the run, and runs through the task's queue. An instance that failed upstream or was cancelled calls nobody back.
 	Callbacks []*TaskCallback `protobuf:"bytes,31,rep,name=callbacks,proto3" json:"callbacks,omitempty"`
 	// The language that it is written in, such as `python` or `go`. For people. For a reference: empty.
 	Language string `protobuf:"bytes,32,opt,name=language,proto3" json:"language,omitempty"`
@@ -1634,7 +1635,7 @@ var File_crosswind_manifest_v1_task_proto protoreflect.FileDescriptor
 
 const file_crosswind_manifest_v1_task_proto_rawDesc = "" +
 	"\n" +
-	" crosswind/manifest/v1/task.proto\x12\x15crosswind.manifest.v1\x1a!crosswind/manifest/v1/retry.proto\x1a$crosswind/manifest/v1/schedule.proto\x1a\"crosswind/options/v1/options.proto\x1a\x1ecrosswind/value/v1/value.proto\x1a\x1egoogle/protobuf/duration.proto\"\x87\x10\n" +
+	" crosswind/manifest/v1/task.proto\x12\x15crosswind.manifest.v1\x1a!crosswind/manifest/v1/retry.proto\x1a$crosswind/manifest/v1/schedule.proto\x1a\"crosswind/options/v1/options.proto\x1a\x1ecrosswind/value/v1/value.proto\x1a\x1egoogle/protobuf/duration.proto\"\x8f\x10\n" +
 	"\x04Task\x12&\n" +
 	"\atask_id\x18\x01 \x01(\tB\rʝ\"\x05\x18\x01 \xfa\x01Н\"\x01R\x06taskId\x12!\n" +
 	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\x12\x15\n" +
@@ -1668,8 +1669,8 @@ const file_crosswind_manifest_v1_task_proto_rawDesc = "" +
 	"\foutput_names\x18\x1b \x03(\tR\voutputNames\x12L\n" +
 	"\x0fdepends_on_past\x18\x1c \x01(\x0e2$.crosswind.manifest.v1.DependsOnPastR\rdependsOnPast\x12D\n" +
 	"\x14max_active_instances\x18\x1d \x01(\x05B\rʝ\"\t\t\x00\x00\x00\x00\x00\x00\xf0?H\x04R\x12maxActiveInstances\x88\x01\x01\x12R\n" +
-	"\x1cmax_active_instances_per_run\x18\x1e \x01(\x05B\rʝ\"\t\t\x00\x00\x00\x00\x00\x00\xf0?H\x05R\x18maxActiveInstancesPerRun\x88\x01\x01\x12A\n" +
-	"\tcallbacks\x18\x1f \x03(\v2#.crosswind.manifest.v1.TaskCallbackR\tcallbacks\x12\x1a\n" +
+	"\x1cmax_active_instances_per_run\x18\x1e \x01(\x05B\rʝ\"\t\t\x00\x00\x00\x00\x00\x00\xf0?H\x05R\x18maxActiveInstancesPerRun\x88\x01\x01\x12I\n" +
+	"\tcallbacks\x18\x1f \x03(\v2#.crosswind.manifest.v1.TaskCallbackB\x06ʝ\"\x02 \x14R\tcallbacks\x12\x1a\n" +
 	"\blanguage\x18  \x01(\tR\blanguage\x125\n" +
 	"\x12map_index_template\x18! \x01(\tB\aʝ\"\x03 \xe8\aR\x10mapIndexTemplate\x12$\n" +
 	"\x0esetup_task_ids\x18\" \x03(\tR\fsetupTaskIds\x12-\n" +
