@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
@@ -380,14 +380,14 @@ async def test_a_run_that_changes_its_version_leaves_what_is_being_assigned(
     run = left.trigger("d")
     right.publish(dag_of("d", task("a"), task("b", "a")), to=new, version="v2")
     run_locked, assigned = threading.Event(), threading.Event()
-    lock_idle = task_instances.lock_idle_of_runs
+    lock_idle = task_instances.lock_idle_elsewhere
 
-    def lock_after_assignment(uow: UnitOfWork, run_keys: Collection[str]) -> Sequence[Any]:
+    def lock_after_assignment(uow: UnitOfWork, *names: Any) -> tuple[Sequence[Any], bool]:
         run_locked.set()
         assert assigned.wait(30)
-        return lock_idle(uow, run_keys)
+        return lock_idle(uow, *names)
 
-    monkeypatch.setattr(task_instances, "lock_idle_of_runs", lock_after_assignment)
+    monkeypatch.setattr(task_instances, "lock_idle_elsewhere", lock_after_assignment)
     # Nobody offers the old version any more, so the run goes on with the new one.
     leave = partial(right.store.write_blocking, right.heart.deregister, (TEAM, old.instance_id))
     leaving = asyncio.create_task(asyncio.to_thread(leave))

@@ -249,6 +249,7 @@ def instance_message(
         group_id=told.group_id if told is not None else "",
         upstream_task_ids=listed.upstream_task_ids,
         mapped=task is not None and task.mapping is not None,
+        map_label=row.map_index_name or "",
         lost_count=row.losses,
         description=told.description if told is not None else "",
     )

@@ -263,6 +263,7 @@ def context_message(context: TaskContext) -> lease_pb2.TaskContext:
         first_start_time=timestamp(context.first_start_time),
         downstream_task_ids=[context.plan.tasks[index].task_id for index in task.downstream],
         kind=cast("task_pb2.TaskKind", task.kind),
+        map_index_name=context.map_index_name,
         workload=workload_number(context.workload),
     )
     if context.workload is Workload.CALLBACK:

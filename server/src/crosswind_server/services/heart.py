@@ -31,6 +31,7 @@ from crosswind_server.services.flow import (
     recounting,
     starting,
     stopping,
+    version_policy,
 )
 from crosswind_server.services.flow.active_runs import ActiveRuns
 from crosswind_server.services.flow.asset_events import AssetRuns
@@ -98,6 +99,8 @@ class Heart:
                 groups.GROUP: groups.go_on_making,
                 groups.REJUDGE: groups.go_on_judging,
                 past.PAST: past.go_on,
+                version_policy.STRANDED: version_policy.go_on_looking,
+                version_policy.VERSION: version_policy.go_on_moving,
                 asset_events.FOLLOW: self.asset_runs.go_on_following,
                 asset_events.CONSIDER: self.asset_runs.go_on_considering,
             },

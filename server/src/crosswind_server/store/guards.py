@@ -42,6 +42,8 @@ IDLE: Final = (
     "expanded",
 )
 """Task instances that have neither ended nor a live attempt."""
+UNEXPANDED: Final = tuple(state for state in IDLE if state != "expanded")
+"""The same, but for mapped tasks that their instances have replaced."""
 LIVE_WORKERS: Final = ("active", "draining")
 """Workers that may hold leases."""
 

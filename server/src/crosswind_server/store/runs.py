@@ -102,8 +102,9 @@ def touch_unlocked(uow: UnitOfWork, ids: Collection[str]) -> None:
     uow.execute(_touching(uow.dialect.claim_rows(_FREE, dag_run)), {"ids": list(ids)})
 
 
-def lock_stranded(uow: UnitOfWork, team: str, bundles: Collection[str]) -> Sequence[Row[Any]]:
-    """Lock active runs of the bundles' DAGs whose code no live worker offers although one offers the current version.
+def lock_stranded(uow: UnitOfWork, team: str, bundles: Collection[str], *, limit: int) -> Sequence[Row[Any]]:
+    """Lock so many active runs of the bundles' DAGs in a version that no live worker offers, though one offers the
+    current one.
 
     Answers the columns of a run and the DAG's `current_version_id`. [SCHED-3]
     """
@@ -127,6 +128,8 @@ def lock_stranded(uow: UnitOfWork, team: str, bundles: Collection[str]) -> Seque
             ~offered(dag_run.c.code_version_id),
             offered(dag.c.current_version_id),
         )
+        .order_by(dag_run.c.id)
+        .limit(limit)
     )
     return uow.execute(uow.dialect.lock_rows(query, dag_run)).all()
 

@@ -10,7 +10,19 @@ import functools
 from collections.abc import Collection, Sequence
 from typing import Any, Final
 
-from sqlalchemy import FromClause, Row, Select, and_, bindparam, case, func, literal_column, select, update
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    case,
+    func,
+    literal_column,
+    select,
+    update,
+)
 
 from crosswind_server.store import guards
 from crosswind_server.store.dialect import RowValues
@@ -230,22 +242,33 @@ def change(uow: UnitOfWork, rows: Sequence[RowValues], columns: Sequence[str] = 
     uow.dialect.update_values(task_instance, ["id"], columns, rows)
 
 
-def lock_idle(uow: UnitOfWork, run_key: str, limit: int) -> Sequence[Row[Any]]:
+def lock_idle(uow: UnitOfWork, run_key: str, limit: int) -> tuple[Sequence[Row[Any]], bool]:
     """Lock so many tasks' instances of a locked run that have neither ended nor a live attempt.
 
     An assignment that is under way at the same time has locked its instance: this waits for it, and then leaves it.
+    Answers the instances, and whether there may be more.
     """
-    query = select(*COLUMNS).where(_t.run_key == run_key, _t.task_index >= 0, guards.is_one_of(_t.state, guards.IDLE))
-    return uow.execute(uow.dialect.lock_rows(query.limit(limit), task_instance)).all()
+    idle = guards.is_one_of(_t.state, guards.IDLE)
+    return _lock_some(uow, select(_t.id).where(_t.run_key == run_key, _t.task_index >= 0, idle), idle, limit)
 
 
-def lock_idle_of_runs(uow: UnitOfWork, run_keys: Collection[str]) -> Sequence[Row[Any]]:
-    """Lock the instances of locked runs that have neither ended nor a live attempt.
+def lock_idle_elsewhere(uow: UnitOfWork, run_key: str, offer_key: str, limit: int) -> tuple[Sequence[Row[Any]], bool]:
+    """The same of instances that want another version of their DAG than a key says, but for those that are expanded."""
+    idle = guards.is_one_of(_t.state, guards.UNEXPANDED)
+    elsewhere = (_t.offer_key.like("dag:%"), _t.offer_key != offer_key)
+    return _lock_some(uow, select(_t.id).where(_t.run_key == run_key, idle, *elsewhere), idle, limit)
 
-    An assignment that is under way at the same time has locked its instance: this waits for it, and then leaves it.
-    """
-    query = select(*COLUMNS).where(_t.run_key.in_(list(run_keys)), guards.is_one_of(_t.state, guards.IDLE))
-    return uow.execute(uow.dialect.lock_rows(query, task_instance)).all()
+
+def _lock_some(
+    uow: UnitOfWork, ids: Select[Any], guard: ColumnElement[bool], limit: int
+) -> tuple[Sequence[Row[Any]], bool]:
+    # How many were found says whether there may be more, not how many could be locked: some may be assigned meanwhile.
+    found = uow.execute(ids.limit(limit)).scalars().all()
+    if not found:
+        return [], False
+    query = select(*COLUMNS).where(guards.is_among(_t.id, "ids"), guard)
+    rows = uow.execute(uow.dialect.lock_rows(query, task_instance), {"ids": list(found)}).all()
+    return rows, len(found) == limit
 
 
 def lock_runs_with_due(uow: UnitOfWork, limit: int) -> Sequence[str]:

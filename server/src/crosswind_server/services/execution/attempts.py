@@ -23,6 +23,7 @@ from crosswind_server.services.execution.contexts import (
     DeclaredReader,
     DeclaredRequest,
     TaskContext,
+    names_of,
     resolve_inputs,
 )
 from crosswind_server.services.execution.landing import Landing
@@ -226,6 +227,11 @@ class Attempts:
                 )
             )
         inputs = resolve_inputs(board.uow, starts)
+        names = names_of(board.uow, starts)
+        named = [(start[3], name) for start, name in zip(starts, names, strict=True) if name]
+        if named:
+            rows = [{"id": instance.id, "map_index_name": name} for instance, name in named]
+            task_instances.change(board.uow, rows, ("map_index_name",))
         declared: Sequence[Declared] = [Declared() for _ in requests]
         if any(request.variables or request.connections for request in requests):
             declared = self._declared.read(board.uow, requests)
@@ -247,9 +253,10 @@ class Attempts:
                 resumption=instance.resumption_message,
                 start_time=record.start_time or board.uow.now,
                 first_start_time=instance.first_start_time or board.uow.now,
+                map_index_name=name,
             )
-            for record, (run, plan, task, instance), resolved, opened in zip(
-                records, starts, inputs, declared, strict=True
+            for record, (run, plan, task, instance), resolved, opened, name in zip(
+                records, starts, inputs, declared, names, strict=True
             )
         }
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from crosswind_server.domain.naming import render_name
 from crosswind_server.domain.plan import (
     AccessPlan,
     Combination,
@@ -143,6 +144,7 @@ class TaskContext:
     resumption: bytes | None
     start_time: int
     first_start_time: int
+    map_index_name: str = ""
 
 
 @dataclass(slots=True)
@@ -246,6 +248,16 @@ def resolve_inputs(uow: UnitOfWork, starts: Sequence[Start]) -> list[tuple[Resol
     return resolved
 
 
+def names_of(uow: UnitOfWork, starts: Sequence[Start]) -> list[str]:
+    """What people know mapped instances by, one for each start; empty where its task has no template."""
+    return [
+        MappedItems(uow, start, _Room()).name(start[2].map_index_template, start[3].map_index)
+        if start[2].map_index_template and start[2].mapping is not None and start[3].map_index >= 0
+        else ""
+        for start in starts
+    ]
+
+
 Chosen = dict[OutputPlan, Sequence[Any] | None]
 
 
@@ -317,6 +329,15 @@ class MappedItems:
         """That of one mapped input."""
         both = zip(self._mapping.inputs, self._chosen, strict=True)
         return next(self._item(each, index) for each, index in both if each.name == name)
+
+    def name(self, template: str, map_index: int) -> str:
+        """What people know the instance by."""
+        items = {}
+        for each, index in zip(self._mapping.inputs, self._chosen, strict=True):
+            value = self._item(each, index)
+            items[each.name] = (value if isinstance(value, StoredValue) else None, index)
+        keywords = self._mapping.combination is Combination.KEYWORDS
+        return render_name(template, map_index, items, keywords=keywords)
 
     def _item(self, each: MappedInputPlan, index: int) -> Resolved:
         return _item(self._uow, self._run, self._plan, each, index, self._room)

@@ -22,6 +22,7 @@ from crosswind_server.domain.workloads import NO_TASK, plan_workload
 from crosswind_server.services.catalog.plans import PlanCache
 from crosswind_server.services.flow.admission import ADMIT, admit
 from crosswind_server.services.flow.classes import class_of
+from crosswind_server.services.flow.lost_versions import why_not
 from crosswind_server.services.flow.waiting import Wait
 from crosswind_server.store import attempts, continuations, runs, task_instances
 from crosswind_server.store.unit_of_work import UnitOfWork
@@ -268,6 +269,14 @@ class Board:
             return plan_of_workload(plan, instance)
         return plan.tasks[instance.task_index]
 
+    def why_not(self, instance: Instance) -> bytes | None:
+        """Why an instance cannot run in the version that its run goes on with; None: it can. [SCHED-3]"""
+        run = self.runs[instance.run_key]
+        if run.code_version_id == run.dag_version_id or not instance.offer_key.startswith("dag:"):
+            return None
+        code = self.plans.get(self.uow, run.code_version_id)
+        return why_not(self.plan_of(run), code, instance.task_id if instance.task_index >= 0 else "")
+
     # Changing
 
     def touch(self, instance: Instance) -> None:
@@ -282,7 +291,14 @@ class Board:
         self._changed_runs[run.id] = None
 
     def queue(self, instance: Instance) -> None:
-        """Make an instance claimable, as soon as nothing bounds it within its run."""
+        """Make an instance claimable, as soon as nothing bounds it within its run.
+
+        It fails instead where its run lost its version, and its DAG or the newer code does not let it go on. [SCHED-3]
+        """
+        gone = self.why_not(instance)
+        if gone is not None:
+            self.end(instance, TaskState.FAILED, failure=gone)
+            return
         instance.state = TaskState.QUEUED.value
         instance.not_before = None
         instance.waits_for = None
@@ -366,9 +382,10 @@ class Board:
         self.leave_for(kind, instance.run_key, instance.id, position, detail_json=detail_json)
 
     def leave_for(
-        self, kind: str, run_key: str, subject_id: str, position: int = 0, *, detail_json: str | None = None
+        self, kind: str, run_key: str | None, subject_id: str, position: int = 0, *, detail_json: str | None = None
     ) -> None:
-        """Leave work on something in a run, or on the run itself, for a later transaction. [SCHED-1]"""
+        """Leave work on something in a run, on the run itself, or that concerns no run, for a later transaction.
+        [SCHED-1]"""
         self._left.append(
             {
                 "id": str(uuid7(self.uow.now)),

@@ -6,12 +6,12 @@ in `clearing`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from crosswind_server.domain.errors import Reason, Refused
-from crosswind_server.domain.plan import DagPlan
+from crosswind_server.domain.plan import DagPlan, TaskPlan
 from crosswind_server.domain.states import TaskState
 from crosswind_server.services.flow.board import Board, Run
 from crosswind_server.store import clears
@@ -108,12 +108,13 @@ def _choose_selected(
         missing = set(wanted) - clears.existing_map_indexes(board.uow, run.id, index, wanted)
         if missing:
             raise task_not_found(run, plan.tasks[index].task_id, min(missing))
-    selected = whole | some.keys()
     others: set[int] = set()
     if command.include_upstream:
-        others |= _reach(selected, lambda index: plan.tasks[index].upstream)
+        _choose_inside(some, lambda index: plan.tasks[index].inner_upstream)
+        others |= _reach_from(plan, whole, some, lambda task: task.upstream, lambda task: task.inner_upstream)
     if command.include_downstream:
-        others |= _reach(selected, lambda index: plan.tasks[index].downstream)
+        _choose_inside(some, lambda index: plan.tasks[index].inner_downstream)
+        others |= _reach_from(plan, whole, some, lambda task: task.downstream, lambda task: task.inner_downstream)
     whole |= others - some.keys()
     # Where an instance's own upstream is cleared too, its task may have other instances afterwards.
     cleared_before = _reach(whole, lambda index: plan.tasks[index].downstream)
@@ -131,6 +132,30 @@ def _choose_selected(
             if isinstance(choice, list):
                 found[index] = [each for each in choice if states[index, each] in FAILED_STATES]
     return found
+
+
+def _choose_inside(some: dict[int, list[int]], after: Callable[[int], Iterable[int]]) -> None:
+    """Add what comes after instances of a mapped group at their own indexes."""
+    for index, wanted in list(some.items()):
+        for each in _reach({index}, after):
+            chosen = some.setdefault(each, [])
+            chosen += [map_index for map_index in wanted if map_index not in chosen]
+
+
+def _reach_from(
+    plan: DagPlan,
+    whole: Collection[int],
+    some: Collection[int],
+    after: Callable[[TaskPlan], Sequence[int]],
+    inside: Callable[[TaskPlan], Sequence[int]],
+) -> set[int]:
+    """What comes after tasks, and after instances of others, but for what does so at their own indexes only."""
+    start: set[int] = set()
+    for index in some:
+        inner = frozenset(inside(plan.tasks[index]))
+        start.update(each for each in after(plan.tasks[index]) if each not in inner)
+    found = _reach(whole, lambda index: after(plan.tasks[index]))
+    return found | start | _reach(start, lambda index: after(plan.tasks[index]))
 
 
 def _reach(start: Collection[int], after: Callable[[int], Iterable[int]]) -> set[int]:

@@ -10,7 +10,7 @@ to end first, and its instance waits for that. [LEASE-4]
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
@@ -230,7 +230,9 @@ def _remove_instances(board: Board, piece: _Piece, summary: Instance, rest: _Res
     """Remove the instances of a mapped task that is expanded anew once all are removed; answers whether all are, or
     will be as soon as their attempts have ended."""
     rows = clears.lock_mapped(board.uow, summary.id, first=rest.map_index, limit=max(piece.budget, 1))
-    for instance in board.put_rows(rows):
+    found = board.put_rows(rows)
+    _forget_ends_inside(board, piece, found)
+    for instance in found:
         piece.budget -= 1
         rest.map_index = instance.map_index + 1
         if TaskState(instance.state) in LIVE_TASK_STATES:
@@ -276,7 +278,9 @@ def _clear_some(board: Board, piece: _Piece, summary: Instance, choice: Choice, 
         states=FAILED_STATES if wanted is None else None,
         map_indexes=wanted,
     )
-    for instance in board.put_rows(rows):
+    found = board.put_rows(rows)
+    _forget_ends_inside(board, piece, found)
+    for instance in found:
         piece.budget -= 1
         rest.map_index = instance.map_index + 1
         piece.unwritten.append((summary.task_id, instance.map_index))
@@ -306,6 +310,19 @@ def _forget_end(board: Board, piece: _Piece, ended: Instance, rest: _Rest) -> bo
         rest.successor = places[len(taken)]
         return False
     return True
+
+
+def _forget_ends_inside(board: Board, piece: _Piece, instances: Sequence[Instance]) -> None:
+    """Let the instances of a mapped group that wait forget the ends of others of their index."""
+    ended = [each for each in instances if each.ended and each.state != TaskState.REMOVED]
+    keys = [(each.run_key, index, each.map_index) for each in ended for index in board.task_of(each).inner_downstream]
+    board.load_all(keys)
+    piece.undone.update(each.id for each in ended)
+    for key in keys:
+        successor = board.at(*key)
+        if successor is not None and successor.state == TaskState.WAITING:
+            piece.successors[successor.id] = successor
+            piece.budget -= 1
 
 
 def _note_live(piece: _Piece, instance: Instance) -> None:

@@ -6,6 +6,7 @@ whole run in `stopping`. Of a mapped task all instances that have not ended are 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -220,6 +221,7 @@ def _change_end(board: Board, instance: Instance, state: TaskState, failure: byt
     summary = board.tasks[key]
     if summary.state == TaskState.WAITING:
         return
+    _judge_inside(board, instance)
     count_mapped_end(summary, was, by=-1)
     count_mapped_end(summary, state)
     board.touch(summary)
@@ -230,17 +232,27 @@ def _change_end(board: Board, instance: Instance, state: TaskState, failure: byt
         _judge_successors(board, summary, first=0)
 
 
+def _judge_inside(board: Board, ended: Instance) -> None:
+    """Let those of a mapped group that come after an instance at its index, and have not run, count its end anew."""
+    uow = board.uow
+    places = [(index, ended.map_index) for index in board.task_of(ended).inner_downstream]
+    rows = [row for index, map_index in places for row in clears.lock_instance(uow, ended.run_key, index, map_index)]
+    _judge_rows(board, board.put_rows(rows))
+
+
+def _judge_rows(board: Board, instances: Sequence[Instance]) -> None:
+    for instance in instances:
+        if instance.state == TaskState.QUEUED and instance.try_number == 0:
+            instance.state = TaskState.WAITING.value
+            instance.queued_time = None
+    for instance in recount(board, instances):
+        board.judge(instance)
+
+
 def _judge_successors(board: Board, ended: Instance, *, first: int) -> None:
     """Let the successors that have not run count an end anew; a piece of them."""
     downstream = board.task_of(ended).downstream
     piece = downstream[first : first + PIECE]
-    rows = board.put_rows(clears.lock_tasks(board.uow, ended.run_key, piece))
-    for instance in rows:
-        if instance.state == TaskState.QUEUED and instance.try_number == 0:
-            instance.state = TaskState.WAITING.value
-            instance.queued_time = None
-    waiting = recount(board, rows)
-    for instance in waiting:
-        board.judge(instance)
+    _judge_rows(board, board.put_rows(clears.lock_tasks(board.uow, ended.run_key, piece)))
     if first + len(piece) < len(downstream):
         board.leave(JUDGE, ended, first + len(piece), detail_json=str(ended.end_time))

@@ -103,17 +103,16 @@ def make_instances(board: Board, parent: Instance, *, first: int, budget: int) -
         if map_index in removed:
             revive(board, board.put(instance_of(removed[map_index])))
             continue
-        board.add(
-            new_instance(
-                run,
-                task,
-                now=board.uow.now,
-                offer_key=parent.offer_key,
-                state=TaskState.QUEUED,
-                map_index=map_index,
-                parent_id=parent.id,
-            )
+        made = new_instance(
+            run,
+            task,
+            now=board.uow.now,
+            offer_key=parent.offer_key,
+            map_index=map_index,
+            parent_id=parent.id,
         )
+        board.add(made)
+        board.queue(made)
     if end < parent.instances_total:
         board.leave(EXPAND, parent, end, detail_json=str(parent.queued_time))
     return budget - (end - first)

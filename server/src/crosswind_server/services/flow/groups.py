@@ -19,6 +19,7 @@ from crosswind_server.domain.plan import GroupPlan, TaskPlan
 from crosswind_server.domain.states import TaskState
 from crosswind_server.services.flow.board import PIECE, Board, Instance, Run, new_instance
 from crosswind_server.services.flow.expansion import size_of
+from crosswind_server.services.flow.resetting import wait_again
 from crosswind_server.store import task_instances
 
 GROUP: Final = "group"
@@ -111,28 +112,39 @@ def _expand_one(board: Board, whole: Instance) -> None:
 def _make_piece(board: Board, run: Run, group: GroupPlan, *, total: int, first: int, budget: int) -> int:
     width = len(group.members)
     end = min(total * width, first + max(budget, 0))
-    ranks = range(width) if end - first >= width else {position % width for position in range(first, end)}
-    board.load_tasks((run.id, group.members[rank]) for rank in ranks)
-    tasks = board.plan_of(run).tasks
-    for position in range(first, end):
-        map_index, rank = divmod(position, width)
-        whole = board.tasks[run.id, group.members[rank]]
-        if whole.state != TaskState.EXPANDED:
-            continue
-        made = new_instance(
+    places = [divmod(position, width) for position in range(first, end)]
+    board.load_tasks((run.id, group.members[rank]) for rank in dict.fromkeys(rank for _, rank in places))
+    wanted = [
+        (whole, map_index)
+        for whole, map_index in ((board.tasks[run.id, group.members[rank]], map_index) for map_index, rank in places)
+        if whole.state == TaskState.EXPANDED and map_index < whole.instances_total
+    ]
+    # Those of a task that was cleared are there already, and so are those of the others of its group.
+    board.load_all([(run.id, whole.task_index, map_index) for whole, map_index in wanted])
+    for whole, map_index in wanted:
+        _make(board, run, whole, map_index)
+    if end < total * width:
+        detail = json.dumps({"group": group.group_id, "total": total})
+        board.leave_for(GROUP, run.id, run.id, end, detail_json=detail)
+    return budget - (end - first)
+
+
+def _make(board: Board, run: Run, whole: Instance, map_index: int) -> None:
+    known = board.at(run.id, whole.task_index, map_index)
+    if known is None:
+        known = new_instance(
             run,
-            tasks[whole.task_index],
+            board.task_of(whole),
             now=board.uow.now,
             offer_key=whole.offer_key,
             map_index=map_index,
             parent_id=whole.id,
         )
-        board.add(made)
-        board.judge(made)
-    if end < total * width:
-        detail = json.dumps({"group": group.group_id, "total": total})
-        board.leave_for(GROUP, run.id, run.id, end, detail_json=detail)
-    return budget - (end - first)
+        board.add(known)
+        # What it waits for may have ended before it was made, where that was not cleared with it.
+        board.stale[known.id] = known
+    elif known.state == TaskState.REMOVED:
+        wait_again(board, known)
 
 
 def go_on_making(board: Board, piece: Row[Any]) -> None:

@@ -109,15 +109,18 @@ def recount(board: Board, waiting: Iterable[Instance], *, undone: Collection[str
         undone: ids of tasks that are about to run again, though their states do not say so yet.
     """
     chosen = [each for each in waiting if each.state == TaskState.WAITING]
-    keys = {(each.run_key, index): None for each in chosen for index in board.task_of(each).upstream}
-    board.load_tasks(keys)
-    untold = _untold(board, {each.run_key for each in chosen}) if keys else {}
+    places = {each.id: _counted_by(board, each) for each in chosen}
+    board.load_all([place for several in places.values() for place in several])
+    found = [board.at(*place) for several in places.values() for place in several]
+    # Most often, and for new instances of a mapped group always, none has ended.
+    ended = any(each is not None and each.ended for each in found)
+    untold = _untold(board, {each.run_key for each in chosen}) if ended else {}
     for each in chosen:
         each.upstream_succeeded = each.upstream_failed = each.upstream_skipped = each.sources_ended = 0
         each.skips = None
         board.touch(each)
-        for index in board.task_of(each).upstream:
-            upstream = board.tasks.get((each.run_key, index))
+        for place in places[each.id]:
+            upstream = board.at(*place)
             if upstream is None or upstream.id in undone or each.ended:
                 continue
             if _has_told(board, upstream, each.task_index, untold):
@@ -125,8 +128,17 @@ def recount(board: Board, waiting: Iterable[Instance], *, undone: Collection[str
     return chosen
 
 
+def _counted_by(board: Board, instance: Instance) -> list[tuple[str, int, int]]:
+    """The places of the instances whose ends an instance counts itself."""
+    task = board.task_of(instance)
+    if instance.map_index >= 0:
+        return [(instance.run_key, index, instance.map_index) for index in task.inner_upstream]
+    return [(instance.run_key, index, -1) for index in task.upstream]
+
+
 def _has_told(board: Board, upstream: Instance, index: int, untold: dict[tuple[str, int], int]) -> bool:
-    if TaskState(upstream.state) not in TERMINAL_TASK_STATES:
+    state = TaskState(upstream.state)
+    if state not in TERMINAL_TASK_STATES or (state is TaskState.REMOVED and upstream.map_index >= 0):
         return False
     successors = successors_of(board, upstream)
     position = untold.get((upstream.id, upstream.end_time or 0), len(successors))

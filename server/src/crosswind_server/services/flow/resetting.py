@@ -15,7 +15,8 @@ def wait_again(board: Board, instance: Instance) -> None:
     """Let a cleared instance without a live attempt wait as if it had never run. [SCHED-2]
 
     Its budgets are fresh, its try numbers go on. `progress.advance` counts how its upstream tasks stand and judges it,
-    unless it is one of a mapped task: those are runnable as long as their task is expanded.
+    unless it is one of a mapped task's instances: those are runnable as long as their task is expanded. Those of a
+    mapped group wait for the others of their index.
     """
     run = board.runs[instance.run_key]
     if instance.ended:
@@ -34,15 +35,16 @@ def wait_again(board: Board, instance: Instance) -> None:
     instance.instances_total = instance.instances_succeeded = instance.instances_failed = 0
     instance.instances_skipped = instance.instances_cancelled = instance.instances_upstream_failed = 0
     instance.skips = None
-    if instance.map_index < 0:
+    if instance.map_index < 0 or board.task_of(instance).mapped_group is not None:
         board.stale[instance.id] = instance
 
 
 def revive(board: Board, instance: Instance) -> None:
     """Let one of a mapped task's instances that has no live attempt run again, or for the first time since its task
-    was expanded anew."""
+    was expanded anew; in a mapped group once what it waits for has ended."""
     wait_again(board, instance)
-    board.queue(instance)
+    if instance.id not in board.stale:
+        board.queue(instance)
 
 
 def end_silently(board: Board, instance: Instance, state: TaskState) -> None:

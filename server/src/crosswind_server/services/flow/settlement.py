@@ -24,7 +24,6 @@ from crosswind_server.services.flow.resetting import end_silently, revive, wait_
 from crosswind_server.services.flow.waiting import Wait
 from crosswind_server.store import attempts
 
-TASK_REMOVED = "crosswind.TaskRemoved"
 LOST = "crosswind.Lost"
 
 
@@ -238,9 +237,9 @@ class Settler:
             instance.failure_message = failure.message
         run = board.runs[instance.run_key]
         if run.code_version_id != run.dag_version_id and instance.offer_key.startswith("dag:"):
-            code = board.plans.get(board.uow, run.code_version_id)
-            if instance.task_index >= 0 and instance.task_id not in code.by_id:
-                board.end(instance, TaskState.FAILED, failure=removed(instance.task_id))
+            gone = board.why_not(instance)
+            if gone is not None:
+                board.end(instance, TaskState.FAILED, failure=gone)
                 return
             instance.offer_key = offer_key_of(run.code_version_id)
         instance.state = settled.state.value
@@ -282,12 +281,6 @@ def decide_retry(task: TaskPlan, failure: FailureFacts | None) -> tuple[RetryPol
 
 def _found(failure_type: str, text: str) -> FailureFacts:
     return FailureFacts(message=manifests.failure_message(failure_type, text), types=(failure_type,))
-
-
-def removed(task_id: str) -> bytes:
-    """The failure of a task that the version with which its run goes on does not have. [SCHED-3]"""
-    text = f"No worker offers this run's version any more, and the newest version has no task '{task_id}'."
-    return manifests.failure_message(TASK_REMOVED, text, retryable=False)
 
 
 def state_of(record: AttemptRecord) -> lifecycle.Attempt:

@@ -48,8 +48,8 @@ def _work_off(board: Board, run: Run, reason: str) -> None:
     uow = board.uow
     assert run.final_state is not None
     # First what nobody holds, so that nothing of it can be assigned meanwhile; then what somebody does.
-    idle = board.put_rows(task_instances.lock_idle(uow, run.id, PIECE))
-    for instance in idle:
+    idle, more = task_instances.lock_idle(uow, run.id, PIECE)
+    for instance in board.put_rows(idle):
         end_silently(board, instance, rest_of(run.final_state))
     held = board.lock_attempts(attempts.uncancelled_ids(uow, run.id, PIECE))
     settler = Settler(board)
@@ -58,7 +58,7 @@ def _work_off(board: Board, run: Run, reason: str) -> None:
         uow.hint(f"worker:{record.instance_id}")
     settler.write()
     attempts.explain_cancel(uow, list(held), reason)
-    if max(len(idle), len(held)) < PIECE:
+    if not more and len(held) < PIECE:
         run.holds -= 1
     else:
         board.leave_for(STOP, run.id, run.id, detail_json=reason)

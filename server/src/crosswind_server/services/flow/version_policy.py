@@ -1,56 +1,86 @@
 """What happens to runs whose version no live worker offers any more. [SCHED-3]
 
-Looked at whenever offers change. While no live worker offers the DAG's current version either, runs wait.
+Looked at whenever offers change. While no live worker offers the DAG's current version either, runs wait. A run changes
+its version at once, and what waits of it then in pieces: whatever is made ready meanwhile follows the run. [SCHED-1]
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection
+from typing import Any, Final
 
-from crosswind_server import manifests
-from crosswind_server.domain.plan import VersionPolicy, offer_key_of
+from sqlalchemy import Row
+
+from crosswind_server.domain.plan import offer_key_of
 from crosswind_server.domain.states import TaskState
 from crosswind_server.services.catalog.plans import PlanCache
 from crosswind_server.services.flow import progress
-from crosswind_server.services.flow.board import Board, Run, instance_of
-from crosswind_server.services.flow.settlement import removed
+from crosswind_server.services.flow.board import PIECE, Board, Run
+from crosswind_server.services.flow.lost_versions import why_not
 from crosswind_server.store import runs, task_instances
 from crosswind_server.store.unit_of_work import UnitOfWork
 
-VERSION_GONE = "crosswind.VersionGone"
+STRANDED: Final = "stranded"
+"""Kind of a continuation: look for further runs of a team, the subject, that lost their version. Its detail names the
+bundles."""
+VERSION: Final = "version"
+"""Kind of a continuation: let what waits of a run, the subject, follow it into another version."""
+MOST: Final = 100
+"""So many runs change their version in one transaction at most."""
 
 
 def apply(uow: UnitOfWork, plans: PlanCache, *, team: str, bundles: Collection[str]) -> None:
     """Let the stranded runs of the bundles' DAGs go on with the current version, or fail, as their DAGs say."""
-    if not bundles:
-        return
-    stranded = runs.lock_stranded(uow, team, bundles)
-    if not stranded:
-        return
     board = Board(uow, plans)
-    current: dict[str, str] = {}
+    if bundles:
+        _apply(board, team, bundles)
+    if board.runs:
+        progress.advance(board)
+
+
+def go_on_looking(board: Board, piece: Row[Any]) -> None:
+    """Work off a continuation of kind `STRANDED`."""
+    _apply(board, piece.subject_id, json.loads(piece.detail_json)["bundles"])
+
+
+def go_on_moving(board: Board, piece: Row[Any]) -> None:
+    """Work off a continuation of kind `VERSION`."""
+    run = board.runs[piece.subject_id]
+    if run.end_time is None:
+        _move(board, run, PIECE)
+
+
+def _apply(board: Board, team: str, bundles: Collection[str]) -> None:
+    stranded = runs.lock_stranded(board.uow, team, bundles, limit=MOST)
+    budget = PIECE
     for row in stranded:
-        values = tuple(row)
-        run = Run(*values[: len(runs.COLUMNS)])
+        run = Run(*tuple(row)[: len(runs.COLUMNS)])
         board.runs[run.id] = run
-        current[run.id] = row.current_version_id
-    for row in task_instances.lock_idle_of_runs(uow, list(board.runs)):
-        instance = board.put(instance_of(row))
-        run = board.runs[instance.run_key]
-        own = instance.offer_key.startswith("dag:") and instance.state != TaskState.EXPANDED
-        if not own:
-            continue
-        if board.plan_of(run).version_policy is VersionPolicy.FAIL:
-            text = "No worker offers this run's version any more, and its DAG says that it then fails; trigger it anew."
-            failure = manifests.failure_message(VERSION_GONE, text, retryable=False)
-            board.end(instance, TaskState.FAILED, failure=failure)
-        elif instance.task_index >= 0 and instance.task_id not in plans.get(uow, current[run.id]).by_id:
-            board.end(instance, TaskState.FAILED, failure=removed(instance.task_id))
-        else:
-            instance.offer_key = offer_key_of(current[run.id])
-            board.touch(instance)
-    for run in board.runs.values():
-        run.code_version_id = current[run.id]
+        run.code_version_id = row.current_version_id
         board.touch_run(run)
-    progress.advance(board, causes=len(board.instances))
-    uow.hint(f"work:{team}")
+        budget -= _move(board, run, budget)
+    if len(stranded) == MOST:
+        board.leave_for(STRANDED, None, team, detail_json=json.dumps({"bundles": sorted(bundles)}))
+    if stranded:
+        board.uow.hint(f"work:{team}")
+
+
+def _move(board: Board, run: Run, budget: int) -> int:
+    """Let so many instances of a run follow it that wait in another version; answers how many did."""
+    key = offer_key_of(run.code_version_id)
+    own, code = board.plan_of(run), board.plans.get(board.uow, run.code_version_id)
+    if budget <= 0:
+        board.leave_for(VERSION, run.id, run.id)
+        return 0
+    rows, more = task_instances.lock_idle_elsewhere(board.uow, run.id, key, budget)
+    for instance in board.put_rows(rows):
+        failure = why_not(own, code, instance.task_id if instance.task_index >= 0 else "")
+        if failure is not None:
+            board.end(instance, TaskState.FAILED, failure=failure)
+        else:
+            instance.offer_key = key
+            board.touch(instance)
+    if more:
+        board.leave_for(VERSION, run.id, run.id)
+    return len(rows)

@@ -86,7 +86,7 @@ type TaskInstance struct {
 	Mapped bool `protobuf:"varint,28,opt,name=mapped,proto3" json:"mapped,omitempty"`
 	// Attempts that were lost since it was created or cleared last. [LEASE-3]
 	LostCount int32 `protobuf:"varint,29,opt,name=lost_count,json=lostCount,proto3" json:"lost_count,omitempty"`
-	// A mapped instance's label, such as its item's name. Empty: none.
+	// A mapped instance's name, from its task's `map_index_template`. Empty: the task has none, or it has not started yet.
 	MapLabel string `protobuf:"bytes,30,opt,name=map_label,json=mapLabel,proto3" json:"map_label,omitempty"`
 	// The author's text about the task. May be empty.
 	Description   string `protobuf:"bytes,31,opt,name=description,proto3" json:"description,omitempty"`
