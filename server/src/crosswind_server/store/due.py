@@ -40,7 +40,8 @@ def _earliest(column: ColumnElement[Any], *where: ColumnElement[bool]) -> Any:
 
 
 _PROBE: Final[Select[Any]] = select(
-    select(continuation.c.id).limit(1).scalar_subquery().label("continuation"),
+    # The oldest: whatever was worked off before it, the index leads there.
+    select(continuation.c.id).order_by(continuation.c.id).limit(1).scalar_subquery().label("continuation"),
     _earliest(timer.c.due_time).label("timer"),
     _earliest(task_instance.c.not_before, task_instance.c.not_before.is_not(None)).label("waiting"),
     _earliest(attempt.c.start_deadline, guards.is_one_of(attempt.c.state, guards.ASSIGNED)).label("start"),
