@@ -14,9 +14,10 @@ from typing import Final
 
 from rich.console import Console
 
-from tests.bench import calls
+from tests.bench import calls, flow
 from tests.bench.calls import measure_calls
 from tests.bench.figures import DATABASES, Figures, middle, prefixed
+from tests.bench.flow import measure_flow
 from tests.bench.memory import measure_memory
 from tests.bench.package import measure_package
 from tests.bench.pipelines import measure_go_pipelines, measure_pipelines
@@ -43,6 +44,7 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     "pipelines": Scenario(measure_pipelines),
     "go": Scenario(measure_go_pipelines),
     "calls": Scenario(measure_calls, calls.SETTINGS),
+    "flow": Scenario(measure_flow, flow.SETTINGS),
     "memory": Scenario(measure_memory),
 }
 

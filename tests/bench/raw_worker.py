@@ -37,6 +37,8 @@ class RawWorker:
         self._metadata = metadata_of(enrolment_token)
         self.name = name
         self.instance_id = str(uuid.uuid4())
+        self.done = 0
+        """Attempts that `work` has finished."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -69,6 +71,28 @@ class RawWorker:
             for lease in (await self._call(self._calls.PollWork, request)).leases:
                 taken[lease.attempt.attempt_id] = lease.attempt
         return list(taken.values())
+
+    async def work(self, *, at_once: int) -> None:
+        """Start and finish whatever there is, so many attempts at the same time, until it is cancelled."""
+        held: set[str] = set()
+        async with asyncio.TaskGroup() as group:
+            while True:
+                request = worker_service_pb2.PollWorkRequest(
+                    instance_id=self.instance_id,
+                    poll_number=next(self._polls),
+                    held_attempt_ids=list(held),
+                    max_leases=at_once,
+                )
+                for lease in (await self._call(self._calls.PollWork, request)).leases:
+                    if lease.attempt.attempt_id not in held:
+                        held.add(lease.attempt.attempt_id)
+                        group.create_task(self._run(lease.attempt, held))
+
+    async def _run(self, attempt: lease_pb2.AttemptRef, held: set[str]) -> None:
+        await self.start(attempt)
+        await self.finish(attempt)
+        held.discard(attempt.attempt_id)
+        self.done += 1
 
     async def start(self, attempt: lease_pb2.AttemptRef) -> None:
         """Start an attempt."""

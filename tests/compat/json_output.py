@@ -71,6 +71,8 @@ def print_everything(folder: Path) -> Iterator[tuple[str, Any]]:
         control.read_log("shapes", run_id, "numbers")
         name = f"shapes/{run_id}"
         options = ["--server", server.address, "--token-file", str(folder / "access-token"), "--output", "json"]
+        (listed,) = _ask(["workers", "list", *options])
+        worker_name = listed["name"]
         connection = "postgres://ann@db:5432/sales"
         for title, arguments in {
             "variables-set": ["variables", "set", "key", "value", "--public", "--description", "what for"],
@@ -102,11 +104,19 @@ def print_everything(folder: Path) -> Iterator[tuple[str, Any]]:
             "backfills-list": ["backfills", "list"],
             "assets-list": ["assets", "list"],
             "assets-events": ["assets", "events"],
+            "pools-set": ["pools", "set", "warehouse", "8", "--description", "what for"],
+            "pools-list": ["pools", "list"],
+            "pools-get": ["pools", "get", "warehouse"],
+            "pools-delete": ["pools", "delete", "warehouse"],
             "workers-list": ["workers", "list"],
+            "workers-pause": ["workers", "pause", worker_name],
+            "workers-unpause": ["workers", "unpause", worker_name],
+            "workers-move": ["workers", "move", worker_name],
             "bundles-list": ["bundles", "list"],
             "server-info": ["server", "info"],
             "tokens-create": ["tokens", "create", "ann", "--role", "viewer"],
             "tokens-list": ["tokens", "list"],
+            "workers-drain": ["workers", "drain", worker_name],
         }.items():
             yield title, _ask([*arguments, *options])
         yield "version", _ask(["version", "--output", "json"])

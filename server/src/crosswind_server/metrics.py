@@ -79,6 +79,7 @@ class _Figures(Collector):
         """Every figure, as it is now."""
         yield from self._about_server()
         yield self._calls()
+        yield from self._writes()
         yield from self._in_database()
 
     def _about_server(self) -> Iterator[Metric]:
@@ -110,6 +111,15 @@ class _Figures(Collector):
         for (api_version, outcome), number in sorted(self._services.calls.read().items()):
             calls.add_metric([api_version, outcome], number)
         return calls
+
+    def _writes(self) -> Iterator[Metric]:
+        store = self._services.store
+        for name, what, number in (
+            ("transactions", "Write transactions that this process committed.", store.transactions),
+            ("statements", "Statements in those.", store.statements),
+            ("rows", "Rows that those wrote, each as often as it was written.", store.rows),
+        ):
+            yield CounterMetricFamily(f"crosswind_database_{name}", what, value=number)
 
     def _in_database(self) -> Iterator[Metric]:
         up = GaugeMetricFamily(

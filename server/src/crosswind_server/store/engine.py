@@ -205,6 +205,16 @@ class Store:
         """How many write transactions were committed since the store was opened."""
         return self._committer.transactions
 
+    @property
+    def statements(self) -> int:
+        """How many statements those consisted of."""
+        return self._committer.statements
+
+    @property
+    def rows(self) -> int:
+        """How many rows they wrote."""
+        return self._committer.rows
+
     async def probe(self, timeout: float = 2.0) -> None:
         """Check that the database answers within `timeout` seconds; raises `StoreUnavailable` if not."""
         if self.available_since is None:

@@ -117,6 +117,7 @@ class GroupCommit:
     Attributes:
         available_since: monotonic seconds when the database last became reachable, None while it is away.
         unavailable_because: the sentence that says why it is away.
+        transactions, statements, rows: what was committed, and how many statements and written rows were in that.
         on_recovered: called in the writer's thread, without arguments, whenever the database has come back.
     """
 
@@ -143,6 +144,8 @@ class GroupCommit:
         self.unavailable_because = ""
         self.on_recovered: list[Callable[[], None]] = []
         self.transactions = 0
+        self.statements = 0
+        self.rows = 0
         self._thread = threading.Thread(target=self._run, name="crosswind-writer", daemon=True)
         self._thread.start()
 
@@ -288,6 +291,8 @@ class GroupCommit:
         stage.committing = True
         driver.commit(connection, payloads)
         uow.committed()
+        self.statements += uow.statements
+        self.rows += uow.rows
         return uow.topics
 
     def _fail_transaction(self, batch: list[_Waiting], error: BaseException, *, stage: _Stage, last: bool) -> bool:

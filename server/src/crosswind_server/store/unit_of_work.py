@@ -31,6 +31,7 @@ class UnitOfWork:
         "_count_changes",
         "_driver_connection",
         "_marked",
+        "_rows",
         "_topics",
         "_written",
         "dialect",
@@ -52,6 +53,7 @@ class UnitOfWork:
         # SQLite counts changed rows itself, so triggers and RETURNING are no riddle there. Elsewhere statements count.
         self._count_changes = count_changes
         self._written = 0
+        self._rows = 0 if count_changes is None else count_changes()
         self._marked = 0
         self._topics: dict[str, None] = {}
         self._committed: list[Callable[[], None]] = []
@@ -78,6 +80,7 @@ class UnitOfWork:
         # A guarded UPDATE that met no row wrote nothing: the refusal that follows needs no rollback.
         if self._count_changes is None and not reads and result.rowcount != 0:
             self._written += 1
+            self._rows += max(result.rowcount, 0)
         return result
 
     def hint(self, topic: str) -> None:
@@ -99,6 +102,11 @@ class UnitOfWork:
     def topics(self) -> Sequence[str]:
         """The topics hinted so far, each once, in the order of their first mention."""
         return tuple(self._topics)
+
+    @property
+    def rows(self) -> int:
+        """How many rows were written so far, each as often as it was."""
+        return self._rows if self._count_changes is None else self._count_changes() - self._rows
 
     def mark(self) -> None:
         """Forget what was written so far, for `wrote`."""
