@@ -26,6 +26,9 @@ class Node:
         after: the tasks before it.
         items: mapped over a list of so many items.
         over: mapped over what this task returns; it is one of `after`.
+        kind: `normal`, `branch`, `short_circuit`, `setup` or `teardown`.
+        setups: of a teardown: the setups before it.
+        decisive: of a teardown: its failure fails the run.
     """
 
     name: str
@@ -33,6 +36,9 @@ class Node:
     rule: str = "all_success"
     items: int | None = None
     over: str | None = None
+    kind: str = "normal"
+    setups: tuple[str, ...] = ()
+    decisive: bool = False
 
     @property
     def mapped(self) -> bool:
@@ -46,6 +52,12 @@ class Node:
             words.append(f"after={','.join(self.after)}")
         if self.rule != "all_success":
             words.append(f"rule={self.rule}")
+        if self.kind != "normal":
+            words.append(f"kind={self.kind}")
+        if self.setups:
+            words.append(f"setups={','.join(self.setups)}")
+        if self.decisive:
+            words.append("fail_run")
         if self.items is not None:
             words.append(f"map={list(range(self.items))}".replace(" ", ""))
         if self.over is not None:
@@ -60,12 +72,16 @@ class End:
     Args:
         index: of an instance of a mapped task.
         length: of the list that it returned; None: it returned one value.
+        follow: the tasks that a branch chose.
+        cut: of a short circuit: skip the `direct` tasks after it, or `all` of them.
     """
 
     name: str
     index: int | None
     how: str
     length: int | None = None
+    follow: tuple[str, ...] | None = None
+    cut: str | None = None
 
 
 _Rule = Callable[[Sequence[str]], bool]
@@ -119,12 +135,23 @@ def decide(rule: str, before: Sequence[str]) -> str:
     return WAITING
 
 
+def _tear_down(before: Sequence[str], setups: Sequence[str]) -> str:
+    """What a teardown becomes: it runs when all before it have ended, if one of its setups succeeded."""
+    if any(state not in ENDS for state in before):
+        return WAITING
+    if not setups or SUCCEEDED in setups:
+        return READY
+    return SKIPPED if all(state == SKIPPED for state in setups) else UPSTREAM_FAILED
+
+
 @dataclass
 class Twin:
     """A run of a DAG. `history` is all that it remembers."""
 
     nodes: Sequence[Node]
     history: list[End] = field(default_factory=list)
+    _told: list[End] = field(default_factory=list)
+    _cut: set[str] = field(default_factory=set)
 
     def states(self) -> dict[str, str]:
         """The state of every instance, by name, after all of the history."""
@@ -136,17 +163,21 @@ class Twin:
         own = {node.name: states[node.name] for node in self.nodes}
         if any(state not in ENDS for state in own.values()):
             return "running"
-        leaves = set(own) - {name for node in self.nodes for name in node.after}
+        counted = [node for node in self.nodes if node.kind != "teardown" or node.decisive]
+        leaves = {node.name for node in counted} - {name for node in counted for name in node.after}
         return FAILED if any(own[name] in BAD for name in leaves) else SUCCEEDED
 
     def _replay(self) -> tuple[dict[str, str], dict[str, int | None]]:
         states = {node.name: WAITING for node in self.nodes}
         lengths: dict[str, int | None] = {}
+        self._told, self._cut = [], set()
         self._settle(states, lengths)
         for end in self.history:
             name = end.name if end.index is None else f"{end.name}[{end.index}]"
             assert states[name] == READY, f"{name} ends although it is {states[name]}"
             states[name] = end.how
+            if end.how == SUCCEEDED:
+                self._told.append(end)
             if end.how == SUCCEEDED and end.index is None:
                 lengths[end.name] = end.length
             self._settle(states, lengths)
@@ -167,7 +198,14 @@ class Twin:
     def _decide(
         self, node: Node, seen: Mapping[str, str], states: dict[str, str], lengths: Mapping[str, int | None]
     ) -> None:
-        verdict = decide(node.rule, [seen[name] for name in node.after])
+        if node.kind != "teardown" and any(self._skips(name, node.name, seen) for name in node.after):
+            states[node.name] = SKIPPED
+            if any(self._cuts_all(name, seen) for name in node.after):
+                self._cut.add(node.name)
+            return
+        before = [seen[name] for name in node.after]
+        setups = [seen[name] for name in node.setups]
+        verdict = decide(node.rule, before) if node.kind != "teardown" else _tear_down(before, setups)
         if verdict != READY or not node.mapped:
             states[node.name] = verdict
             return
@@ -180,6 +218,31 @@ class Twin:
             states[node.name] = EXPANDED
             for index in range(count):
                 states[f"{node.name}[{index}]"] = READY
+
+    def _skips(self, name: str, after: str, seen: Mapping[str, str]) -> bool:
+        """Whether a task that has ended skips one directly after it, by its own choice or by one before it."""
+        if seen[name] not in ENDS:
+            return False
+        end = next((each for each in self._told if each.name == name), None)
+        if end is not None and end.follow is not None:
+            return after not in end.follow and not any(after in self._all_after(each) for each in end.follow)
+        return (end is not None and end.cut == "direct") or self._cuts_all(name, seen)
+
+    def _cuts_all(self, name: str, seen: Mapping[str, str]) -> bool:
+        """Whether all after a task is skipped: it cut the run off, was cut off, or tore down after that."""
+        if any(each.name == name and each.cut == "all" for each in self._told):
+            return True
+        node = next(each for each in self.nodes if each.name == name)
+        if node.kind != "teardown" and name not in self._cut:
+            return False
+        return any(self._cuts_all(each, seen) for each in node.after if seen[each] in ENDS)
+
+    def _all_after(self, name: str) -> set[str]:
+        found: set[str] = set()
+        for node in self.nodes:
+            if any(each == name or each in found for each in node.after):
+                found.add(node.name)
+        return found
 
     def _length_of(self, name: str, seen: Mapping[str, str], lengths: Mapping[str, int | None]) -> int | None:
         """How many items a task gives: its list's, or one for each of its instances that succeeded. None: no list."""

@@ -35,7 +35,14 @@ def dags(draw: st.DrawFn) -> list[Node]:
             over = draw(st.sampled_from([None, *after]))
             items = draw(st.integers(0, 3)) if over is None else None
         rule = draw(st.sampled_from(RULES)) if after else "all_success"
-        nodes.append(Node(f"t{number}", tuple(sorted(after)), rule, items, over))
+        name, kind = f"t{number}", "normal"
+        if items is None and over is None:
+            kind = draw(st.sampled_from(("normal", "normal", "branch", "short_circuit", "setup", "teardown")))
+        made = [node.name for node in nodes if node.kind == "setup"]
+        setups = draw(st.lists(st.sampled_from(made), unique=True, max_size=2)) if made and kind == "teardown" else []
+        after = sorted({*after, *setups})
+        decisive = kind == "teardown" and draw(st.booleans())
+        nodes.append(Node(name, tuple(after), rule, items, over, kind, tuple(setups), decisive))
     return nodes
 
 
@@ -65,6 +72,17 @@ def say(scene: Scene, text: str) -> None:
         assert not line.startswith(("error", "refused")), line
 
 
+def choose(nodes: list[Node], name: str, data: st.DataObject) -> tuple[tuple[str, ...] | None, str | None]:
+    """What a branch follows, or how a short circuit cuts."""
+    kind = next(node.kind for node in nodes if node.name == name)
+    after = [node.name for node in nodes if name in node.after]
+    if kind == "branch" and after:
+        return tuple(sorted(data.draw(st.lists(st.sampled_from(after), unique=True)))), None
+    if kind == "short_circuit":
+        return None, data.draw(st.sampled_from((None, "direct", "all")))
+    return None, None
+
+
 def play(scene: Scene, nodes: list[Node], data: st.DataObject) -> None:
     """One run of a DAG from its trigger to its end."""
     dag_id = f"d{next(_numbers)}"
@@ -83,8 +101,14 @@ def play(scene: Scene, nodes: list[Node], data: st.DataObject) -> None:
         how = data.draw(st.sampled_from(("succeeded", "succeeded", "failed", "skipped")))
         length = data.draw(st.sampled_from((0, 1, 2, 3, None))) if task in lists and how == SUCCEEDED else None
         result = "" if how != SUCCEEDED else " result=" + ("1" if length is None or index else str([0] * length))
-        say(scene, f"run {dag_id}/r1/{name} {how}{result.replace(', ', ',')}")
-        twin.history.append(End(task, int(index) if index else None, how, None if index else length))
+        follow, cut = choose(nodes, task, data) if how == SUCCEEDED else (None, None)
+        words = result.replace(", ", ",")
+        if follow is not None:
+            words += f" branch={','.join(follow) or 'none'}"
+        if cut is not None:
+            words += f" skip_all={'yes' if cut == 'all' else 'no'}"
+        say(scene, f"run {dag_id}/r1/{name} {how}{words}")
+        twin.history.append(End(task, int(index) if index else None, how, None if index else length, follow, cut))
         agree(scene, dag_id, twin)
     assert all(state in ENDS for state in twin.states().values())
 

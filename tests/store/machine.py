@@ -137,8 +137,8 @@ class StoreMachine(RuleBasedStateMachine):
     def trigger(self, dag_id, server):
         self.world.speak_to(server)
         run_id = f"s{self.world.stories}r{len(self.run_ids)}"
-        self.world.call("DagRunService.TriggerDagRun", dag_id=dag_id, run_id=run_id)
-        self.run_ids.append((dag_id, run_id))
+        if attempt(lambda: self.world.call("DagRunService.TriggerDagRun", dag_id=dag_id, run_id=run_id)) is not None:
+            self.run_ids.append((dag_id, run_id))
 
     @precondition(lambda self: self.run_ids)
     @rule(data=st.data(), server=st.integers(0, 1))
