@@ -127,8 +127,8 @@ def test_the_bound_holds_when_both_look_for_runs_to_begin(servers: tuple[TimedFl
 def test_a_backfill_that_both_work_off_creates_each_run_once(servers: tuple[TimedFlow, TimedFlow]):
     one, _ = servers
     publish(one, 1)
-    span = {"start": at("2026-02-01T00:00"), "end": at("2026-02-01T00:00") + 2 * DAY}
-    command = CreateBackfill(team=TEAM, dag_id="d0", max_active_runs=100, **span)
+    start = at("2026-02-01T00:00")
+    command = CreateBackfill(team=TEAM, dag_id="d0", start=start, end=start + 2 * DAY, max_active_runs=100)
     one.act(lambda uow: one.heart.backfills.create(uow, command))
     together(servers, ring_until_nothing_is_due)
     found = [run for run in runs(one) if run[1].startswith(backfills.BACKFILL)]

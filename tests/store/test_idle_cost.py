@@ -45,7 +45,7 @@ def rows_read(flow: TimedFlow) -> int:
     """How much one probe reads: rows of PostgreSQL's scans, or instructions of SQLite's machine."""
 
     def on_postgres(uow: UnitOfWork) -> int:
-        dialect = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's own
+        dialect = postgresql.dialect()
         probe = due._PROBE.compile(dialect=dialect, compile_kwargs={"literal_binds": True})
         plan = uow.execute(text(f"EXPLAIN (ANALYZE, FORMAT JSON) {probe}")).scalar_one()
         plan = json.loads(plan) if isinstance(plan, str) else plan
