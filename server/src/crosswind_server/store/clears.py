@@ -78,13 +78,13 @@ def made_until(uow: UnitOfWork, parent_id: str) -> int:
 
 
 def waiting_among(uow: UnitOfWork, run_key: str, task_indexes: Collection[int]) -> set[int]:
-    """Which of the tasks wait for their upstream tasks."""
+    """Which of the tasks wait for their upstream tasks, or are expanded and count what ends outside their group."""
     if not task_indexes:
         return set()
     query = select(_t.task_index).where(
         _t.run_key == run_key,
         _t.map_index == -1,
-        _t.state == "waiting",
+        _t.state.in_(["waiting", "expanded"]),
         guards.is_among(_t.task_index, "task_indexes"),
     )
     return set(uow.execute(query, {"task_indexes": list(task_indexes)}).scalars())

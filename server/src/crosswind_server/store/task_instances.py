@@ -307,12 +307,16 @@ def mapped_before(uow: UnitOfWork, ids: Collection[str]) -> dict[str, bool]:
     return {row.parent_id: bool(row.remaining) for row in uow.execute(_MAPPED_BEFORE, {"ids": list(ids)})}
 
 
-def get_removed(uow: UnitOfWork, parent_id: str, *, first: int, end: int) -> Sequence[Row[Any]]:
-    """The removed instances of a mapped task of a locked run, of a range of map indexes."""
+def get_removed(uow: UnitOfWork, parent_ids: Collection[str], *, first: int, end: int) -> Sequence[Row[Any]]:
+    """The removed instances of mapped tasks of a locked run, from one map index to another, that one not included."""
     query = select(*COLUMNS).where(
-        _t.parent_id == parent_id, _t.task_index >= 0, _t.map_index >= first, _t.map_index < end, _t.state == "removed"
+        guards.is_among(_t.parent_id, "ids"),
+        _t.task_index >= 0,
+        _t.map_index >= first,
+        _t.map_index < end,
+        _t.state == "removed",
     )
-    return uow.execute(query).all()
+    return uow.execute(query, {"ids": list(parent_ids)}).all()
 
 
 def classes_of(uow: UnitOfWork, run_key: str, offer_key: str) -> Sequence[str]:

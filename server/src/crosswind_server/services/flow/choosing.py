@@ -87,8 +87,17 @@ def choose(board: Board, run: Run, command: ClearTasks) -> dict[int, Choice]:
         for row in clears.count_states(board.uow, run.id)
         if TaskState(row.state) in FAILED_STATES and row.task_index < len(plan.tasks)
     }
-    after = _reach(failed, lambda index: plan.tasks[index].downstream)
-    return {**dict.fromkeys(failed, FAILED), **dict.fromkeys(after, ALL)}
+    some: dict[int, list[int]] = {}
+    for index in failed:
+        if plan.tasks[index].mapped_group is not None:
+            rows = clears.states_of(board.uow, run.id, index, None)
+            if indexes := [row.map_index for row in rows if TaskState(row.state) in FAILED_STATES]:
+                some[index] = indexes
+    _choose_inside(some, lambda index: plan.tasks[index].inner_downstream)
+    whole = failed - some.keys()
+    after = _reach_from(plan, whole, some, lambda task: task.downstream, lambda task: task.inner_downstream)
+    found: dict[int, Choice] = {index: sorted(wanted) for index, wanted in some.items()}
+    return {**found, **dict.fromkeys(whole, FAILED), **dict.fromkeys(after, ALL)}
 
 
 def _choose_selected(
@@ -116,6 +125,7 @@ def _choose_selected(
         _choose_inside(some, lambda index: plan.tasks[index].inner_downstream)
         others |= _reach_from(plan, whole, some, lambda task: task.downstream, lambda task: task.inner_downstream)
     whole |= others - some.keys()
+    whole |= _scopes_around(plan, whole | some.keys()) - some.keys()
     # Where an instance's own upstream is cleared too, its task may have other instances afterwards.
     cleared_before = _reach(whole, lambda index: plan.tasks[index].downstream)
     found: dict[int, Choice] = dict.fromkeys(whole, FAILED if command.only_failed else ALL)
@@ -131,6 +141,18 @@ def _choose_selected(
         for index, choice in found.items():
             if isinstance(choice, list):
                 found[index] = [each for each in choice if states[index, each] in FAILED_STATES]
+    return found
+
+
+def _scopes_around(plan: DagPlan, chosen: Collection[int]) -> set[int]:
+    """The setups and teardowns of the scopes in which chosen tasks are: what was set up for them is gone."""
+    found: set[int] = set()
+    for task in plan.tasks:
+        if task.is_teardown and task.setups:
+            inside = _reach(task.setups, lambda index: plan.tasks[index].downstream)
+            inside &= _reach([task.index], lambda index: plan.tasks[index].upstream)
+            if not inside.isdisjoint(chosen) or not set(task.setups).isdisjoint(chosen):
+                found |= {task.index, *task.setups}
     return found
 
 

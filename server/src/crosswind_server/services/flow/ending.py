@@ -17,7 +17,7 @@ from crosswind_server.domain.errors import Reason, Refused
 from crosswind_server.domain.lifecycle import Event
 from crosswind_server.domain.states import LIVE_TASK_STATES, TERMINAL_RUN_STATES, RunState, TaskState
 from crosswind_server.services.catalog.plans import PlanCache
-from crosswind_server.services.flow import progress
+from crosswind_server.services.flow import groups, progress
 from crosswind_server.services.flow.board import PIECE, Board, Instance, Run
 from crosswind_server.services.flow.choosing import task_not_found
 from crosswind_server.services.flow.clearing import lock_open_run, lock_run
@@ -246,7 +246,10 @@ def _judge_rows(board: Board, instances: Sequence[Instance]) -> None:
             instance.state = TaskState.WAITING.value
             instance.queued_time = None
     for instance in recount(board, instances):
-        board.judge(instance)
+        if instance.state == TaskState.EXPANDED:
+            board.leave(groups.REJUDGE, instance)
+        else:
+            board.judge(instance)
 
 
 def _judge_successors(board: Board, ended: Instance, *, first: int) -> None:

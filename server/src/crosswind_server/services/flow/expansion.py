@@ -98,7 +98,7 @@ def make_instances(board: Board, parent: Instance, *, first: int, budget: int) -
     run = board.runs[parent.run_key]
     task = board.task_of(parent)
     end = min(parent.instances_total, first + max(budget, 0))
-    removed = {row.map_index: row for row in task_instances.get_removed(board.uow, parent.id, first=first, end=end)}
+    removed = {row.map_index: row for row in task_instances.get_removed(board.uow, [parent.id], first=first, end=end)}
     for map_index in range(first, end):
         if map_index in removed:
             revive(board, board.put(instance_of(removed[map_index])))

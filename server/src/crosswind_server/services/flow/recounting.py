@@ -103,12 +103,13 @@ def count_mapped_end(summary: Instance, ended: TaskState, *, by: int = 1) -> Non
 def recount(board: Board, waiting: Iterable[Instance], *, undone: Collection[str] = ()) -> list[Instance]:
     """Compute the counters of instances that wait anew, from how their upstream tasks stand; answers these instances.
 
-    What an upstream task is still to tell by a continuation is left for that to count.
+    So it does for a task of a mapped group that is expanded, whose instances share what it counts. What an upstream
+    task is still to tell by a continuation is left for that to count.
 
     Args:
         undone: ids of tasks that are about to run again, though their states do not say so yet.
     """
-    chosen = [each for each in waiting if each.state == TaskState.WAITING]
+    chosen = [each for each in waiting if each.state == TaskState.WAITING or _is_shared(board, each)]
     places = {each.id: _counted_by(board, each) for each in chosen}
     board.load_all([place for several in places.values() for place in several])
     found = [board.at(*place) for several in places.values() for place in several]
@@ -116,7 +117,9 @@ def recount(board: Board, waiting: Iterable[Instance], *, undone: Collection[str
     ended = any(each is not None and each.ended for each in found)
     untold = _untold(board, {each.run_key for each in chosen}) if ended else {}
     for each in chosen:
-        each.upstream_succeeded = each.upstream_failed = each.upstream_skipped = each.sources_ended = 0
+        shared = each.state == TaskState.EXPANDED
+        each.upstream_succeeded = each.upstream_failed = each.upstream_skipped = 0
+        each.sources_ended = each.sources_ended if shared else 0
         each.skips = None
         board.touch(each)
         for place in places[each.id]:
@@ -124,8 +127,13 @@ def recount(board: Board, waiting: Iterable[Instance], *, undone: Collection[str
             if upstream is None or upstream.id in undone or each.ended:
                 continue
             if _has_told(board, upstream, each.task_index, untold):
-                hear(board, each, upstream)
+                (hear_outside if shared else hear)(board, each, upstream)
     return chosen
+
+
+def _is_shared(board: Board, instance: Instance) -> bool:
+    expanded = instance.state == TaskState.EXPANDED and instance.map_index < 0
+    return expanded and board.task_of(instance).mapped_group is not None
 
 
 def _counted_by(board: Board, instance: Instance) -> list[tuple[str, int, int]]:
