@@ -9,6 +9,7 @@ from sqlalchemy import select
 from crosswind.manifest.v1 import schedule_pb2
 from crosswind_server.domain.schedule import ScheduledRun
 from crosswind_server.services.catalog import dag_listing
+from crosswind_server.services.listing import run_listing
 from crosswind_server.store.schema import dag, dag_run, timer
 from tests.store.clocks import DAY, HOUR, TimedFlow, at, shown
 from tests.store.flow import TEAM, Worker, counted, dag_of, task
@@ -224,3 +225,27 @@ def test_people_see_when_the_next_run_is_created(timed: TimedFlow):
     versions = timed.heart.plans.versions
     listed = timed.store.read_blocking(lambda uow: dag_listing.get_dag(uow, versions, TEAM, "d"))
     assert shown(listed.next_run_us) == "2026-03-02T00:00"
+
+
+def test_a_run_that_is_triggered_for_a_moment_covers_the_interval_before_it(timed: TimedFlow):
+    publish(timed, cron(), start_time=moment("2026-03-05T00:00"))
+    run = timed.row(dag_run, timed.trigger("d", logical_time=at("2026-02-10T06:00")))
+    assert (shown(run.data_interval_start), shown(run.data_interval_end)) == ("2026-02-09T00:00", "2026-02-10T00:00")
+    assert timed.row(dag_run, timed.trigger("d")).data_interval_start is None
+
+
+def test_the_run_before_is_that_of_the_moment_before(timed: TimedFlow):
+    publish(timed, cron(), start_time=moment("2026-03-05T00:00"))
+    days = ("2026-02-10T00:00", "2026-02-12T00:00", "2026-02-11T00:00")
+    keys = {day: timed.trigger("d", run_id=f"run-{day[:10]}", logical_time=at(day)) for day in days}
+    timed.cancel(keys["2026-02-11T00:00"])
+
+    def before(run_id: str, state: str | None = None) -> str | None:
+        found = timed.store.read_blocking(lambda uow: run_listing.find_previous(uow, TEAM, "d", run_id, state=state))
+        return None if found is None else found.run_id
+
+    assert before("run-2026-02-12") == "run-2026-02-11"
+    assert before("run-2026-02-12", "running") == "run-2026-02-10"
+    assert before("run-2026-02-10") is None
+    timed.trigger("d", run_id="mine")
+    assert before("mine") == "run-2026-02-11"

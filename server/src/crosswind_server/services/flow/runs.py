@@ -12,6 +12,7 @@ from typing import Final
 from crosswind_server import manifests
 from crosswind_server.domain.errors import Reason, Refused
 from crosswind_server.domain.ids import make_run_id, uuid7
+from crosswind_server.domain.schedule import interval_of
 from crosswind_server.domain.states import TERMINAL_RUN_STATES, RunState
 from crosswind_server.services.catalog.plans import PlanCache
 from crosswind_server.services.flow import active_runs, alarms, progress, run_limits
@@ -95,6 +96,9 @@ class Runs:
                 raise _run_exists(command.dag_id, run_id)
             # Two triggers within a microsecond: the id keeps its shape and becomes unique.
             run_id = f"{run_id}_{uuid7(uow.now).hex[-6:]}"
+        interval = (command.data_interval_start, command.data_interval_end)
+        if command.logical_time is not None and command.data_interval_start is None:
+            interval = interval_of(plan.schedule, command.logical_time) or interval
         board = Board(uow, self._plans)
         (run,) = add_runs(
             board,
@@ -106,8 +110,8 @@ class Runs:
                     run_type=command.run_type,
                     conf=command.conf,
                     logical_time=command.logical_time,
-                    data_interval_start=command.data_interval_start,
-                    data_interval_end=command.data_interval_end,
+                    data_interval_start=interval[0],
+                    data_interval_end=interval[1],
                     triggered_by=command.triggered_by,
                     note=command.note,
                     partition_key=command.partition_key,

@@ -292,7 +292,8 @@ type TriggerDagRunRequest struct {
 	// Parameters of the run: a JSON object, encoded `json/utf-8` and inline. Absent: the defaults. The server checks it
 	// against the JSON Schemas of the DAG's params; keys that are no params are let through.
 	Conf *v1.Payload `protobuf:"bytes,3,opt,name=conf,proto3" json:"conf,omitempty"`
-	// The point in time that the run is about. Absent: none.
+	// The point in time that the run is about. Of a DAG with a schedule by cron or interval the run then covers the latest
+	// interval of data that had ended by it. Absent: none.
 	LogicalTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=logical_time,json=logicalTime,proto3" json:"logical_time,omitempty"`
 	// A note for people, at most 4 KiB. May be empty.
 	Note string `protobuf:"bytes,5,opt,name=note,proto3" json:"note,omitempty"`
