@@ -381,6 +381,14 @@ class Flow:
         """Let a worker not be heard of for long."""
         self._change(update(worker).values(last_heartbeat_time=1).where(worker.c.instance_id == worker_.instance_id))
 
+    def continue_one(self) -> bool:
+        """Work off one piece that a transaction left behind; answers whether there was one."""
+        return self.store.write_blocking(each(self.heart.timekeeper.continue_left), None) > 0
+
+    def deregister(self, worker_: Worker) -> None:
+        """A worker leaves in good order."""
+        self.store.write_blocking(self.heart.deregister, (TEAM, worker_.instance_id))
+
     def continue_all(self) -> int:
         """Work off what transactions left behind, and the timers that are due; answers how many pieces there were."""
         pieces = 0
