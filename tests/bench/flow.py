@@ -6,6 +6,7 @@ more than the rate.
 
 import asyncio
 import contextlib
+import os
 import random
 import re
 import time
@@ -17,6 +18,7 @@ from crosswind.manifest.v1 import dag_pb2, task_pb2
 from crosswind.value.v1 import value_pb2
 from tests.bench.figures import Figures
 from tests.bench.raw_worker import RawWorker
+from tests.bench.readings import family_cpu_seconds, machine_cpu_seconds
 from tests.bench.site import PATIENCE, BenchFailed, Site
 from tests.e2e.support.control import FINAL_RUN_STATES, run_state
 from tests.e2e.support.protocol_worker import manifest_of
@@ -81,7 +83,8 @@ async def _measure(site: Site, dag: dag_pb2.Dag) -> Figures:
             )
             await worker.register(slots=SLOTS, manifest=manifest_of(dag.dag_id, "1", dag))
             workers.append(worker)
-        before, cpu, began = _counts(site), site.server_cpu(), time.monotonic()
+        before, cpu = _counts(site), site.server_cpu()
+        all_before, ours_before, began = machine_cpu_seconds(), family_cpu_seconds(os.getpid()), time.monotonic()
         run_id = site.control.trigger(dag.dag_id)
         working = [asyncio.create_task(worker.work(at_once=SLOTS)) for worker in workers]
         try:
@@ -91,13 +94,21 @@ async def _measure(site: Site, dag: dag_pb2.Dag) -> Figures:
                 each.cancel()
             ended = await asyncio.gather(*working, return_exceptions=True)
         wall, used, after = time.monotonic() - began, site.server_cpu() - cpu, _counts(site)
+        ours = family_cpu_seconds(os.getpid()) - ours_before
+        others = (machine_cpu_seconds() - all_before - ours) / wall
         for error in ended:
             if isinstance(error, Exception):
                 raise error
     if state != "SUCCEEDED":
         raise BenchFailed(f"The run {dag.dag_id}/{run_id} ended {state}.\n{site.server.tail()}")
     count = sum(worker.done for worker in workers)
-    figures = {"tasks_per_second": count / wall, "server_cpu_ms_per_task": used / count * 1e3}
+    figures = {
+        "tasks_per_second": count / wall,
+        "server_cpu_ms_per_task": used / count * 1e3,
+        # With the database's and the workers' own; and what others took away meanwhile.
+        "all_cpu_ms_per_task": ours / count * 1e3,
+        "cores_used_by_others": max(0.0, others),
+    }
     return {**figures, **{f"{name}_per_task": (after[name] - before[name]) / count for name in _COUNTED}}
 
 
