@@ -22,6 +22,12 @@ _TABLES: Final = ("task_instance", "dag_run", "attempt")
 _ATTEMPT_MOVES: Final = {(state, cell.next_state) for (state, _), cell in TABLE.items()}
 
 
+def rows_of_tables() -> set[tuple[str, str, str]]:
+    """All that the tables say can happen, as `Sightings.rows` names it."""
+    tables: list[tuple[str, Any]] = [("task_instance", TASKS), ("dag_run", RUNS)]
+    return {(what, row.event, became.value) for what, table in tables for row in table.rows for became in row.to}
+
+
 def _statements(kind: str) -> list[str]:
     if kind == "sqlite":
         made = ["CREATE TABLE seen (what TEXT, was TEXT, became TEXT, PRIMARY KEY (what, was, became))"]
@@ -58,11 +64,11 @@ class Sightings:
 
     @property
     def rows(self) -> set[tuple[str, str, str]]:
-        """Every move of every row that explains something that was seen: event, state before, state after."""
+        """What the tables say to what was seen: the database's table, the event, and what it led to."""
         return {
-            (row.event, was, became)
+            (what, row.event, became)
             for what, before, after in self.moves
-            for row, was, became in _explained(what, before, after)
+            for row, _, became in _explained(what, before, after)
         }
 
 
