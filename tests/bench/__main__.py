@@ -14,7 +14,7 @@ from typing import Final
 
 from rich.console import Console
 
-from tests.bench import calls, flow
+from tests.bench import calls, flow, schedules
 from tests.bench.calls import measure_calls
 from tests.bench.figures import DATABASES, Figures, middle, prefixed
 from tests.bench.flow import measure_flow
@@ -22,6 +22,7 @@ from tests.bench.memory import measure_memory
 from tests.bench.package import measure_package
 from tests.bench.pipelines import measure_go_pipelines, measure_pipelines
 from tests.bench.report import show_report, write_report
+from tests.bench.schedules import measure_schedules
 from tests.bench.site import WORKSPACE, Site, open_site
 from tests.bench.versions import measure_versions
 
@@ -45,6 +46,7 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     "go": Scenario(measure_go_pipelines),
     "calls": Scenario(measure_calls, calls.SETTINGS),
     "flow": Scenario(measure_flow, flow.SETTINGS),
+    "schedules": Scenario(measure_schedules, schedules.SETTINGS),
     "memory": Scenario(measure_memory),
 }
 

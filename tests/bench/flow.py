@@ -83,7 +83,7 @@ async def _measure(site: Site, dag: dag_pb2.Dag) -> Figures:
             )
             await worker.register(slots=SLOTS, manifest=manifest_of(dag.dag_id, "1", dag))
             workers.append(worker)
-        before, cpu = _counts(site), site.server_cpu()
+        before, cpu = read_counts(site), site.server_cpu()
         all_before, ours_before, began = machine_cpu_seconds(), family_cpu_seconds(os.getpid()), time.monotonic()
         run_id = site.control.trigger(dag.dag_id)
         working = [asyncio.create_task(worker.work(at_once=SLOTS)) for worker in workers]
@@ -93,7 +93,7 @@ async def _measure(site: Site, dag: dag_pb2.Dag) -> Figures:
             for each in working:
                 each.cancel()
             ended = await asyncio.gather(*working, return_exceptions=True)
-        wall, used, after = time.monotonic() - began, site.server_cpu() - cpu, _counts(site)
+        wall, used, after = time.monotonic() - began, site.server_cpu() - cpu, read_counts(site)
         ours = family_cpu_seconds(os.getpid()) - ours_before
         others = (machine_cpu_seconds() - all_before - ours) / wall
         for error in ended:
@@ -125,7 +125,7 @@ def _wait(site: Site, dag_id: str, run_id: str) -> str:
     raise BenchFailed(f"The run {dag_id}/{run_id} is not over after {PATIENCE:g} s.")
 
 
-def _counts(site: Site) -> dict[str, float]:
+def read_counts(site: Site) -> dict[str, float]:
     """What the server has written until now, by its own figures."""
     url = site.server.wait_for(r"metrics are at (http://\S+)").group(1)
     with urllib.request.urlopen(url, timeout=PATIENCE) as answer:

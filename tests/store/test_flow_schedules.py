@@ -1,7 +1,9 @@
 """Runs that schedules create: once each, when they are due, as catch-up and pauses say. On both databases."""
 
+import asyncio
 from typing import Any
 
+import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 from sqlalchemy import select
@@ -249,3 +251,26 @@ def test_the_run_before_is_that_of_the_moment_before(timed: TimedFlow):
     assert before("run-2026-02-10") is None
     timed.trigger("d", run_id="mine")
     assert before("mine") == "run-2026-02-11"
+
+
+def test_a_timer_that_fails_keeps_no_other_from_its_turn(timed: TimedFlow, caplog: pytest.LogCaptureFixture):
+    worker = timed.register()
+    timed.publish(*(dag_of(f"d{number}", task("a"), schedule=cron("@hourly")) for number in range(5)), to=worker)
+    ring = timed.heart.schedules.ring
+
+    def break_down(uow: Any, subjects: Any) -> None:
+        if "default/d2" in subjects:
+            raise RuntimeError("This one cannot be read.")
+        ring(uow, subjects)
+
+    keeper: Any = timed.heart.timekeeper
+    keeper._timers = {**keeper._timers, "schedule": break_down}
+    for _ in range(10):
+        asyncio.run(keeper.tick())
+    rows = timed.store.read_blocking(lambda uow: uow.execute(select(dag_run.c.dag_id)).scalars().all())
+    assert sorted(rows) == ["d0", "d1", "d3", "d4"]
+    assert timers(timed)["schedule default/d2"] == "2026-03-01T12:01"
+    assert "A timer failed" in caplog.text
+    keeper._timers["schedule"] = ring
+    timed.pass_time(120 * 1_000_000)
+    assert len(runs(timed, "d2")) == 1

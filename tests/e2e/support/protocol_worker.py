@@ -32,14 +32,16 @@ class Refused(Exception):
         self.reason = reason_of(error)
 
 
-def manifest_of(bundle: str, version: str, dag: dag_pb2.Dag) -> bundle_pb2.Manifest:
-    """A manifest with one DAG."""
+def manifest_of(bundle: str, version: str, *dags: dag_pb2.Dag) -> bundle_pb2.Manifest:
+    """A manifest with these DAGs."""
     return bundle_pb2.Manifest(
         bundle=bundle,
         bundle_version=version,
         api_version=API_VERSION,
         sdk=bundle_pb2.Sdk(language="test", version="1"),
-        dags=[bundle_pb2.SerializedDag(dag_id=dag.dag_id, dag=dag.SerializeToString(deterministic=True))],
+        dags=[
+            bundle_pb2.SerializedDag(dag_id=dag.dag_id, dag=dag.SerializeToString(deterministic=True)) for dag in dags
+        ],
     )
 
 

@@ -33,6 +33,8 @@ LARGEST_RING: Final = 50
 _SHORTEST_SLEEP: Final = 0.02
 """Where another server has locked what is due, it is about to do it."""
 _AFTER_A_FAILURE: Final = 1.0
+_POSTPONED_US: Final = 60 * SECOND_US
+"""So long waits a timer that failed."""
 _HOUR: Final = 3600.0
 
 _log = logging.getLogger(__name__)
@@ -65,6 +67,8 @@ class Timekeeper:
         self._continuer = continuer
         self._timers = timers
         self._cleaned_at = 0.0
+        # So many timers are done one by one, because one failed.
+        self._careful = 0
         self._look_at: int | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -100,8 +104,6 @@ class Timekeeper:
         duties: list[Handler[Any, int]] = []
         if due.continuation:
             duties.append(each(self.continue_left))
-        if due.timer is not None and due.timer <= due.now:
-            duties.append(each(self.ring))
         if due.waiting is not None and due.waiting <= due.now:
             duties.append(each(self.wake))
         if expiring and due.start is not None and due.start < due.now:
@@ -113,7 +115,10 @@ class Timekeeper:
         if self._clean is not None and self._store.clock.monotonic() - self._cleaned_at > _HOUR:
             self._cleaned_at = self._store.clock.monotonic()
             duties.append(self._clean)
-        failed = False
+        failed = more = False
+        if due.timer is not None and due.timer <= due.now:
+            more = await self._ring_due()
+            failed = not more
         for duty in duties:
             try:
                 await self._store.write(duty, due.now)
@@ -123,11 +128,30 @@ class Timekeeper:
                 # What one of them cannot do must not keep the others from theirs.
                 _log.exception("The timekeeper failed, and goes on")
                 failed = True
-        pause = self._pause(due, expiring=expiring)
+        pause = 0.0 if more else self._pause(due, expiring=expiring)
         if failed:
             pause = max(_AFTER_A_FAILURE, pause)
         self._look_at = due.now + round(pause * SECOND_US)
         return pause
+
+    async def _ring_due(self) -> bool:
+        """Do what is due for timers; whether it went well, and there may be more.
+
+        Where it fails the next ones are done one by one, and the one whose fault it is waits, so that it keeps the
+        others from nothing.
+        """
+        try:
+            rung = await self._store.write(each(self.ring), None)
+        except StoreUnavailable:
+            raise
+        except Exception:
+            _log.exception("A timer failed, and is tried again")
+            if self._careful:
+                await self._store.write(each(self.postpone), None)
+            self._careful = LARGEST_RING
+            return False
+        self._careful = max(0, self._careful - max(1, rung))
+        return True
 
     def _notice_absence(self, now: int) -> None:
         """Notice that the server did not run, or its clock jumped: heartbeats come first then. [LEASE-3]"""
@@ -157,9 +181,16 @@ class Timekeeper:
 
     def ring(self, uow: UnitOfWork, _: object) -> int:
         """Do what is due for timers of one kind whose time has come; answers how many those were."""
-        due = timers.take_due(uow, LARGEST_RING)
+        due = timers.take_due(uow, 1 if self._careful else LARGEST_RING)
         if due:
             self._timers[due[0].kind](uow, [row.subject_id for row in due])
+        return len(due)
+
+    def postpone(self, uow: UnitOfWork, _: object) -> int:
+        """Let the timer that is due first wait, since it failed; answers how many those were."""
+        due = timers.take_due(uow, 1)
+        for row in due:
+            timers.put(uow, row.kind, {row.subject_id: uow.now + _POSTPONED_US})
         return len(due)
 
     def wake(self, uow: UnitOfWork, _: object) -> int:
