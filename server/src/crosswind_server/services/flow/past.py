@@ -69,6 +69,8 @@ def go_on(board: Board, piece: Row[Any]) -> None:
             past_waits.add(board.uow, previous, missing, instance_id=instance.id, run_key=instance.run_key)
             board.runs[previous].awaited = True
             board.touch_run(board.runs[previous])
+            # Who looks at its run sees why it waits.
+            board.touch_run(board.runs[instance.run_key])
             return
     board.past_is_fine.add(instance.id)
     board.judge(instance)
