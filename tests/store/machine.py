@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import pytest
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from tests.lifecycle.graph_twin import Node
 from tests.lifecycle.scene import controlling, passing, showing, working  # noqa: F401  # they register the commands
@@ -56,7 +56,23 @@ OUTCOMES: Final = (
     "deferred for=20s",
     "cancelled",
 )
+INTERVENTIONS: Final = (
+    "cancel {dag} {run}",
+    "cancel {dag} {run} {task}",
+    "clear {dag} {run} {task} downstream",
+    "clear {dag} {run} {task}",
+    "clear {dag} {run} only_failed",
+    "mark {dag} {run} {task} succeeded",
+    "mark {dag} {run} {task} failed",
+    "mark {dag} {run} failed",
+    "pause {dag}",
+    "unpause {dag}",
+)
+MOST_RUNS: Final = 4
 LONGEST_END: Final = 200
+# What is drawn never depends on how the servers answered, which differs where calls race.
+_NUMBERS = st.integers(0, 99)
+_DEEDS = st.tuples(st.sampled_from(("poll", "finish", "beat")), st.sampled_from(OUTCOMES))
 _TEXTS = st.lists(st.sampled_from(("", *OUTCOMES)), min_size=3, max_size=3)
 
 
@@ -120,9 +136,9 @@ class StoreMachine(RuleBasedStateMachine):
     def _held(self) -> list[tuple[PlayedWorker, Held]]:
         return [(worker, held) for worker in self._workers() for held in worker.held.values()]
 
-    def _pick_held(self, data: st.DataObject) -> tuple[PlayedWorker, Held] | None:
+    def _pick_held(self, number: int) -> tuple[PlayedWorker, Held] | None:
         held = self._held()
-        return held[data.draw(st.integers(0, len(held) - 1))] if held else None
+        return held[number % len(held)] if held else None
 
     def _finish(self, worker: PlayedWorker, held: Held, text: str) -> None:
         outcome_id = f"00000000-0000-4000-8000-{id(held) % 10**12:012d}"
@@ -132,39 +148,24 @@ class StoreMachine(RuleBasedStateMachine):
 
     # People
 
-    @precondition(lambda self: len(self.run_ids) < 4)
     @rule(dag_id=st.sampled_from(sorted(DAGS)), server=st.integers(0, 1))
     def trigger(self, dag_id, server):
+        if len(self.run_ids) == MOST_RUNS:
+            return
         self.world.speak_to(server)
         run_id = f"s{self.world.stories}r{len(self.run_ids)}"
         if attempt(lambda: self.world.call("DagRunService.TriggerDagRun", dag_id=dag_id, run_id=run_id)) is not None:
             self.run_ids.append((dag_id, run_id))
 
-    @precondition(lambda self: self.run_ids)
-    @rule(data=st.data(), server=st.integers(0, 1))
-    def intervene(self, data, server):
+    @rule(number=_NUMBERS, task=_NUMBERS, what=st.sampled_from(INTERVENTIONS), server=st.integers(0, 1))
+    def intervene(self, number, task, what, server):
         self.world.speak_to(server)
-        dag_id, run_id = data.draw(st.sampled_from(self.run_ids))
-        task = data.draw(st.sampled_from([node.name for node in DAGS[dag_id]]))
-        what = data.draw(
-            st.sampled_from(
-                (
-                    f"cancel {dag_id} {run_id}",
-                    f"cancel {dag_id} {run_id} {task}",
-                    f"clear {dag_id} {run_id} {task} downstream",
-                    f"clear {dag_id} {run_id} {task}",
-                    f"clear {dag_id} {run_id} only_failed",
-                    f"mark {dag_id} {run_id} {task} succeeded",
-                    f"mark {dag_id} {run_id} {task} failed",
-                    f"mark {dag_id} {run_id} failed",
-                    f"pause {dag_id}",
-                    f"unpause {dag_id}",
-                )
-            )
-        )
-        for other in self.run_ids:
-            self.world.note_run(*other)
-        self._execute(what)
+        for run in self.run_ids:
+            self.world.note_run(*run)
+        if self.run_ids:
+            dag_id, run_id = self.run_ids[number % len(self.run_ids)]
+            nodes = DAGS[dag_id]
+            self._execute(what.format(dag=dag_id, run=run_id, task=nodes[task % len(nodes)].name))
 
     def _execute(self, text: str) -> None:
         """A command without the settling that follows in transcripts."""
@@ -206,27 +207,28 @@ class StoreMachine(RuleBasedStateMachine):
         if not worker.gone:
             attempt(lambda: worker.poll(lost=lost and len(worker.held) == 0))
 
-    @rule(data=st.data(), server=st.integers(0, 1))
-    def start(self, data, server):
+    @rule(number=_NUMBERS, server=st.integers(0, 1))
+    def start(self, number, server):
         self.world.speak_to(server)
-        if chosen := self._pick_held(data):
+        if chosen := self._pick_held(number):
             attempt(lambda: chosen[0].start(chosen[1]))
 
-    @rule(data=st.data(), text=st.sampled_from(OUTCOMES), server=st.integers(0, 1))
-    def finish(self, data, text, server):
+    @rule(number=_NUMBERS, text=st.sampled_from(OUTCOMES), server=st.integers(0, 1))
+    def finish(self, number, text, server):
         self.world.speak_to(server)
-        if chosen := self._pick_held(data):
+        if chosen := self._pick_held(number):
             worker, held = chosen
             attempt(lambda: worker.start(held))
             if held.lease.attempt.attempt_id in worker.held:
                 self._finish(worker, held, text)
 
-    @precondition(lambda self: self.delivered)
-    @rule(data=st.data(), server=st.integers(0, 1))
-    def finish_again(self, data, server):
+    @rule(number=_NUMBERS, server=st.integers(0, 1))
+    def finish_again(self, number, server):
         """The same outcome again is acknowledged; another one never is. [FIN-1]"""
         self.world.speak_to(server)
-        worker, held, text, outcome_id = data.draw(st.sampled_from(self.delivered))
+        if not self.delivered:
+            return
+        worker, held, text, outcome_id = self.delivered[number % len(self.delivered)]
         if worker.gone:
             return
         outcome = read_outcome(Arguments.parse(text), self.world.now_us)
@@ -262,20 +264,18 @@ class StoreMachine(RuleBasedStateMachine):
         if not worker.gone:
             attempt(worker.deregister)
 
-    @rule(data=st.data())
-    def at_once(self, data):
+    @rule(deeds=st.lists(_DEEDS, min_size=len(WORKERS), max_size=len(WORKERS)), cancelled=st.none() | _NUMBERS)
+    def at_once(self, deeds, cancelled):
         """Several workers and people call at the same moment, through all servers."""
         calls: list[Callable[[], object]] = []
-        for worker in list(self._workers()):
+        for worker, (what, text) in zip(list(self._workers()), deeds, strict=False):
             held = next((each for each in worker.held.values() if each.started), None)
-            what = data.draw(st.sampled_from(("poll", "finish", "beat")))
             if what == "finish" and held is not None:
-                text = data.draw(st.sampled_from(OUTCOMES))
                 calls.append(lambda w=worker, h=held, t=text: self._finish(w, h, t))  # type: ignore[misc]  # bound now
             else:
                 calls.append(worker.poll if what == "poll" else worker.beat)
-        if self.run_ids and data.draw(st.booleans()):
-            dag_id, run_id = data.draw(st.sampled_from(self.run_ids))
+        if self.run_ids and cancelled is not None:
+            dag_id, run_id = self.run_ids[cancelled % len(self.run_ids)]
             calls.append(lambda: self._execute(f"cancel {dag_id} {run_id}"))
         calls += [server.tick for server in self.world.servers]
 
