@@ -24,7 +24,7 @@ from tests.e2e.support.control import FINAL_RUN_STATES, run_state
 from tests.e2e.support.protocol_worker import manifest_of
 
 TASKS = 10_000
-WIDTH = 100
+WIDTH = 500
 """Tasks of a layer; each waits for up to `FAN_IN` of the layer before."""
 FAN_IN = 3
 WORKERS, SLOTS = 2, 250

@@ -1,14 +1,18 @@
 """Bounds on how many instances are active at once: of a DAG's run, of a task in a run, of a task over all runs."""
 
+import uuid
+
 import pytest
 from sqlalchemy import func, select
 
+from crosswind_server.domain.lifecycle import Event
 from crosswind_server.services.execution.assigning import Lease
-from crosswind_server.services.execution.attempts import Wake
+from crosswind_server.services.execution.attempts import FinishAttempt, Wake
 from crosswind_server.services.flow.admission import ADMIT
 from crosswind_server.services.flow.board import PIECE
 from crosswind_server.store.schema import continuation, task_instance
-from tests.store.flow import Flow, Worker, counted, dag_of, mapped, task
+from tests.store.efforts import effort_of
+from tests.store.flow import Flow, Worker, dag_of, mapped, task
 
 
 def held(flow: Flow, run_key: str) -> int:
@@ -158,21 +162,27 @@ def test_what_is_held_is_admitted_in_bounded_pieces(flow: Flow):
     assert ADMIT not in flow.store.read_blocking(lambda uow: uow.execute(kinds).scalars().all())
 
 
-def test_a_finish_costs_the_bound_and_not_what_is_held(flow: Flow):
-    costs = []
-    for count in (20, 3_000):
+@pytest.mark.parametrize("bounded_by", ["task", "dag"])
+def test_a_finish_costs_the_bound_and_not_what_is_held(flow: Flow, bounded_by: str):
+    efforts = []
+    for count in (40, 10_000):
         worker = flow.register(f"w{count}", slots=16)
         name = f"d{count}"
-        made = mapped(task("m", max_active_instances_per_run=4), list(range(count)))
-        flow.publish(dag_of(name, made), to=worker, bundle=name)
+        made = mapped(task("m", max_active_instances_per_run=4 if bounded_by == "task" else None), list(range(count)))
+        flow.publish(dag_of(name, made, max_active_tasks=4 if bounded_by == "dag" else None), to=worker, bundle=name)
         flow.trigger(name)
         flow.continue_all()
-        for _ in range(3):
+        for _ in range(4):
             # So that statements are prepared and caches warm.
             finish_all(flow, take(flow, worker))
         (lease, *_) = take(flow, worker)
-        with counted() as executed:
-            flow.finish(lease)
-        costs.append(len(executed))
+        command = FinishAttempt(
+            attempt_id=lease.attempt_id,
+            lease=lease.lease,
+            outcome_id=str(uuid.uuid4()),
+            event=Event.FINISH_SUCCEEDED,
+        )
+        efforts.append(effort_of(flow.store, flow.heart.attempts.finish, command))
         assert len(take(flow, worker)) == 1
-    assert costs[0] == costs[1] <= 12
+    assert efforts[0][0] == efforts[1][0] <= 12
+    assert efforts[1][1] <= efforts[0][1] + 25 <= 150, efforts

@@ -1,14 +1,11 @@
 """What comes first: priority, with age, over classes and DAGs; and what a claim costs among many that wait."""
 
-import itertools
-
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import select
 
 from crosswind_server.services.execution.polling import PollWork
-from crosswind_server.store.group_commit import each
 from crosswind_server.store.schema import dag_run, task_instance
-from crosswind_server.store.unit_of_work import UnitOfWork
+from tests.store.efforts import effort_of
 from tests.store.flow import TEAM, Flow, Worker, dag_of, mapped, task
 
 
@@ -72,36 +69,12 @@ def test_what_does_not_fit_a_worker_never_stands_in_the_way(flow: Flow):
     assert [lease.task_id for lease in flow.take(large)] == ["heavy"]
 
 
-def effort_of(flow: Flow, worker: Worker) -> tuple[int, int]:
-    """What a claim costs: how many statements, and how many rows of task instances PostgreSQL fetches for them, or how
-    many hundred steps SQLite's machine makes."""
-    command = PollWork(caller=worker.caller, instance_id=worker.instance_id, poll_number=next(worker.polls))
-
-    def claim(uow: UnitOfWork, _: None) -> tuple[int, int]:
-        if uow.dialect.name == "postgresql":
-            flow.heart.polling.claim(uow, [command])
-            statements = uow.statements
-            return statements, uow.execute(_FETCHED).scalar_one()
-        hundreds = itertools.count()
-        uow._driver_connection.set_progress_handler(lambda: next(hundreds) * 0, 100)
-        try:
-            flow.heart.polling.claim(uow, [command])
-        finally:
-            uow._driver_connection.set_progress_handler(None, 0)
-        return uow.statements, next(hundreds)
-
-    return flow.store.write_blocking(each(claim), None)
-
-
 def assigned(flow: Flow, dag_id: str) -> list[str]:
     """The tasks of which instances are assigned."""
     t = task_instance.c
     query = select(t.task_id).join(dag_run, dag_run.c.id == t.run_key)
     query = query.where(dag_run.c.dag_id == dag_id, t.state == "assigned")
     return list(flow.store.read_blocking(lambda uow: uow.execute(query).scalars().all()))
-
-
-_FETCHED = text("SELECT idx_tup_fetch + seq_tup_read FROM pg_stat_xact_user_tables WHERE relname = 'task_instance'")
 
 
 @pytest.mark.parametrize("waiting", ["own", "others", "references"])
@@ -121,7 +94,8 @@ def test_a_claim_costs_no_more_among_10000_that_wait_than_among_forty(flow: Flow
         for _ in range(4):
             for lease in flow.take(worker):
                 flow.run(lease, worker)
-        efforts.append(effort_of(flow, worker))
+        command = PollWork(caller=worker.caller, instance_id=worker.instance_id, poll_number=next(worker.polls))
+        efforts.append(effort_of(flow.store, flow.heart.polling.claim, command))
         assert assigned(flow, name) == ["many" if waiting == "own" else "few"] * 4
     (statements, _), (same_statements, _) = efforts
     assert statements == same_statements <= 12
