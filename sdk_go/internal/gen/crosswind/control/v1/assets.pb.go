@@ -872,22 +872,22 @@ const file_crosswind_control_v1_assets_proto_rawDesc = "" +
 	"\rAssetEventRun\x12\x15\n" +
 	"\x06dag_id\x18\x01 \x01(\tR\x05dagId\x12\x15\n" +
 	"\x06run_id\x18\x02 \x01(\tR\x05runIdB\b\n" +
-	"\x06source\"p\n" +
-	"\x11ListAssetsRequest\x12\x1b\n" +
-	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\x06source\"\x86\x01\n" +
+	"\x11ListAssetsRequest\x121\n" +
+	"\tpage_size\x18\x01 \x01(\x05B\x14\u009d\"\x03100ʝ\"\t\t\x00\x00\x00\x00\x00\x00\x00\x00R\bpageSize\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\x02 \x01(\tR\tpageToken\x12\x1f\n" +
 	"\vname_prefix\x18\x03 \x01(\tR\n" +
 	"namePrefix\"q\n" +
 	"\x12ListAssetsResponse\x123\n" +
 	"\x06assets\x18\x01 \x03(\v2\x1b.crosswind.control.v1.AssetR\x06assets\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xf1\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x87\x02\n" +
 	"\x16ListAssetEventsRequest\x12\x1d\n" +
 	"\n" +
 	"asset_name\x18\x01 \x01(\tR\tassetName\x12@\n" +
 	"\x0emin_event_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\fminEventTime\x12(\n" +
-	"\rpartition_key\x18\x03 \x01(\tH\x00R\fpartitionKey\x88\x01\x01\x12\x1b\n" +
-	"\tpage_size\x18\x04 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\rpartition_key\x18\x03 \x01(\tH\x00R\fpartitionKey\x88\x01\x01\x121\n" +
+	"\tpage_size\x18\x04 \x01(\x05B\x14\u009d\"\x03100ʝ\"\t\t\x00\x00\x00\x00\x00\x00\x00\x00R\bpageSize\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\x05 \x01(\tR\tpageTokenB\x10\n" +
 	"\x0e_partition_key\"\x86\x01\n" +

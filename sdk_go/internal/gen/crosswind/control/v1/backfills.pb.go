@@ -945,11 +945,11 @@ const file_crosswind_control_v1_backfills_proto_rawDesc = "" +
 	"\flogical_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\vlogicalTime\x12S\n" +
 	"\x18data_interval_start_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x15dataIntervalStartTime\x12O\n" +
 	"\x16data_interval_end_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x13dataIntervalEndTime\x12&\n" +
-	"\x0fexisting_run_id\x18\x04 \x01(\tR\rexistingRunId\"\xa6\x01\n" +
+	"\x0fexisting_run_id\x18\x04 \x01(\tR\rexistingRunId\"\xbc\x01\n" +
 	"\x14ListBackfillsRequest\x12\x15\n" +
 	"\x06dag_id\x18\x01 \x01(\tR\x05dagId\x12;\n" +
-	"\x06states\x18\x02 \x03(\x0e2#.crosswind.control.v1.BackfillStateR\x06states\x12\x1b\n" +
-	"\tpage_size\x18\x03 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\x06states\x18\x02 \x03(\x0e2#.crosswind.control.v1.BackfillStateR\x06states\x121\n" +
+	"\tpage_size\x18\x03 \x01(\x05B\x14\u009d\"\x03100ʝ\"\t\t\x00\x00\x00\x00\x00\x00\x00\x00R\bpageSize\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\x04 \x01(\tR\tpageToken\"}\n" +
 	"\x15ListBackfillsResponse\x12<\n" +

@@ -2811,13 +2811,13 @@ const file_crosswind_execution_v1_task_service_proto_rawDesc = "" +
 	"request_id\x18\x04 \x01(\tB\x04Н\"\x01R\trequestIdB\x14\n" +
 	"\x12_expected_revision\".\n" +
 	"\x10SetStateResponse\x12\x1a\n" +
-	"\brevision\x18\x01 \x01(\x03R\brevision\"\x9f\x02\n" +
+	"\brevision\x18\x01 \x01(\x03R\brevision\"\xb5\x02\n" +
 	"\x16ListAssetEventsRequest\x12;\n" +
 	"\x05asset\x18\x01 \x01(\v2%.crosswind.manifest.v1.AssetReferenceR\x05asset\x129\n" +
 	"\n" +
 	"after_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\tafterTime\x12(\n" +
-	"\rpartition_key\x18\x03 \x01(\tH\x00R\fpartitionKey\x88\x01\x01\x12\x1b\n" +
-	"\tpage_size\x18\x04 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\rpartition_key\x18\x03 \x01(\tH\x00R\fpartitionKey\x88\x01\x01\x121\n" +
+	"\tpage_size\x18\x04 \x01(\x05B\x14\u009d\"\x03100ʝ\"\t\t\x00\x00\x00\x00\x00\x00\x00\x00R\bpageSize\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\x05 \x01(\tR\tpageToken\x12\x15\n" +
 	"\x06of_run\x18\x06 \x01(\bR\x05ofRunB\x10\n" +
