@@ -1,0 +1,67 @@
+"""Clearing, marking and cancelling tasks, and runs on assets, with real processes and the commands that people type."""
+
+import json
+from typing import Any
+
+from tests.e2e.support.cluster import Cluster
+from tests.e2e.support.processes import BIN, run
+from tests.e2e.support.workers import NO_WORKER
+
+
+def crosswind(cluster: Cluster, *words: str) -> Any:
+    """What a command answers as JSON."""
+    server = cluster.server
+    options = ["--server", server.address, "--token-file", str(server.access_token_file), "--output", "json"]
+    return json.loads(run([BIN / "crosswind", *words, *options], folder=cluster.folder).stdout)
+
+
+@NO_WORKER
+def test_a_failed_task_runs_again_with_what_depends_on_it(each_cluster):
+    cluster = each_cluster
+    worker = cluster.start_scripted_worker("dag d { a; b after=a; c after=b }\non b failed times=1")
+    name = cluster.control.trigger("d")
+    assert cluster.control.wait_run("d", name) == "FAILED"
+    cleared = crosswind(cluster, "tasks", "clear", f"d/{name}", "b", "--downstream")
+    assert cleared == {"cleared_count": 2, "task_ids": ["b", "c"]}
+    worker.wait_for("^ended c succeeded")
+    assert cluster.control.wait_run("d", name) == "SUCCEEDED"
+    assert cluster.control.attempt_states("d", name, "b") == ["FAILED", "SUCCEEDED"]
+    assert cluster.control.attempt_states("d", name, "a") == ["SUCCEEDED"]
+
+
+@NO_WORKER
+def test_a_running_task_is_cleared_marked_and_cancelled(cluster):
+    worker = cluster.start_scripted_worker(
+        "dag d { a; b after=a; c after=b }\non a wait=never times=1\non b wait=never"
+    )
+    name = cluster.control.trigger("d")
+    worker.wait_for("^waits a")
+    assert crosswind(cluster, "runs", "clear", f"d/{name}")["cleared_count"] == 1
+    worker.wait_for("^ended a cancelled")
+    worker.wait_for("^ended a succeeded")
+    worker.wait_for("^waits b")
+    assert crosswind(cluster, "tasks", "cancel", f"d/{name}", "b")["state"] == "cancelling"
+    worker.wait_for("^ended b cancelled")
+    assert cluster.control.wait_run("d", name) == "FAILED"
+    assert crosswind(cluster, "tasks", "mark", f"d/{name}", "c", "succeeded")["state"] == "succeeded"
+    assert cluster.control.wait_run("d", name) == "SUCCEEDED"
+    assert crosswind(cluster, "runs", "mark", f"d/{name}", "failed")["state"] == "failed"
+
+
+@NO_WORKER
+def test_an_event_of_an_asset_runs_who_waits_for_it(each_cluster):
+    cluster = each_cluster
+    worker = cluster.start_scripted_worker(
+        'dag etl { load outlets=orders }\ndag report assets=orders { sum }\non load emit=orders extra.orders={"rows":3}'
+    )
+    cluster.control.trigger("etl")
+    worker.wait_for("^ended sum succeeded")
+    (event,) = crosswind(cluster, "assets", "events", "orders")
+    assert (event["extra"], event["task"]["task_id"]) == ({"rows": 3}, "load")
+    (created,) = event["triggered_runs"]
+    assert cluster.control.wait_run("report", created["run_id"]) == "SUCCEEDED"
+    emitted = crosswind(cluster, "assets", "emit", "orders", "--partition", "monday")
+    (by_hand,) = emitted["triggered_runs"]
+    assert cluster.control.wait_run("report", by_hand["run_id"]) == "SUCCEEDED"
+    (asset,) = crosswind(cluster, "assets", "list")
+    assert (asset["event_count"], asset["scheduled_dag_ids"]) == (2, ["report"])
