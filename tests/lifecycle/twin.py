@@ -111,6 +111,11 @@ class Tale:
                 return (self.attempt_calls(c.verb, first),)
             case "finish":
                 return (self.finish(first, c.names[1], c.options),)
+            case "time-out":
+                timed = self.attempts[first]
+                if not timed.ended and timed.started_at is not None and not timed.asked:
+                    self.end(timed, "failed")
+                return ()
             case "close-logs":
                 if not self.attempts[first].ended:
                     return ("STILL_LIVE",)

@@ -212,6 +212,10 @@ class World:
     def do_logs(self, c: Command) -> Iterable[str]:
         return (self._call(c.names[0], Event.APPEND_LOGS),)
 
+    def do_time_out(self, c: Command) -> Iterable[str]:
+        self._apply(c.names[0], Event.EXECUTION_TIMEOUT)
+        return ()
+
     def do_close_logs(self, c: Command) -> Iterable[str]:
         lease = self.leases[c.names[0]]
         if lease.attempt.state in LIVE:

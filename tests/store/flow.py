@@ -22,6 +22,7 @@ from crosswind_server import manifests
 from crosswind_server.domain.errors import Refused
 from crosswind_server.domain.lifecycle import Event
 from crosswind_server.domain.plan import RETURN_VALUE, StoredValue
+from crosswind_server.domain.schedule import ScheduledRun
 from crosswind_server.services.access.callers import Caller, CallerKind
 from crosswind_server.services.catalog import dag_listing
 from crosswind_server.services.catalog.bundles import Manifest, Offer, OfferResult, PublishBundle, SourceProblem
@@ -251,6 +252,7 @@ class Flow:
         failure: FailureFacts | None = None,
         outcome_id: str | None = None,
         wake: Wake | None = None,
+        next_runs: tuple[ScheduledRun, ...] = (),
         cpu_time_us: int | None = None,
         max_memory_bytes: int | None = None,
         follow: Sequence[str] | None = None,
@@ -265,6 +267,7 @@ class Flow:
             values=() if result is None else ((RETURN_VALUE, stored(result)),),
             failure=failure or (failed() if outcome == "failed" else None),
             wake=wake,
+            next_runs=next_runs,
             cpu_time_us=cpu_time_us,
             max_memory_bytes=max_memory_bytes,
             follow_ids=None if follow is None else tuple(follow),

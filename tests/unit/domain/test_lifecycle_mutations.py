@@ -48,7 +48,7 @@ def mutations(cell: Cell) -> Iterator[Cell]:
 
 MUTABLE = [key for key, cell in TABLE.items() if cell.reply is not Reply.IMPOSSIBLE]
 SILENT = frozenset({Event.DRAIN, Event.SERVER_START, Event.FAILOVER, Event.CANCEL, Event.CLEAR, Event.EXPIRE})
-SILENT |= {Event.START_DEADLINE, Event.SUPERSEDE, Event.DEREGISTER}
+SILENT |= {Event.EXECUTION_TIMEOUT, Event.START_DEADLINE, Event.SUPERSEDE, Event.DEREGISTER}
 """Events whose reply the world shows to nobody: the person's answer to cancel and clear is the task's state."""
 
 

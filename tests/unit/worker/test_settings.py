@@ -66,6 +66,15 @@ def test_flag_then_environment_then_file_then_default(place):
     assert found.labels == {"zone": "g"}
 
 
+def test_a_worker_has_one_role_or_both(place):
+    assert read(place).roles == ()
+    assert read(place, "--role", "triggers").roles == ("triggers",)
+    write_config(place, '[worker]\nrole = ["tasks", "triggers"]\n')
+    assert read(place).roles == ("tasks", "triggers")
+    with pytest.raises(SettingsError, match="a role is tasks or triggers"):
+        read(place, "--role", "cook")
+
+
 def test_a_config_of_a_parent_folder_counts_before_the_users(place):
     user = place.parent / "home" / ".config" / "crosswind"
     user.mkdir(parents=True)

@@ -29,10 +29,11 @@ from crosswind.author.templates import fill_template
 from crosswind.bundle.v1.bundle_service_pb2 import RunTaskRequest, RunTaskResponse
 from crosswind.client.channel import Channel
 from crosswind.execution.v1.failure_pb2 import Failure
-from crosswind.execution.v1.lease_pb2 import InputValue
+from crosswind.execution.v1.lease_pb2 import WORKLOAD_TIMETABLE, InputValue, TaskContext
 from crosswind.execution.v1.outcome_pb2 import Cancelled, Failed, Outcome, Skipped, Succeeded
 from crosswind.execution.v1.xcom_pb2 import XComWrite
 from crosswind.runtime.failures import format_for_log, make_failure, system_failure
+from crosswind.runtime.workloads import read_dates, told
 
 _MAX_XCOMS: Final = 1000
 _log = logging.getLogger("crosswind.task")
@@ -79,15 +80,20 @@ def _run(loaded: LoadedBundle, request: RunTaskRequest, runtime: TaskRuntime) ->
         return _report(_entry_point_missing(loaded, given.entry_point))
     try:
         arguments = [argument for value in given.inputs for argument in _read_arguments(value, runtime)]
+        arguments += told(given, _signature_of(task.function))
         current = _make_current(loaded, request, runtime)
     except UnreadableValue as error:
         return _report(system_failure("InputNotReadable", f"Task '{given.task_instance.task_id}': {error}"))
     with run_as(current):
-        return _call(task, arguments, current, loaded)
+        return _call(task, arguments, current, loaded, given)
 
 
 def _call(
-    task: TaskFunction[..., Any], arguments: list[Argument], current: CurrentTask, loaded: LoadedBundle
+    task: TaskFunction[..., Any],
+    arguments: list[Argument],
+    current: CurrentTask,
+    loaded: LoadedBundle,
+    given: TaskContext,
 ) -> Outcome:
     context = current.context
     function = task.function
@@ -106,6 +112,8 @@ def _call(
             import asyncio
 
             result = asyncio.run(result)
+        if given.workload == WORKLOAD_TIMETABLE:
+            return _dates(result, given)
         return _succeeded(result, current, outputs=_has_outputs(task, context, loaded))
     except Skip as error:
         _log.info("Skipped: %s", error)
@@ -121,6 +129,13 @@ def _call(
         return _report(_exited(error), error)
     except BaseException as error:
         return _report(make_failure(error), error)
+
+
+def _dates(result: object, given: TaskContext) -> Outcome:
+    try:
+        return Outcome(succeeded=Succeeded(next_runs=read_dates(result, limit=given.timetable.limit)))
+    except UnsupportedValue as error:
+        return _report(system_failure("ValueNotEncodable", str(error), retryable=False))
 
 
 def _succeeded(result: object, current: CurrentTask, *, outputs: bool) -> Outcome:

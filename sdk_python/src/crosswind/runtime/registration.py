@@ -43,6 +43,7 @@ class WorkerIdentity:
         name: unique among live workers of a team.
         slots: tasks at the same time.
         queues: that it serves. Empty: `default`.
+        roles: what it does, "tasks" and "triggers". Empty: tasks.
         labels: that tasks select by.
         enrolment_token_file: read at every registration that needs it. None: there is only `enrolment_token`.
         enrolment_token: the token itself, for a worker inside another program. Empty: none.
@@ -52,6 +53,7 @@ class WorkerIdentity:
     name: str
     slots: int
     queues: Sequence[str] = ()
+    roles: Sequence[str] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     enrolment_token_file: Path | None = None
     enrolment_token: str = ""
@@ -237,6 +239,7 @@ class Registration:
             sdk=bundle_pb2.Sdk(language="python", language_version=platform.python_version(), version=__version__),
             runtimes=["python"],
             queues=list(identity.queues),
+            roles=[f"WORKER_ROLE_{role.upper()}" for role in identity.roles],
             slots=identity.slots,
             labels=dict(identity.labels),
             bundles=self._offers(),

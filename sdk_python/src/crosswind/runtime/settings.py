@@ -23,6 +23,8 @@ DEFAULT_SLOTS: Final = 4 * (os.cpu_count() or 1)
 _NAME: Final = re.compile(r"[A-Za-z0-9_.@-]{1,100}")
 _BUNDLE_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,250}")
 _LABEL: Final = re.compile(r"(?P<key>[^=\s]+)=(?P<value>.*)")
+ROLES: Final = ("tasks", "triggers")
+"""What a worker can do."""
 
 
 class SettingsError(Exception):
@@ -38,6 +40,7 @@ class WorkerSettings:
         token_file: holds the enrolment token. None: none is known.
         bundles: folders and files of DAGs, and packed bundles.
         queues: to serve. Empty: `default`.
+        roles: what the worker does, "tasks" and "triggers". Empty: tasks.
         slots: tasks at the same time, 1 to 10,000.
         name: of the worker. Empty: made up, and kept in the state folder.
         state_dir: the state folder. None: one below `workers_dir`.
@@ -57,6 +60,7 @@ class WorkerSettings:
     token_file: Path | None
     bundles: tuple[BundleSource, ...]
     queues: tuple[str, ...]
+    roles: tuple[str, ...]
     slots: int
     name: str
     state_dir: Path | None
@@ -149,6 +153,7 @@ def read_settings(
         token_file=None if token_file is None else here / token_file,
         bundles=sources,
         queues=tuple(values["queue"]),
+        roles=tuple(dict.fromkeys(values["role"])),
         slots=values["slots"],
         name=values["name"],
         state_dir=None if values["state_dir"] is None else here / values["state_dir"],
@@ -273,6 +278,12 @@ def _read_name(text: str) -> str:
     return text
 
 
+def _read_role(text: str) -> str:
+    if text not in ROLES:
+        raise ValueError("a role is tasks or triggers")
+    return text
+
+
 def _read_label(text: str) -> tuple[str, str]:
     match = _LABEL.fullmatch(text)
     if match is None:
@@ -323,6 +334,14 @@ _SETTINGS: Final = (
         help="packed bundle, or DAG file that is a bundle of its own, or NAME=FILE",
     ),
     _Setting(key="queue", read=_read_name, many=True, metavar="NAME", help="queue to serve", shown="default"),
+    _Setting(
+        key="role",
+        read=_read_role,
+        many=True,
+        metavar="ROLE",
+        help="what it runs: tasks, or triggers of deferred tasks; twice for both",
+        shown="tasks",
+    ),
     _Setting(key="slots", read=_read_slots, default=DEFAULT_SLOTS, metavar="N", help="tasks at the same time"),
     _Setting(
         key="name",

@@ -89,6 +89,7 @@ async def _run(settings: WorkerSettings, folder: StateFolder | None, tls: Tls | 
             name=name,
             slots=settings.slots,
             queues=settings.queues,
+            roles=settings.roles,
             labels=settings.labels,
             enrolment_token_file=settings.token_file,
         ),

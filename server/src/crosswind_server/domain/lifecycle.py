@@ -24,6 +24,10 @@ DELIVERY_FAILED: Final = "crosswind.DeliveryFailed"
 """The failure type of an attempt that no delivery brought to a start."""
 
 
+EXECUTION_TIMEOUT_FAILURE: Final = "crosswind.ExecutionTimeout"
+"""The failure type of an attempt that lasted longer than its task allows, whoever ended it."""
+
+
 class Event(StrEnum):
     """What can happen to an attempt: the columns of the table."""
 
@@ -39,6 +43,8 @@ class Event(StrEnum):
     """The start deadline has passed."""
     EXPIRE = "expire"
     """The lease is overdue and may expire."""
+    EXECUTION_TIMEOUT = "execution timeout"
+    """It runs longer than its task allows, and its worker did not end it."""
     CANCEL = "cancel"
     CLEAR = "clear"
     FINISH_SUCCEEDED = "finish succeeded"
@@ -255,6 +261,13 @@ _ROWS: tuple[_Row, ...] = (
     _Row(_on(_E.EXPIRE), _in(_S.CANCELLING), _S.LOST, _R.NONE,
          "the worker never confirmed; the cancel is done", ("LEASE-3", "LEASE-4"), task=_T.CLOSE, lease=_L.REVOKE),
     _Row(_on(_E.EXPIRE), ENDED, None, _R.NONE, "the lease was revoked before", ("LEASE-3",)),
+    # -- the execution timeout, which the worker enforces and the server where the worker does not
+    _Row(_on(_E.EXECUTION_TIMEOUT), _in(_S.RUNNING), _S.FAILED, _R.NONE,
+         f"its worker had the timeout, the grace and a heartbeat to end it: {EXECUTION_TIMEOUT_FAILURE}", ("LEASE-3",),
+         task=_T.SETTLE, lease=_L.REVOKE),
+    _Row(_on(_E.EXECUTION_TIMEOUT), _in(_S.ASSIGNED, _S.CANCELLING), None, _R.NONE,
+         "its start deadline, or its lease, ends it", ("LEASE-2", "LEASE-4")),
+    _Row(_on(_E.EXECUTION_TIMEOUT), ENDED, None, _R.NONE, "an end stays", ("LEASE-3",)),
     # -- cancel and clear: asked of the newest attempt of the task instance
     _Row(_on(_E.CANCEL), _in(_S.ASSIGNED), _S.CANCELLED, _R.OK,
          "nothing runs: cancelled at once, and a start is refused", ("LEASE-4", "AUTH-1"),

@@ -26,8 +26,8 @@ TRIGGER_RETRY: Final = RetryPolicy(retries=3, delay_us=2 * _SECOND_US, multiplie
 """A trigger that fails is run again three times, after 2, 4 and 8 seconds of which half are random."""
 
 TIMETABLE_RETRY: Final = RetryPolicy(
-    retries=2**31 - 1,
-    lost_budget=2**31 - 1,
+    retries=2**30,
+    lost_budget=2**30,
     delay_us=10 * _SECOND_US,
     multiplier=2.0,
     max_delay_us=3_600 * _SECOND_US,

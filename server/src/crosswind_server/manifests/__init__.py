@@ -20,6 +20,7 @@ from crosswind_server.manifests.workloads import (
     failure_types,
     resumed,
     timed_out,
+    timetable_message,
 )
 
 __all__ = [
@@ -43,5 +44,6 @@ __all__ = [
     "read_dag",
     "resumed",
     "timed_out",
+    "timetable_message",
     "value_of",
 ]

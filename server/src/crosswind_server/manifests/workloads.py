@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 
 from crosswind.execution.v1.failure_pb2 import Failure
-from crosswind.execution.v1.lease_pb2 import CallbackContext, Resumption, TaskInstanceKey
+from crosswind.execution.v1.lease_pb2 import CallbackContext, Resumption, TaskInstanceKey, TimetableContext
 from crosswind.manifest.v1.dag_pb2 import Callback
 from crosswind.value.v1.value_pb2 import Payload
 from crosswind_server.domain.plan import CallbackEvent, StoredValue
@@ -67,6 +67,31 @@ def callback_event(message: bytes | None) -> str:
     """What a callback is called for, by name."""
     event = CallbackContext.FromString(message or b"").event
     return Callback.Event.Name(event).removeprefix("EVENT_").lower()
+
+
+def timetable_message(
+    *,
+    config_json: str,
+    last_logical_us: int | None,
+    last_interval_end_us: int | None,
+    start_us: int | None,
+    end_us: int | None,
+    catchup: bool,
+    limit: int,
+    now_us: int,
+) -> bytes:
+    """What a timetable is asked, serialized. Times are microseconds since the epoch."""
+    context = TimetableContext(config_json=config_json, catchup=catchup, limit=limit)
+    context.now.FromMicroseconds(now_us)
+    if last_logical_us is not None:
+        context.last_run.logical_time.FromMicroseconds(last_logical_us)
+        if last_interval_end_us is not None:
+            context.last_run.data_interval_end_time.FromMicroseconds(last_interval_end_us)
+    if start_us is not None:
+        context.start_time.FromMicroseconds(start_us)
+    if end_us is not None:
+        context.end_time.FromMicroseconds(end_us)
+    return context.SerializeToString(deterministic=True)
 
 
 def caused_failure(failure_type: str, text: str, cause: bytes | None) -> bytes:

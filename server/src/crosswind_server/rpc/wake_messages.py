@@ -8,9 +8,11 @@ from typing import Final
 from crosswind.execution.v1 import lease_pb2, outcome_pb2
 from crosswind_server import manifests
 from crosswind_server.domain.inputs import check_question
+from crosswind_server.domain.schedule import ScheduledRun
 from crosswind_server.rpc.messages import invalid, microseconds, required, span_us
 from crosswind_server.services.execution.attempts import Wake
 from crosswind_server.services.flow.deliveries import check_name
+from crosswind_server.services.flow.timetables import MOST_DATES
 from crosswind_server.services.flow.waiting import Question, Wait
 
 _LONGEST_ENTRY_POINT: Final = 500
@@ -28,6 +30,31 @@ def read_wake(outcome: outcome_pb2.Outcome) -> Wake | None:
             return _complete(Wake(wait=Wait(question=question)), outcome.awaiting_input)
         case _:
             return None
+
+
+def read_next_runs(outcome: outcome_pb2.Outcome) -> tuple[ScheduledRun, ...]:
+    """The runs that a timetable wants next. Raises `Refused`: INVALID_ARGUMENT."""
+    wanted = outcome.succeeded.next_runs
+    field = "outcome.succeeded.next_runs"
+    if len(wanted) > MOST_DATES:
+        raise invalid(field, f"A timetable names at most {MOST_DATES} runs at once; name fewer.")
+    return tuple(_read_next_run(each, field) for each in wanted)
+
+
+def _read_next_run(run: lease_pb2.NextRun, field: str) -> ScheduledRun:
+    if not run.HasField("logical_time"):
+        raise invalid(f"{field}.logical_time", f"`{field}` says what each run stands for; set `logical_time`.")
+    if run.HasField("data_interval_start_time") is not run.HasField("data_interval_end_time"):
+        raise invalid(f"{field}.data_interval_end_time", f"`{field}` has half a data interval; set both of its ends.")
+    logical = microseconds(run.logical_time, f"{field}.logical_time")
+    start = end = None
+    if run.HasField("data_interval_start_time"):
+        start = microseconds(run.data_interval_start_time, f"{field}.data_interval_start_time")
+        end = microseconds(run.data_interval_end_time, f"{field}.data_interval_end_time")
+    due = logical if end is None else end
+    if run.HasField("run_after_time"):
+        due = microseconds(run.run_after_time, f"{field}.run_after_time")
+    return ScheduledRun(logical, start, end, due)
 
 
 def _read_deferral(deferred: outcome_pb2.Deferred) -> Wake:

@@ -24,7 +24,7 @@ from crosswind_server.domain.plan import RETURN_VALUE, ParamPlan, StoredValue
 from crosswind_server.domain.states import Workload
 from crosswind_server.rpc.landing_messages import read_emission, read_state_write
 from crosswind_server.rpc.messages import invalid, required, span_us, timestamp
-from crosswind_server.rpc.wake_messages import read_wake
+from crosswind_server.rpc.wake_messages import read_next_runs, read_wake
 from crosswind_server.services.catalog.bundles import Manifest, Offer, OfferResult, SourceProblem
 from crosswind_server.services.execution.assigning import Lease
 from crosswind_server.services.execution.attempts import FinishAttempt, check_values
@@ -268,6 +268,8 @@ def context_message(context: TaskContext) -> lease_pb2.TaskContext:
     )
     if context.workload is Workload.CALLBACK:
         message.callback.MergeFromString(context.workload_message or b"")
+    elif context.workload is Workload.TIMETABLE:
+        message.timetable.MergeFromString(context.workload_message or b"")
     if task.execution_timeout_us is not None:
         message.execution_timeout.CopyFrom(span(task.execution_timeout_us))
     if context.previous_failure is not None:
@@ -326,8 +328,6 @@ def _add_declared(message: lease_pb2.TaskContext, declared: Declared) -> None:
         )
 
 
-MAX_NEXT_RUNS: Final = 100
-
 # --- finishes ---------------------------------------------------------------------------------------------------------
 
 _EVENTS: Final = {
@@ -357,13 +357,8 @@ def read_finish(request: worker_service_pb2.FinishAttemptRequest) -> FinishAttem
     if len(outcome.checkpoints) > MAX_WRITES:
         raise invalid("outcome.checkpoints", f"An outcome leaves at most {MAX_WRITES} checkpoints; leave fewer.")
     values = [(write.key, manifests.value_of(write.value)) for write in outcome.xcoms]
-    if kind == "succeeded":
-        if len(outcome.succeeded.next_runs) > MAX_NEXT_RUNS:
-            raise invalid(
-                "outcome.succeeded.next_runs", f"A timetable names at most {MAX_NEXT_RUNS} runs at once; name fewer."
-            )
-        if outcome.succeeded.HasField("result"):
-            values.append((RETURN_VALUE, manifests.value_of(outcome.succeeded.result)))
+    if kind == "succeeded" and outcome.succeeded.HasField("result"):
+        values.append((RETURN_VALUE, manifests.value_of(outcome.succeeded.result)))
     check_values(values)
     cpu_time_us, max_memory_bytes = _read_resources(request.usage)
     return FinishAttempt(
@@ -374,6 +369,7 @@ def read_finish(request: worker_service_pb2.FinishAttemptRequest) -> FinishAttem
         values=tuple(values),
         failure=_read_failure(outcome.failed.failure) if kind == "failed" else None,
         wake=read_wake(outcome),
+        next_runs=read_next_runs(outcome),
         log_end=request.log_chunks[0].first_sequence if only_ends_log(request) else None,
         cpu_time_us=cpu_time_us,
         max_memory_bytes=max_memory_bytes,

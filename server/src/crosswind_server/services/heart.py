@@ -31,6 +31,7 @@ from crosswind_server.services.flow import (
     recounting,
     starting,
     stopping,
+    timetables,
     version_policy,
 )
 from crosswind_server.services.flow.active_runs import ActiveRuns
@@ -72,7 +73,8 @@ class Heart:
         self.store = store
         self.timing = timing
         self.plans = PlanCache(versions)
-        self.schedules = Schedules(self.plans)
+        self.schedules = Schedules(self.plans, ask=timetables.ask_soon)
+        self.timetables = timetables.Timetables(self.plans, self.schedules.take_dates)
         self.bundles = Bundles(self.plans, self.schedules)
         self.workers = Workers(store, self.plans, self.bundles, timing=timing, signer=signer)
         self.polling = Polling(store, self.plans, timing=timing)
@@ -88,6 +90,7 @@ class Heart:
                 recounting.ADVANCE: progress.go_on,
                 expansion.EXPAND: expansion.go_on,
                 deliveries.DELIVER: deliveries.go_on,
+                timetables.TAKE: self.timetables.go_on,
                 callbacks.CALL_BACK: callbacks.go_on,
                 admission.ADMIT: admission.go_on,
                 starting.MAKE: starting.go_on_making,
@@ -113,6 +116,7 @@ class Heart:
             continuer=self.continuer,
             timers={
                 events.FORGET: events.forget,
+                timetables.ASK: self.timetables.ring,
                 state_store.EXPIRE: state_store.expire,
                 alarms.SCHEDULE: self.schedules.ring,
                 alarms.PROMOTE: ActiveRuns(self.plans).ring,

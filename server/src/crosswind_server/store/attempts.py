@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, Select, literal_column, or_, select, update
+from sqlalchemy import ColumnElement, Row, Select, and_, literal_column, or_, select, update
 
 from crosswind_server.store import guards, task_instances
 from crosswind_server.store.dialect import RowValues
@@ -79,10 +79,10 @@ def end(uow: UnitOfWork, rows: Sequence[RowValues]) -> int:
 
 
 def start(uow: UnitOfWork, rows: Sequence[RowValues], *, lease_expires: int) -> int:
-    """Start assigned attempts: rows with `id` and `lease`. Answers how many."""
+    """Start assigned attempts: rows with `id`, `lease` and `timeout_due`. Answers how many."""
     values = {"state": "running", "start_time": uow.now, "lease_expires": lease_expires}
     changed = uow.dialect.update_values(
-        attempt, ["id", "lease"], [], rows, where=_IS_ASSIGNED, set_all=values, returning=["id"]
+        attempt, ["id", "lease"], ["timeout_due"], rows, where=_IS_ASSIGNED, set_all=values, returning=["id"]
     )
     return len(changed)
 
@@ -217,6 +217,12 @@ def claim_unstarted(uow: UnitOfWork, limit: int) -> Sequence[str]:
 def claim_expired(uow: UnitOfWork, limit: int) -> Sequence[str]:
     """Lock the runs of attempts whose leases are overdue and answer these; skips locked runs. [LEASE-3]"""
     query = _due(_a.lease_expires, _IS_LEASED, uow.now, limit)
+    return [row.attempt_id for row in uow.execute(uow.dialect.claim_rows(query, dag_run)).all()]
+
+
+def claim_timed_out(uow: UnitOfWork, limit: int) -> Sequence[str]:
+    """Lock the runs of attempts that should have ended by themselves and answer these; skips locked runs."""
+    query = _due(_a.timeout_due, and_(_IS_RUNNING, _a.timeout_due.is_not(None)), uow.now, limit)
     return [row.attempt_id for row in uow.execute(uow.dialect.claim_rows(query, dag_run)).all()]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Row, and_, func, literal, select, update
 
 from crosswind_server.store import dags
+from crosswind_server.store.guards import TIMETABLE
 from crosswind_server.store.offers import LIVE_OFFERS
 from crosswind_server.store.schema import (
     bundle,
@@ -95,7 +96,7 @@ def latest_runs(uow: UnitOfWork, team: str, dag_ids: Collection[str]) -> Mapping
     """Find the run of each DAG that was created last: `run_id` and `state` by DAG."""
     newest = (
         select(func.max(dag_run.c.id))
-        .where(dag_run.c.team == team, dag_run.c.dag_id.in_(list(dag_ids)))
+        .where(dag_run.c.team == team, dag_run.c.dag_id.in_(list(dag_ids)), dag_run.c.run_type != TIMETABLE)
         .group_by(dag_run.c.dag_id)
     )
     query = select(dag_run.c.dag_id, dag_run.c.run_id, dag_run.c.state).where(dag_run.c.id.in_(newest))

@@ -23,6 +23,7 @@ class Due:
         waiting: a task instance that waits for a moment.
         start: an attempt that was not started.
         expiry: a lease that was not renewed.
+        timeout: an attempt that its worker should have ended.
         quietest: when the live worker that has been silent longest was heard of last.
     """
 
@@ -32,6 +33,7 @@ class Due:
     waiting: int | None
     start: int | None
     expiry: int | None
+    timeout: int | None
     quietest: int | None
 
 
@@ -46,6 +48,9 @@ _PROBE: Final[Select[Any]] = select(
     _earliest(task_instance.c.not_before, task_instance.c.not_before.is_not(None)).label("waiting"),
     _earliest(attempt.c.start_deadline, guards.is_one_of(attempt.c.state, guards.ASSIGNED)).label("start"),
     _earliest(attempt.c.lease_expires, guards.is_one_of(attempt.c.state, guards.LEASED)).label("expiry"),
+    _earliest(
+        attempt.c.timeout_due, guards.is_one_of(attempt.c.state, guards.RUNNING), attempt.c.timeout_due.is_not(None)
+    ).label("timeout"),
     _earliest(worker.c.last_heartbeat_time, guards.is_one_of(worker.c.state, guards.LIVE_WORKERS)).label("quietest"),
 )
 
@@ -60,5 +65,6 @@ def probe(uow: UnitOfWork) -> Due:
         waiting=row.waiting,
         start=row.start,
         expiry=row.expiry,
+        timeout=row.timeout,
         quietest=row.quietest,
     )

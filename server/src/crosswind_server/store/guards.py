@@ -44,6 +44,8 @@ IDLE: Final = (
 """Task instances that have neither ended nor a live attempt."""
 UNEXPANDED: Final = tuple(state for state in IDLE if state != "expanded")
 """The same, but for mapped tasks that their instances have replaced."""
+TIMETABLE: Final[ColumnElement[str]] = literal_column("'timetable'")
+"""The type of runs that hold what timetables were asked, and that are no runs to anybody else."""
 LIVE_WORKERS: Final = ("active", "draining")
 """Workers that may hold leases."""
 

@@ -97,6 +97,7 @@ _RETIRABLE = (
                 _t.team == bundle_offer.c.team,
                 _t.offer_key == bundle_offer.c.offer_key,
                 _t.task_index < literal_column("0"),
+                _t.workload != literal_column("'timetable'"),
                 _t.end_time.is_(None),
             ),
         )

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Row, Select, and_, func, not_, or_, select, update
 
+from crosswind_server.store.guards import TIMETABLE
 from crosswind_server.store.schema import dag, dag_run, dag_version, task_instance
 from crosswind_server.store.unit_of_work import UnitOfWork
 
@@ -36,7 +37,7 @@ def list_runs(
     uow: UnitOfWork, team: str, wanted: RunFilter, *, before_id: str | None, limit: int
 ) -> Sequence[Row[Any]]:
     """List runs, created last first, from the one before `before_id` on."""
-    query = _runs().where(dag_run.c.team == team)
+    query = _runs().where(dag_run.c.team == team, dag_run.c.run_type != TIMETABLE)
     if wanted.dag_id:
         query = query.where(dag_run.c.dag_id == wanted.dag_id)
     if wanted.run_id:
@@ -71,7 +72,7 @@ def previous_run(uow: UnitOfWork, run: Row[Any], state: str | None) -> Row[Any] 
 
     Where the run stands for no moment, it is the one created last before it.
     """
-    query = _runs().where(dag_run.c.team == run.team, dag_run.c.dag_id == run.dag_id)
+    query = _runs().where(dag_run.c.team == run.team, dag_run.c.dag_id == run.dag_id, dag_run.c.run_type != TIMETABLE)
     if run.logical_time is not None:
         query = query.where(dag_run.c.logical_time < run.logical_time)
         query = query.order_by(dag_run.c.logical_time.desc(), dag_run.c.id.desc())

@@ -77,6 +77,19 @@ def add_all(uow: UnitOfWork, rows: Sequence[RowValues]) -> frozenset[str]:
     return frozenset(row.id for row in added)
 
 
+def add_once(uow: UnitOfWork, values: RowValues) -> None:
+    """Add a run, unless its DAG has one of that id."""
+    uow.dialect.insert_ignore(dag_run, [values], ["team", "dag_id", "run_id"])
+
+
+def has_open_workload(uow: UnitOfWork, run_key: str) -> bool:
+    """Whether a workload beside tasks of a locked run has not ended."""
+    query = select(task_instance.c.id).where(
+        task_instance.c.run_key == run_key, task_instance.c.task_index < 0, task_instance.c.end_time.is_(None)
+    )
+    return uow.execute(query.limit(1)).first() is not None
+
+
 def change(uow: UnitOfWork, rows: Sequence[RowValues]) -> None:
     """Change runs that are locked, and raise their revisions."""
     columns = [name for name in rows[0] if name != "id"] if rows else []

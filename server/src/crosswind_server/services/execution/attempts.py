@@ -5,8 +5,9 @@ Both are answered in sets: the statements are as many for a hundred calls as for
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from typing import Any, Final
 
 from crosswind_server import manifests
@@ -14,6 +15,7 @@ from crosswind_server.domain import lifecycle
 from crosswind_server.domain.errors import Reason, Refused
 from crosswind_server.domain.lifecycle import Event
 from crosswind_server.domain.plan import RETURN_VALUE, StoredValue
+from crosswind_server.domain.schedule import ScheduledRun
 from crosswind_server.domain.skipping import ALL_DIRECT, BRANCH_INVALID, EVERYTHING, UnknownBranch, skipped_by_branch
 from crosswind_server.domain.states import AttemptState, TaskState, Workload
 from crosswind_server.domain.workloads import ALLOWED, OUTCOME_NOT_ALLOWED
@@ -28,7 +30,7 @@ from crosswind_server.services.execution.contexts import (
 )
 from crosswind_server.services.execution.landing import Landing
 from crosswind_server.services.execution.state_store import StateWrite
-from crosswind_server.services.flow import progress
+from crosswind_server.services.flow import progress, timetables
 from crosswind_server.services.flow.asset_events import Emission
 from crosswind_server.services.flow.board import AttemptRecord, Board, Instance
 from crosswind_server.services.flow.settlement import Ending, FailureFacts, Settler, state_of
@@ -80,7 +82,8 @@ class FinishAttempt:
         event: one of `lifecycle.OUTCOMES`.
         values: the XComs that it wrote, by key.
         failure: of a failed one.
-        wake: of a deferred or rescheduled one.
+        wake: of a deferred, rescheduled or asking one.
+        next_runs: what a timetable answered.
         log_end: how many records its log has, where all were sent before.
         cpu_time_us: CPU time that its process used, in microseconds; None where not told.
         max_memory_bytes: the most resident memory of its process; None where not told.
@@ -98,6 +101,7 @@ class FinishAttempt:
     values: tuple[tuple[str, StoredValue], ...] = ()
     failure: FailureFacts | None = None
     wake: Wake | None = None
+    next_runs: tuple[ScheduledRun, ...] = ()
     log_end: int | None = None
     cpu_time_us: int | None = None
     max_memory_bytes: int | None = None
@@ -189,7 +193,10 @@ class Attempts:
         if not records:
             return
         uow = board.uow
-        rows = [{"id": record.id, "lease": record.lease} for record in records]
+        rows = [
+            {"id": record.id, "lease": record.lease, "timeout_due": self._timeout_due(board, record)}
+            for record in records
+        ]
         if attempts.start(uow, rows, lease_expires=uow.now + self._timing.lease_us) != len(records):
             raise RuntimeError("An attempt changed although its run is locked.")
         changed = []
@@ -209,6 +216,13 @@ class Attempts:
             changed.append({"id": instance.id, **{name: getattr(instance, name) for name in _STARTED}})
         task_instances.change(uow, changed, _STARTED)
         board.flush()
+
+    def _timeout_due(self, board: Board, record: AttemptRecord) -> int | None:
+        """When the server ends an attempt whose worker had time enough to; None: its task may last for ever."""
+        task = board.task_of(board.instances[record.task_instance_id])
+        if task.execution_timeout_us is None:
+            return None
+        return board.uow.now + task.execution_timeout_us + task.cancel_grace_us + self._timing.heartbeat_us
 
     def _contexts(self, board: Board, records: Sequence[AttemptRecord]) -> dict[str, TaskContext]:
         if not records:
@@ -244,7 +258,11 @@ class Attempts:
                 task=task,
                 record=record,
                 workload=Workload(instance.workload),
-                workload_message=instance.workload_message,
+                workload_message=(
+                    timetables.question(board.uow, plan, run.team)
+                    if instance.workload == Workload.TIMETABLE
+                    else instance.workload_message
+                ),
                 map_index=instance.map_index if instance.task_index >= 0 else instance.workload_map_index,
                 max_tries=instance.max_tries,
                 inputs=resolved,
@@ -324,7 +342,7 @@ class Attempts:
             wake_at_us=due,
             resumption=resumption,
             wait=wake.wait,
-            result=None if result is None else manifests.payload_of(result).SerializeToString(deterministic=True),
+            result=_result(command, result),
             log_end=command.log_end,
             cpu_time_us=command.cpu_time_us,
             max_memory_bytes=command.max_memory_bytes,
@@ -333,6 +351,13 @@ class Attempts:
 
 
 _STARTED: Final = ("state", "start_time", "first_start_time")
+
+
+def _result(command: FinishAttempt, result: StoredValue | None) -> bytes | None:
+    """What a workload beside tasks answers: a timetable its dates, any other its result."""
+    if command.next_runs:
+        return json.dumps([astuple(each) for each in command.next_runs]).encode()
+    return None if result is None else manifests.payload_of(result).SerializeToString(deterministic=True)
 
 
 def _allowed(instance: Instance, command: FinishAttempt) -> FinishAttempt:

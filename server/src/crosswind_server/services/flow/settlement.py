@@ -133,6 +133,12 @@ class Settler:
                 "started it; look at its log."
             )
             return _found(lifecycle.DELIVERY_FAILED, text)
+        if state is AttemptState.FAILED and step.event is Event.EXECUTION_TIMEOUT:
+            text = (
+                "The attempt lasted longer than its execution timeout; the server ended it, because the worker "
+                f"'{instance.worker_name}' did not."
+            )
+            return _found(lifecycle.EXECUTION_TIMEOUT_FAILURE, text)
         if state is AttemptState.LOST:
             text = (
                 f"The worker '{instance.worker_name}' went away, or was silent for too long, while it ran this attempt."

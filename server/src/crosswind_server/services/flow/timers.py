@@ -110,6 +110,8 @@ class Timekeeper:
             duties.append(each(self.return_unstarted))
         if expiring and due.expiry is not None and due.expiry < due.now:
             duties.append(each(self.expire))
+        if expiring and due.timeout is not None and due.timeout < due.now:
+            duties.append(each(self.time_out))
         if expiring and due.quietest is not None and due.quietest + self._timing.lease_us < due.now:
             duties.append(each(self.lose_silent))
         if self._clean is not None and self._store.clock.monotonic() - self._cleaned_at > _HOUR:
@@ -169,7 +171,7 @@ class Timekeeper:
         moments = [due.waiting, due.timer]
         if expiring:
             silence = None if due.quietest is None else due.quietest + timing.lease_us
-            moments += [due.start, due.expiry, silence]
+            moments += [due.start, due.expiry, due.timeout, silence]
         elif self._store.available_since is not None:
             pause = min(pause, self._store.available_since + timing.lease_duration - self._store.clock.monotonic())
         for moment in moments:
@@ -217,6 +219,10 @@ class Timekeeper:
     def expire(self, uow: UnitOfWork, seen: int | None) -> int:
         """End attempts whose leases are overdue. [LEASE-3]"""
         return self._sweep(uow, Event.EXPIRE, attempts.claim_expired, seen)
+
+    def time_out(self, uow: UnitOfWork, seen: int | None) -> int:
+        """End attempts that outlasted their execution timeouts, where their workers did not."""
+        return self._sweep(uow, Event.EXECUTION_TIMEOUT, attempts.claim_timed_out, seen)
 
     def lose_silent(self, uow: UnitOfWork, seen: int | None) -> int:
         """Say that silent workers are lost."""

@@ -12,7 +12,7 @@ from typing import Final
 from crosswind_server.domain.lifecycle import Event
 from crosswind_server.domain.states import LIVE_TASK_STATES, TaskState, Workload
 from crosswind_server.domain.workloads import TRIGGER_FAILED
-from crosswind_server.services.flow import events, inputs
+from crosswind_server.services.flow import events, inputs, timetables
 from crosswind_server.services.flow.board import Board, Instance, instance_of, new_workload
 from crosswind_server.services.flow.failing import fail_wait
 from crosswind_server.services.flow.settlement import Settler
@@ -57,8 +57,12 @@ def wake(board: Board, due: Sequence[Instance]) -> None:
 
 
 def follow(board: Board) -> None:
-    """Let tasks go on, or fail, whose triggers have ended."""
+    """Let tasks go on, or fail, whose triggers have ended, and take what timetables answered."""
     ended, board.ended_workloads = board.ended_workloads, []
+    timetables.answered(
+        board,
+        [each for each in ended if each.workload == Workload.TIMETABLE and each.state == TaskState.SUCCEEDED],
+    )
     triggers = [each for each in ended if each.workload == Workload.TRIGGER]
     board.load_instances({each.parent_id for each in triggers if each.parent_id is not None})
     for trigger in triggers:

@@ -503,7 +503,8 @@ type Task struct {
 	Mapping *Mapping `protobuf:"bytes,10,opt,name=mapping,proto3" json:"mapping,omitempty"`
 	// What happens when an attempt fails. Absent: no retries.
 	Retry *RetryPolicy `protobuf:"bytes,11,opt,name=retry,proto3" json:"retry,omitempty"`
-	// A started attempt that lasts longer fails. Absent: no bound.
+	// A started attempt that lasts longer fails: its worker ends it or, a `cancel_grace` and a heartbeat later, the server.
+	// Absent: no bound.
 	ExecutionTimeout *durationpb.Duration `protobuf:"bytes,12,opt,name=execution_timeout,json=executionTimeout,proto3" json:"execution_timeout,omitempty"`
 	// Between TERM and KILL when an attempt is cancelled. Absent: 10 seconds.
 	CancelGrace *durationpb.Duration `protobuf:"bytes,13,opt,name=cancel_grace,json=cancelGrace,proto3" json:"cancel_grace,omitempty"`
