@@ -90,14 +90,16 @@ def test_a_task_is_bounded_within_a_run_beside_others_that_are_not(flow: Flow):
             mapped(task("m", max_active_instances_per_run=2), list(range(6))),
             mapped(task("n", max_active_instances_per_run=1), list(range(3))),
             mapped(task("free"), list(range(4))),
+            task("one", max_active_instances_per_run=1),
         ),
         to=worker,
     )
     run = flow.trigger("d")
+    assert flow.instance(run, "one").limit_group is None, "one instance needs no bound"
     leases = take(flow, worker)
-    assert [lease.task_id for lease in leases] == ["free"] * 4 + ["m"] * 2 + ["n"]
+    assert [lease.task_id for lease in leases] == ["free"] * 4 + ["m"] * 2 + ["n", "one"]
     other = flow.trigger("d")
-    assert len(take(flow, worker)) == 7, "another run has its own"
+    assert len(take(flow, worker)) == 8, "another run has its own"
     for lease in leases:
         if lease.task_id == "m":
             flow.finish(lease)

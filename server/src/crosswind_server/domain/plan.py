@@ -481,7 +481,8 @@ class DagPlan:
 
     def limit_group_of(self, task: TaskPlan) -> int | None:
         """What bounds the instances of a task beside others of their run: see `task_instance.limit_group`."""
-        if task.max_active_instances_per_run is not None:
+        # A task that is not mapped has one instance in a run, which no bound on that can keep.
+        if task.max_active_instances_per_run is not None and task.mapping is not None:
             return task.index
         return None if self.max_active_tasks is None else DAG_GROUP
 
