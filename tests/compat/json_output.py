@@ -102,6 +102,8 @@ def print_everything(folder: Path) -> Iterator[tuple[str, Any]]:
             "runs-mark": ["runs", "mark", "idle/idle", "failed"],
             "backfills-create": ["backfills", "create", "nightly", "--from", "2026-03-01", "--to", "2026-03-03"],
             "backfills-list": ["backfills", "list"],
+            "events-deliver": ["events", "deliver", "file-came", "--payload", '{"path": "/a"}'],
+            "inputs-list": ["inputs", "list"],
             "assets-list": ["assets", "list"],
             "assets-events": ["assets", "events"],
             "pools-set": ["pools", "set", "warehouse", "8", "--description", "what for"],

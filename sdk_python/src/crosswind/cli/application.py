@@ -16,6 +16,8 @@ from crosswind.cli import (
     bundles,
     connections,
     dags,
+    events,
+    inputs,
     pools,
     runs,
     server,
@@ -46,6 +48,8 @@ app.add_typer(connections.app, name="connections")
 app.add_typer(pools.app, name="pools")
 app.add_typer(workers.app, name="workers")
 app.add_typer(assets.app, name="assets")
+app.add_typer(events.app, name="events")
+app.add_typer(inputs.app, name="inputs")
 app.add_typer(bundles.app, name="bundles")
 app.add_typer(server.app, name="server")
 app.add_typer(tokens.app, name="tokens")

@@ -24,6 +24,8 @@ from crosswind.control.v1 import (
     connections_pb2_grpc,
     dag_runs_pb2_grpc,
     dags_pb2_grpc,
+    events_pb2_grpc,
+    input_requests_pb2_grpc,
     logs_pb2_grpc,
     pools_pb2_grpc,
     server_pb2_grpc,
@@ -122,6 +124,8 @@ class ControlClient:
             self._channel = grpc.secure_channel(address, credentials, options=[*options, *tls.options])
         self.backfills = backfills_pb2_grpc.BackfillServiceStub(self._channel)
         self.assets = assets_pb2_grpc.AssetServiceStub(self._channel)
+        self.events = events_pb2_grpc.EventServiceStub(self._channel)
+        self.input_requests = input_requests_pb2_grpc.InputRequestServiceStub(self._channel)
         self.bundles = bundles_pb2_grpc.BundleCatalogServiceStub(self._channel)
         self.connections = connections_pb2_grpc.ConnectionServiceStub(self._channel)
         self.dag_runs = dag_runs_pb2_grpc.DagRunServiceStub(self._channel)
