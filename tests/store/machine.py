@@ -85,7 +85,7 @@ class World(Scene):
         self.servers = [first, *(PlayedServer(url, self._start_us, beside=first) for _ in range(servers - 1))]
         self._turn = threading.local()
         self.alone = servers == 1
-        self.audit = Audit(first.store, DAGS)
+        self.audit = Audit(DAGS)
         self.stories = 0
         for dag_id, nodes in DAGS.items():
             tasks = "\n".join(f"{node.text()} {EXTRAS.get(node.name, '')}" for node in nodes)
@@ -314,7 +314,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @invariant()
     def holds(self):
-        self.world.audit.look(self.world.servers[0].store)
+        self.world.audit.look(self.world.servers[0].store, prefix=f"s{self.world.stories}r")
 
     def teardown(self):
         """Everybody behaves, and all runs end."""
@@ -343,7 +343,6 @@ class StoreMachine(RuleBasedStateMachine):
         assert not self._unfinished(), f"these runs never end: {self._unfinished()}"
         self.holds()
         world.servers[0].witness.check()
-        world.audit.forget()
 
     def _unfinished(self) -> list[str]:
         wanted = ("RUN_STATE_SUCCEEDED", "RUN_STATE_FAILED", "RUN_STATE_CANCELLED")
