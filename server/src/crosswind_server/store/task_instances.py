@@ -332,3 +332,9 @@ def pin(uow: UnitOfWork, run_key: str, of_class: str, *, offer_key: str, claim_c
         .values(offer_key=offer_key, claim_class=claim_class)
         .where(_t.run_key == run_key, _t.claim_class == of_class, _t.end_time.is_(None))
     )
+
+
+def release(uow: UnitOfWork, run_keys: Collection[str]) -> None:
+    """Let instances of locked runs that begin be claimed, but for those that something bounds within their run."""
+    queued = and_(_t.state == "queued", _t.held.is_(True), _t.limit_group.is_(None))
+    uow.execute(update(task_instance).values(held=False).where(_t.run_key.in_(list(run_keys)), queued))

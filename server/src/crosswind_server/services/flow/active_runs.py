@@ -16,7 +16,7 @@ from crosswind_server.services.catalog.plans import PlanCache
 from crosswind_server.services.flow import alarms, progress, run_limits, starting
 from crosswind_server.services.flow.board import PIECE, Board, Run
 from crosswind_server.store import active_runs as rows
-from crosswind_server.store import dags, timers
+from crosswind_server.store import dags, task_instances, timers
 from crosswind_server.store.unit_of_work import UnitOfWork
 
 MOST: Final = 50
@@ -46,11 +46,21 @@ def promote(board: Board, dag: Row[Any], *, backfills: bool = False, most: int =
     claimed = rows.claim_queued(uow, [run_id for run_id in ids if run_id not in board.runs])
     board.take(claimed)
     chosen = sorted([*own, *(row.id for row in claimed)])
+    _release(board, [board.runs[row.id] for row in claimed])
     begun = begin(board, [board.runs[run_id] for run_id in chosen])
     if len(begun) < len(ids) or len(ids) == most:
         # There may be more than one transaction begins; and what another one has locked is looked at again soon.
         alarms.ask_promotion(uow, [(dag.team, dag.dag_id)], soon=len(chosen) < len(ids))
     return len(begun)
+
+
+def _release(board: Board, chosen: Sequence[Run]) -> None:
+    """Let workers be given what became ready in runs before they began, because a person marked or cleared tasks."""
+    changed = [run.id for run in chosen if run.unfinished != len(board.plan_of(run).tasks)]
+    if changed:
+        task_instances.release(board.uow, changed)
+        for team in {run.team for run in chosen}:
+            board.uow.hint(f"work:{team}")
 
 
 def _oldest(uow: UnitOfWork, dag: Row[Any], *, backfills: bool, most: int) -> Sequence[str]:

@@ -17,7 +17,7 @@ from crosswind_server import manifests
 from crosswind_server.domain.claims import ClaimClass, rank_of
 from crosswind_server.domain.ids import uuid7
 from crosswind_server.domain.plan import DagPlan, TaskPlan, offer_key_of
-from crosswind_server.domain.states import TaskState, Workload
+from crosswind_server.domain.states import RunState, TaskState, Workload
 from crosswind_server.services.catalog.plans import PlanCache
 from crosswind_server.services.flow.admission import ADMIT, admit
 from crosswind_server.services.flow.classes import class_of
@@ -221,8 +221,10 @@ class Board:
         self.touch(instance)
 
     def _offer(self, instance: Instance) -> None:
-        # What is bounded within its run waits until `admission` admits it, at the end of the same transaction.
-        instance.held = instance.limit_group is not None
+        # What is bounded within its run waits until `admission` admits it, at the end of the same transaction; a task
+        # of a run that has not begun until `active_runs` lets that begin.
+        unbegun = self.runs[instance.run_key].state == RunState.QUEUED and instance.workload == Workload.TASK
+        instance.held = unbegun or instance.limit_group is not None
         if not instance.held:
             self.uow.hint(f"work:{instance.team}")
 
