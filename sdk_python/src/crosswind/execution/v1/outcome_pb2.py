@@ -32,7 +32,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$crosswind/execution/v1/outcome.proto\x12\x16\x63rosswind.execution.v1\x1a$crosswind/execution/v1/failure.proto\x1a\"crosswind/execution/v1/lease.proto\x1a!crosswind/execution/v1/xcom.proto\x1a$crosswind/manifest/v1/schedule.proto\x1a\"crosswind/options/v1/options.proto\x1a\x1e\x63rosswind/value/v1/value.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb6\x05\n\x07Outcome\x12\x41\n\tsucceeded\x18\x01 \x01(\x0b\x32!.crosswind.execution.v1.SucceededH\x00R\tsucceeded\x12\x38\n\x06\x66\x61iled\x18\x02 \x01(\x0b\x32\x1e.crosswind.execution.v1.FailedH\x00R\x06\x66\x61iled\x12;\n\x07skipped\x18\x03 \x01(\x0b\x32\x1f.crosswind.execution.v1.SkippedH\x00R\x07skipped\x12>\n\x08\x64\x65\x66\x65rred\x18\x04 \x01(\x0b\x32 .crosswind.execution.v1.DeferredH\x00R\x08\x64\x65\x66\x65rred\x12G\n\x0brescheduled\x18\x05 \x01(\x0b\x32#.crosswind.execution.v1.RescheduledH\x00R\x0brescheduled\x12N\n\x0e\x61waiting_input\x18\x06 \x01(\x0b\x32%.crosswind.execution.v1.AwaitingInputH\x00R\rawaitingInput\x12\x41\n\tcancelled\x18\x07 \x01(\x0b\x32!.crosswind.execution.v1.CancelledH\x00R\tcancelled\x12@\n\x05xcoms\x18\x08 \x03(\x0b\x32!.crosswind.execution.v1.XComWriteB\x07\xca\x9d\"\x03 \xe8\x07R\x05xcoms\x12\x45\n\x0c\x61sset_events\x18\t \x03(\x0b\x32\".crosswind.execution.v1.AssetEventR\x0b\x61ssetEvents\x12\x44\n\x0b\x63heckpoints\x18\n \x03(\x0b\x32\".crosswind.execution.v1.StateWriteR\x0b\x63heckpointsB\x06\n\x04kind\"\x91\x02\n\tSucceeded\x12\x33\n\x06result\x18\x01 \x01(\x0b\x32\x1b.crosswind.value.v1.PayloadR\x06result\x12<\n\x06\x62ranch\x18\x02 \x01(\x0b\x32$.crosswind.execution.v1.BranchChoiceR\x06\x62ranch\x12\x33\n\x13skip_all_downstream\x18\x03 \x01(\x08H\x00R\x11skipAllDownstream\x88\x01\x01\x12\x44\n\tnext_runs\x18\x04 \x03(\x0b\x32\x1f.crosswind.execution.v1.NextRunB\x06\xca\x9d\"\x02 dR\x08nextRunsB\x16\n\x14_skip_all_downstream\"-\n\x0c\x42ranchChoice\x12\x1d\n\nfollow_ids\x18\x01 \x03(\tR\tfollowIds\"I\n\x06\x46\x61iled\x12?\n\x07\x66\x61ilure\x18\x01 \x01(\x0b\x32\x1f.crosswind.execution.v1.FailureB\x04\xd0\x9d\"\x01R\x07\x66\x61ilure\"!\n\x07Skipped\x12\x16\n\x06reason\x18\x01 \x01(\tR\x06reason\"\xf0\x02\n\x08\x44\x65\x66\x65rred\x12\x30\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00R\x04time\x12\x31\n\x05\x64\x65lay\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationH\x00R\x05\x64\x65lay\x12:\n\x05\x65vent\x18\x03 \x01(\x0b\x32\".crosswind.execution.v1.NamedEventH\x00R\x05\x65vent\x12;\n\x07trigger\x18\x04 \x01(\x0b\x32\x1f.crosswind.execution.v1.TriggerH\x00R\x07trigger\x12\x33\n\x07timeout\x18\x05 \x01(\x0b\x32\x19.google.protobuf.DurationR\x07timeout\x12\x16\n\x06method\x18\x06 \x01(\tR\x06method\x12\x31\n\x05state\x18\x07 \x01(\x0b\x32\x1b.crosswind.value.v1.PayloadR\x05stateB\x06\n\x04wake\"/\n\nNamedEvent\x12!\n\x04name\x18\x01 \x01(\tB\r\xca\x9d\"\x05\x18\x01 \xf4\x03\xd0\x9d\"\x01R\x04name\"t\n\x07Trigger\x12.\n\x0b\x65ntry_point\x18\x01 \x01(\tB\r\xca\x9d\"\x05\x18\x01 \xf4\x03\xd0\x9d\"\x01R\nentryPoint\x12\x39\n\targuments\x18\x02 \x01(\x0b\x32\x1b.crosswind.value.v1.PayloadR\targuments\"z\n\x0bRescheduled\x12\x30\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00R\x04time\x12\x31\n\x05\x64\x65lay\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationH\x00R\x05\x64\x65layB\x06\n\x04wake\"\xf2\x02\n\rAwaitingInput\x12\x1e\n\x07subject\x18\x01 \x01(\tB\x04\xd0\x9d\"\x01R\x07subject\x12\x12\n\x04\x62ody\x18\x02 \x01(\tR\x04\x62ody\x12\x18\n\x07options\x18\x03 \x03(\tR\x07options\x12\'\n\x0f\x64\x65\x66\x61ult_options\x18\x04 \x03(\tR\x0e\x64\x65\x66\x61ultOptions\x12\x1a\n\x08multiple\x18\x05 \x01(\x08R\x08multiple\x12,\n\x12\x66ields_schema_json\x18\x06 \x01(\tR\x10\x66ieldsSchemaJson\x12 \n\x0brespondents\x18\x07 \x03(\tR\x0brespondents\x12\x33\n\x07timeout\x18\x08 \x01(\x0b\x32\x19.google.protobuf.DurationR\x07timeout\x12\x16\n\x06method\x18\t \x01(\tR\x06method\x12\x31\n\x05state\x18\n \x01(\x0b\x32\x1b.crosswind.value.v1.PayloadR\x05state\"\x1d\n\tCancelled\x12\x10\n\x03how\x18\x01 \x01(\tR\x03how\"\xc8\x01\n\nAssetEvent\x12\x41\n\x05\x61sset\x18\x01 \x01(\x0b\x32%.crosswind.manifest.v1.AssetReferenceB\x04\xd0\x9d\"\x01R\x05\x61sset\x12\x31\n\x05\x65xtra\x18\x02 \x01(\x0b\x32\x1b.crosswind.value.v1.PayloadR\x05\x65xtra\x12#\n\rpartition_key\x18\x03 \x01(\tR\x0cpartitionKey\x12\x1f\n\x0b\x61lias_names\x18\x04 \x03(\tR\naliasNames\"\x94\x01\n\nStateWrite\x12\x16\n\x03key\x18\x01 \x01(\tB\x04\xd0\x9d\"\x01R\x03key\x12\x31\n\x05value\x18\x02 \x01(\x0b\x32\x1b.crosswind.value.v1.PayloadR\x05value\x12;\n\x0ctime_to_live\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationR\ntimeToLiveb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$crosswind/execution/v1/outcome.proto\x12\x16\x63rosswind.execution.v1\x1a$crosswind/execution/v1/failure.proto\x1a\"crosswind/execution/v1/lease.proto\x1a!crosswind/execution/v1/xcom.proto\x1a$crosswind/manifest/v1/schedule.proto\x1a\"crosswind/options/v1/options.proto\x1a\x1e\x63rosswind/value/v1/value.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc6\x05\n\x07Outcome\x12\x41\n\tsucceeded\x18\x01 \x01(\x0b\x32!.crosswind.execution.v1.SucceededH\x00R\tsucceeded\x12\x38\n\x06\x66\x61iled\x18\x02 \x01(\x0b\x32\x1e.crosswind.execution.v1.FailedH\x00R\x06\x66\x61iled\x12;\n\x07skipped\x18\x03 \x01(\x0b\x32\x1f.crosswind.execution.v1.SkippedH\x00R\x07skipped\x12>\n\x08\x64\x65\x66\x65rred\x18\x04 \x01(\x0b\x32 .crosswind.execution.v1.DeferredH\x00R\x08\x64\x65\x66\x65rred\x12G\n\x0brescheduled\x18\x05 \x01(\x0b\x32#.crosswind.execution.v1.RescheduledH\x00R\x0brescheduled\x12N\n\x0e\x61waiting_input\x18\x06 \x01(\x0b\x32%.crosswind.execution.v1.AwaitingInputH\x00R\rawaitingInput\x12\x41\n\tcancelled\x18\x07 \x01(\x0b\x32!.crosswind.execution.v1.CancelledH\x00R\tcancelled\x12@\n\x05xcoms\x18\x08 \x03(\x0b\x32!.crosswind.execution.v1.XComWriteB\x07\xca\x9d\"\x03 \xe8\x07R\x05xcoms\x12M\n\x0c\x61sset_events\x18\t \x03(\x0b\x32\".crosswind.execution.v1.AssetEventB\x06\xca\x9d\"\x02 dR\x0b\x61ssetEvents\x12L\n\x0b\x63heckpoints\x18\n \x03(\x0b\x32\".crosswind.execution.v1.StateWriteB\x06\xca\x9d\"\x02 dR\x0b\x63heckpointsB\x06\n\x04kind\"\x91\x02\n\tSucceeded\x12\x33\n\x06result\x18\x01 \x01(\x0b\x32\x1b.crosswind.value.v1.PayloadR\x06result\x12<\n\x06\x62ranch\x18\x02 \x01(\x0b\x32$.crosswind.execution.v1.BranchChoiceR\x06\x62ranch\x12\x33\n\x13skip_all_downstream\x18\x03 \x01(\x08H\x00R\x11skipAllDownstream\x88\x01\x01\x12\x44\n\tnext_runs\x18\x04 \x03(\x0b\x32\x1f.crosswind.execution.v1.NextRunB\x06\xca\x9d\"\x02 dR\x08nextRunsB\x16\n\x14_skip_all_downstream\"-\n\x0c\x42ranchChoice\x12\x1d\n\nfollow_ids\x18\x01 \x03(\tR\tfollowIds\"I\n\x06\x46\x61iled\x12?\n\x07\x66\x61ilure\x18\x01 \x01(\x0b\x32\x1f.crosswind.execution.v1.FailureB\x04\xd0\x9d\"\x01R\x07\x66\x61ilure\"!\n\x07Skipped\x12\x16\n\x06reason\x18\x01 \x01(\tR\x06reason\"\xf0\x02\n\x08\x44\x65\x66\x65rred\x12\x30\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00R\x04time\x12\x31\n\x05\x64\x65lay\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationH\x00R\x05\x64\x65lay\x12:\n\x05\x65vent\x18\x03 \x01(\x0b\x32\".crosswind.execution.v1.NamedEventH\x00R\x05\x65vent\x12;\n\x07trigger\x18\x04 \x01(\x0b\x32\x1f.crosswind.execution.v1.TriggerH\x00R\x07trigger\x12\x33\n\x07timeout\x18\x05 \x01(\x0b\x32\x19.google.protobuf.DurationR\x07timeout\x12\x16\n\x06method\x18\x06 \x01(\tR\x06method\x12\x31\n\x05state\x18\x07 \x01(\x0b\x32\x1b.crosswind.value.v1.PayloadR\x05stateB\x06\n\x04wake\"/\n\nNamedEvent\x12!\n\x04name\x18\x01 \x01(\tB\r\xca\x9d\"\x05\x18\x01 \xf4\x03\xd0\x9d\"\x01R\x04name\"t\n\x07Trigger\x12.\n\x0b\x65ntry_point\x18\x01 \x01(\tB\r\xca\x9d\"\x05\x18\x01 \xf4\x03\xd0\x9d\"\x01R\nentryPoint\x12\x39\n\targuments\x18\x02 \x01(\x0b\x32\x1b.crosswind.value.v1.PayloadR\targuments\"z\n\x0bRescheduled\x12\x30\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00R\x04time\x12\x31\n\x05\x64\x65lay\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationH\x00R\x05\x64\x65layB\x06\n\x04wake\"\xf2\x02\n\rAwaitingInput\x12\x1e\n\x07subject\x18\x01 \x01(\tB\x04\xd0\x9d\"\x01R\x07subject\x12\x12\n\x04\x62ody\x18\x02 \x01(\tR\x04\x62ody\x12\x18\n\x07options\x18\x03 \x03(\tR\x07options\x12\'\n\x0f\x64\x65\x66\x61ult_options\x18\x04 \x03(\tR\x0e\x64\x65\x66\x61ultOptions\x12\x1a\n\x08multiple\x18\x05 \x01(\x08R\x08multiple\x12,\n\x12\x66ields_schema_json\x18\x06 \x01(\tR\x10\x66ieldsSchemaJson\x12 \n\x0brespondents\x18\x07 \x03(\tR\x0brespondents\x12\x33\n\x07timeout\x18\x08 \x01(\x0b\x32\x19.google.protobuf.DurationR\x07timeout\x12\x16\n\x06method\x18\t \x01(\tR\x06method\x12\x31\n\x05state\x18\n \x01(\x0b\x32\x1b.crosswind.value.v1.PayloadR\x05state\"\x1d\n\tCancelled\x12\x10\n\x03how\x18\x01 \x01(\tR\x03how\"\xc8\x01\n\nAssetEvent\x12\x41\n\x05\x61sset\x18\x01 \x01(\x0b\x32%.crosswind.manifest.v1.AssetReferenceB\x04\xd0\x9d\"\x01R\x05\x61sset\x12\x31\n\x05\x65xtra\x18\x02 \x01(\x0b\x32\x1b.crosswind.value.v1.PayloadR\x05\x65xtra\x12#\n\rpartition_key\x18\x03 \x01(\tR\x0cpartitionKey\x12\x1f\n\x0b\x61lias_names\x18\x04 \x03(\tR\naliasNames\"\x94\x01\n\nStateWrite\x12\x16\n\x03key\x18\x01 \x01(\tB\x04\xd0\x9d\"\x01R\x03key\x12\x31\n\x05value\x18\x02 \x01(\x0b\x32\x1b.crosswind.value.v1.PayloadR\x05value\x12;\n\x0ctime_to_live\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationR\ntimeToLiveb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,6 +41,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_OUTCOME'].fields_by_name['xcoms']._loaded_options = None
   _globals['_OUTCOME'].fields_by_name['xcoms']._serialized_options = b'\312\235\"\003 \350\007'
+  _globals['_OUTCOME'].fields_by_name['asset_events']._loaded_options = None
+  _globals['_OUTCOME'].fields_by_name['asset_events']._serialized_options = b'\312\235\"\002 d'
+  _globals['_OUTCOME'].fields_by_name['checkpoints']._loaded_options = None
+  _globals['_OUTCOME'].fields_by_name['checkpoints']._serialized_options = b'\312\235\"\002 d'
   _globals['_SUCCEEDED'].fields_by_name['next_runs']._loaded_options = None
   _globals['_SUCCEEDED'].fields_by_name['next_runs']._serialized_options = b'\312\235\"\002 d'
   _globals['_FAILED'].fields_by_name['failure']._loaded_options = None
@@ -56,29 +60,29 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STATEWRITE'].fields_by_name['key']._loaded_options = None
   _globals['_STATEWRITE'].fields_by_name['key']._serialized_options = b'\320\235\"\001'
   _globals['_OUTCOME']._serialized_start=345
-  _globals['_OUTCOME']._serialized_end=1039
-  _globals['_SUCCEEDED']._serialized_start=1042
-  _globals['_SUCCEEDED']._serialized_end=1315
-  _globals['_BRANCHCHOICE']._serialized_start=1317
-  _globals['_BRANCHCHOICE']._serialized_end=1362
-  _globals['_FAILED']._serialized_start=1364
-  _globals['_FAILED']._serialized_end=1437
-  _globals['_SKIPPED']._serialized_start=1439
-  _globals['_SKIPPED']._serialized_end=1472
-  _globals['_DEFERRED']._serialized_start=1475
-  _globals['_DEFERRED']._serialized_end=1843
-  _globals['_NAMEDEVENT']._serialized_start=1845
-  _globals['_NAMEDEVENT']._serialized_end=1892
-  _globals['_TRIGGER']._serialized_start=1894
-  _globals['_TRIGGER']._serialized_end=2010
-  _globals['_RESCHEDULED']._serialized_start=2012
-  _globals['_RESCHEDULED']._serialized_end=2134
-  _globals['_AWAITINGINPUT']._serialized_start=2137
-  _globals['_AWAITINGINPUT']._serialized_end=2507
-  _globals['_CANCELLED']._serialized_start=2509
-  _globals['_CANCELLED']._serialized_end=2538
-  _globals['_ASSETEVENT']._serialized_start=2541
-  _globals['_ASSETEVENT']._serialized_end=2741
-  _globals['_STATEWRITE']._serialized_start=2744
-  _globals['_STATEWRITE']._serialized_end=2892
+  _globals['_OUTCOME']._serialized_end=1055
+  _globals['_SUCCEEDED']._serialized_start=1058
+  _globals['_SUCCEEDED']._serialized_end=1331
+  _globals['_BRANCHCHOICE']._serialized_start=1333
+  _globals['_BRANCHCHOICE']._serialized_end=1378
+  _globals['_FAILED']._serialized_start=1380
+  _globals['_FAILED']._serialized_end=1453
+  _globals['_SKIPPED']._serialized_start=1455
+  _globals['_SKIPPED']._serialized_end=1488
+  _globals['_DEFERRED']._serialized_start=1491
+  _globals['_DEFERRED']._serialized_end=1859
+  _globals['_NAMEDEVENT']._serialized_start=1861
+  _globals['_NAMEDEVENT']._serialized_end=1908
+  _globals['_TRIGGER']._serialized_start=1910
+  _globals['_TRIGGER']._serialized_end=2026
+  _globals['_RESCHEDULED']._serialized_start=2028
+  _globals['_RESCHEDULED']._serialized_end=2150
+  _globals['_AWAITINGINPUT']._serialized_start=2153
+  _globals['_AWAITINGINPUT']._serialized_end=2523
+  _globals['_CANCELLED']._serialized_start=2525
+  _globals['_CANCELLED']._serialized_end=2554
+  _globals['_ASSETEVENT']._serialized_start=2557
+  _globals['_ASSETEVENT']._serialized_end=2757
+  _globals['_STATEWRITE']._serialized_start=2760
+  _globals['_STATEWRITE']._serialized_end=2908
 # @@protoc_insertion_point(module_scope)

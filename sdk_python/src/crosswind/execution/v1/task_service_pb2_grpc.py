@@ -289,7 +289,8 @@ class TaskServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def GetState(self, request, context):
-        """Reads from the state store of the task instance, or of an asset. The answer is empty where the key is not there.
+        """Reads from the state store of the task instance, or of an asset. The answer is empty where the key is not there, or
+        its time to live is over. The state of a task instance is kept by retries and deferrals, and deleted by a clear.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -311,7 +312,8 @@ class TaskServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def EmitAssetEvent(self, request, context):
-        """Records an event of an asset before the task ends. Most tasks send it with their outcome instead.
+        """Records an event of an asset before the task ends, and whatever becomes of it. Most tasks send it with their outcome
+        instead. Errors: INVALID_ARGUMENT / VALUE_TOO_LARGE: pass a reference to what comes with it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

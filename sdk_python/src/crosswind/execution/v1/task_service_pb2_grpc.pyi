@@ -83,7 +83,9 @@ class TaskServiceStub:
     GetTaskStates: _grpc.UnaryUnaryMultiCallable[_task_service_pb2.GetTaskStatesRequest, _task_service_pb2.GetTaskStatesResponse]
     """Reads the states of task instances of a run. Errors: NOT_FOUND / RUN_NOT_FOUND."""
     GetState: _grpc.UnaryUnaryMultiCallable[_task_service_pb2.GetStateRequest, _task_service_pb2.GetStateResponse]
-    """Reads from the state store of the task instance, or of an asset. The answer is empty where the key is not there."""
+    """Reads from the state store of the task instance, or of an asset. The answer is empty where the key is not there, or
+    its time to live is over. The state of a task instance is kept by retries and deferrals, and deleted by a clear.
+    """
     SetState: _grpc.UnaryUnaryMultiCallable[_task_service_pb2.SetStateRequest, _task_service_pb2.SetStateResponse]
     """Writes to the state store. Errors: ABORTED / STATE_CHANGED: it has another revision than expected: read it again;
     INVALID_ARGUMENT / VALUE_TOO_LARGE: store a reference to the value instead.
@@ -91,7 +93,9 @@ class TaskServiceStub:
     ListAssetEvents: _grpc.UnaryUnaryMultiCallable[_task_service_pb2.ListAssetEventsRequest, _task_service_pb2.ListAssetEventsResponse]
     """Lists events of an asset, the newest first."""
     EmitAssetEvent: _grpc.UnaryUnaryMultiCallable[_task_service_pb2.EmitAssetEventRequest, _task_service_pb2.EmitAssetEventResponse]
-    """Records an event of an asset before the task ends. Most tasks send it with their outcome instead."""
+    """Records an event of an asset before the task ends, and whatever becomes of it. Most tasks send it with their outcome
+    instead. Errors: INVALID_ARGUMENT / VALUE_TOO_LARGE: pass a reference to what comes with it.
+    """
     GetInputResponse: _grpc.UnaryUnaryMultiCallable[_task_service_pb2.GetInputResponseRequest, _task_service_pb2.GetInputResponseResponse]
     """Reads a human's answer to an earlier question of this task instance. The answer is empty while there is none."""
 
@@ -150,7 +154,9 @@ class TaskServiceAsyncStub(TaskServiceStub):
     GetTaskStates: _aio.UnaryUnaryMultiCallable[_task_service_pb2.GetTaskStatesRequest, _task_service_pb2.GetTaskStatesResponse]  # type: ignore[assignment]
     """Reads the states of task instances of a run. Errors: NOT_FOUND / RUN_NOT_FOUND."""
     GetState: _aio.UnaryUnaryMultiCallable[_task_service_pb2.GetStateRequest, _task_service_pb2.GetStateResponse]  # type: ignore[assignment]
-    """Reads from the state store of the task instance, or of an asset. The answer is empty where the key is not there."""
+    """Reads from the state store of the task instance, or of an asset. The answer is empty where the key is not there, or
+    its time to live is over. The state of a task instance is kept by retries and deferrals, and deleted by a clear.
+    """
     SetState: _aio.UnaryUnaryMultiCallable[_task_service_pb2.SetStateRequest, _task_service_pb2.SetStateResponse]  # type: ignore[assignment]
     """Writes to the state store. Errors: ABORTED / STATE_CHANGED: it has another revision than expected: read it again;
     INVALID_ARGUMENT / VALUE_TOO_LARGE: store a reference to the value instead.
@@ -158,7 +164,9 @@ class TaskServiceAsyncStub(TaskServiceStub):
     ListAssetEvents: _aio.UnaryUnaryMultiCallable[_task_service_pb2.ListAssetEventsRequest, _task_service_pb2.ListAssetEventsResponse]  # type: ignore[assignment]
     """Lists events of an asset, the newest first."""
     EmitAssetEvent: _aio.UnaryUnaryMultiCallable[_task_service_pb2.EmitAssetEventRequest, _task_service_pb2.EmitAssetEventResponse]  # type: ignore[assignment]
-    """Records an event of an asset before the task ends. Most tasks send it with their outcome instead."""
+    """Records an event of an asset before the task ends, and whatever becomes of it. Most tasks send it with their outcome
+    instead. Errors: INVALID_ARGUMENT / VALUE_TOO_LARGE: pass a reference to what comes with it.
+    """
     GetInputResponse: _aio.UnaryUnaryMultiCallable[_task_service_pb2.GetInputResponseRequest, _task_service_pb2.GetInputResponseResponse]  # type: ignore[assignment]
     """Reads a human's answer to an earlier question of this task instance. The answer is empty while there is none."""
 
@@ -322,7 +330,9 @@ class TaskServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _task_service_pb2.GetStateRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_task_service_pb2.GetStateResponse, _abc.Awaitable[_task_service_pb2.GetStateResponse]]:
-        """Reads from the state store of the task instance, or of an asset. The answer is empty where the key is not there."""
+        """Reads from the state store of the task instance, or of an asset. The answer is empty where the key is not there, or
+        its time to live is over. The state of a task instance is kept by retries and deferrals, and deleted by a clear.
+        """
 
     @_abc_1.abstractmethod
     def SetState(
@@ -348,7 +358,9 @@ class TaskServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _task_service_pb2.EmitAssetEventRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_task_service_pb2.EmitAssetEventResponse, _abc.Awaitable[_task_service_pb2.EmitAssetEventResponse]]:
-        """Records an event of an asset before the task ends. Most tasks send it with their outcome instead."""
+        """Records an event of an asset before the task ends, and whatever becomes of it. Most tasks send it with their outcome
+        instead. Errors: INVALID_ARGUMENT / VALUE_TOO_LARGE: pass a reference to what comes with it.
+        """
 
     @_abc_1.abstractmethod
     def GetInputResponse(

@@ -43,9 +43,11 @@ type Outcome struct {
 	Kind isOutcome_Kind `protobuf_oneof:"kind"`
 	// XComs that the task wrote without asking the server before. At most 1,000.
 	Xcoms []*XComWrite `protobuf:"bytes,8,rep,name=xcoms,proto3" json:"xcoms,omitempty"`
-	// Events of assets.
+	// Events of assets. They count only where the attempt succeeded. An asset that the task declares as outlet, and that
+	// is none of these, has an event then too. At most 100.
 	AssetEvents []*AssetEvent `protobuf:"bytes,9,rep,name=asset_events,json=assetEvents,proto3" json:"asset_events,omitempty"`
-	// State that the task leaves for its next try, by key. An entry without value deletes the key.
+	// State that the task leaves for its next try, by key, however it ended. An entry without value deletes the key. At
+	// most 100.
 	Checkpoints   []*StateWrite `protobuf:"bytes,10,rep,name=checkpoints,proto3" json:"checkpoints,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -959,9 +961,9 @@ type AssetEvent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The asset. REQUIRED.
 	Asset *v11.AssetReference `protobuf:"bytes,1,opt,name=asset,proto3" json:"asset,omitempty"`
-	// What came with it, `json/utf-8`.
+	// What came with it: a JSON object, encoded `json/utf-8` and inline. Absent: nothing.
 	Extra *v1.Payload `protobuf:"bytes,2,opt,name=extra,proto3" json:"extra,omitempty"`
-	// Partition of the asset. Empty: none.
+	// Partition of the asset, at most 250 characters. Empty: none.
 	PartitionKey string `protobuf:"bytes,3,opt,name=partition_key,json=partitionKey,proto3" json:"partition_key,omitempty"`
 	// Names of the aliases through which the task found the asset: DAGs that are scheduled on one of them see the event.
 	AliasNames    []string `protobuf:"bytes,4,rep,name=alias_names,json=aliasNames,proto3" json:"alias_names,omitempty"`
@@ -1095,7 +1097,7 @@ var File_crosswind_execution_v1_outcome_proto protoreflect.FileDescriptor
 
 const file_crosswind_execution_v1_outcome_proto_rawDesc = "" +
 	"\n" +
-	"$crosswind/execution/v1/outcome.proto\x12\x16crosswind.execution.v1\x1a$crosswind/execution/v1/failure.proto\x1a\"crosswind/execution/v1/lease.proto\x1a!crosswind/execution/v1/xcom.proto\x1a$crosswind/manifest/v1/schedule.proto\x1a\"crosswind/options/v1/options.proto\x1a\x1ecrosswind/value/v1/value.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb6\x05\n" +
+	"$crosswind/execution/v1/outcome.proto\x12\x16crosswind.execution.v1\x1a$crosswind/execution/v1/failure.proto\x1a\"crosswind/execution/v1/lease.proto\x1a!crosswind/execution/v1/xcom.proto\x1a$crosswind/manifest/v1/schedule.proto\x1a\"crosswind/options/v1/options.proto\x1a\x1ecrosswind/value/v1/value.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc6\x05\n" +
 	"\aOutcome\x12A\n" +
 	"\tsucceeded\x18\x01 \x01(\v2!.crosswind.execution.v1.SucceededH\x00R\tsucceeded\x128\n" +
 	"\x06failed\x18\x02 \x01(\v2\x1e.crosswind.execution.v1.FailedH\x00R\x06failed\x12;\n" +
@@ -1104,10 +1106,10 @@ const file_crosswind_execution_v1_outcome_proto_rawDesc = "" +
 	"\vrescheduled\x18\x05 \x01(\v2#.crosswind.execution.v1.RescheduledH\x00R\vrescheduled\x12N\n" +
 	"\x0eawaiting_input\x18\x06 \x01(\v2%.crosswind.execution.v1.AwaitingInputH\x00R\rawaitingInput\x12A\n" +
 	"\tcancelled\x18\a \x01(\v2!.crosswind.execution.v1.CancelledH\x00R\tcancelled\x12@\n" +
-	"\x05xcoms\x18\b \x03(\v2!.crosswind.execution.v1.XComWriteB\aʝ\"\x03 \xe8\aR\x05xcoms\x12E\n" +
-	"\fasset_events\x18\t \x03(\v2\".crosswind.execution.v1.AssetEventR\vassetEvents\x12D\n" +
+	"\x05xcoms\x18\b \x03(\v2!.crosswind.execution.v1.XComWriteB\aʝ\"\x03 \xe8\aR\x05xcoms\x12M\n" +
+	"\fasset_events\x18\t \x03(\v2\".crosswind.execution.v1.AssetEventB\x06ʝ\"\x02 dR\vassetEvents\x12L\n" +
 	"\vcheckpoints\x18\n" +
-	" \x03(\v2\".crosswind.execution.v1.StateWriteR\vcheckpointsB\x06\n" +
+	" \x03(\v2\".crosswind.execution.v1.StateWriteB\x06ʝ\"\x02 dR\vcheckpointsB\x06\n" +
 	"\x04kind\"\x91\x02\n" +
 	"\tSucceeded\x123\n" +
 	"\x06result\x18\x01 \x01(\v2\x1b.crosswind.value.v1.PayloadR\x06result\x12<\n" +

@@ -2844,7 +2844,7 @@ const file_crosswind_execution_v1_task_service_proto_rawDesc = "" +
 	"respondent\x18\x04 \x01(\tR\n" +
 	"respondent\x12;\n" +
 	"\vanswer_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"answerTime2\xc1\x15\n" +
+	"answerTime2\xd5\x15\n" +
 	"\vTaskService\x12\x82\x01\n" +
 	"\vGetVariable\x12*.crosswind.execution.v1.GetVariableRequest\x1a+.crosswind.execution.v1.GetVariableResponse\"\x1a\xf0\xa9\"\x01\xfa\xa9\"\x12VARIABLE_NOT_FOUND\x12\x93\x01\n" +
 	"\vSetVariable\x12*.crosswind.execution.v1.SetVariableRequest\x1a+.crosswind.execution.v1.SetVariableResponse\"+\xf0\xa9\"\x01\xfa\xa9\"\x10INVALID_ARGUMENT\xfa\xa9\"\x0fVALUE_TOO_LARGE\x12u\n" +
@@ -2870,8 +2870,8 @@ const file_crosswind_execution_v1_task_service_proto_rawDesc = "" +
 	"\rGetTaskStates\x12,.crosswind.execution.v1.GetTaskStatesRequest\x1a-.crosswind.execution.v1.GetTaskStatesResponse\"\x15\xf0\xa9\"\x01\xfa\xa9\"\rRUN_NOT_FOUND\x12c\n" +
 	"\bGetState\x12'.crosswind.execution.v1.GetStateRequest\x1a(.crosswind.execution.v1.GetStateResponse\"\x04\xf0\xa9\"\x01\x12\x87\x01\n" +
 	"\bSetState\x12'.crosswind.execution.v1.SetStateRequest\x1a(.crosswind.execution.v1.SetStateResponse\"(\xf0\xa9\"\x01\xfa\xa9\"\rSTATE_CHANGED\xfa\xa9\"\x0fVALUE_TOO_LARGE\x12x\n" +
-	"\x0fListAssetEvents\x12..crosswind.execution.v1.ListAssetEventsRequest\x1a/.crosswind.execution.v1.ListAssetEventsResponse\"\x04\xf0\xa9\"\x01\x12u\n" +
-	"\x0eEmitAssetEvent\x12-.crosswind.execution.v1.EmitAssetEventRequest\x1a..crosswind.execution.v1.EmitAssetEventResponse\"\x04\xf0\xa9\"\x01\x12{\n" +
+	"\x0fListAssetEvents\x12..crosswind.execution.v1.ListAssetEventsRequest\x1a/.crosswind.execution.v1.ListAssetEventsResponse\"\x04\xf0\xa9\"\x01\x12\x88\x01\n" +
+	"\x0eEmitAssetEvent\x12-.crosswind.execution.v1.EmitAssetEventRequest\x1a..crosswind.execution.v1.EmitAssetEventResponse\"\x17\xf0\xa9\"\x01\xfa\xa9\"\x0fVALUE_TOO_LARGE\x12{\n" +
 	"\x10GetInputResponse\x12/.crosswind.execution.v1.GetInputResponseRequest\x1a0.crosswind.execution.v1.GetInputResponseResponse\"\x04\xf0\xa9\"\x01B\xea\x01\n" +
 	"\x1acom.crosswind.execution.v1B\x10TaskServiceProtoP\x01Z@crosswind.dev/go/internal/gen/crosswind/execution/v1;executionv1\xa2\x02\x03CEX\xaa\x02\x16Crosswind.Execution.V1\xca\x02\x16Crosswind\\Execution\\V1\xe2\x02\"Crosswind\\Execution\\V1\\GPBMetadata\xea\x02\x18Crosswind::Execution::V1b\x06proto3"
 

@@ -94,14 +94,16 @@ type TaskServiceClient interface {
 	GetPreviousDagRun(ctx context.Context, in *GetPreviousDagRunRequest, opts ...grpc.CallOption) (*GetPreviousDagRunResponse, error)
 	// Reads the states of task instances of a run. Errors: NOT_FOUND / RUN_NOT_FOUND.
 	GetTaskStates(ctx context.Context, in *GetTaskStatesRequest, opts ...grpc.CallOption) (*GetTaskStatesResponse, error)
-	// Reads from the state store of the task instance, or of an asset. The answer is empty where the key is not there.
+	// Reads from the state store of the task instance, or of an asset. The answer is empty where the key is not there, or
+	// its time to live is over. The state of a task instance is kept by retries and deferrals, and deleted by a clear.
 	GetState(ctx context.Context, in *GetStateRequest, opts ...grpc.CallOption) (*GetStateResponse, error)
 	// Writes to the state store. Errors: ABORTED / STATE_CHANGED: it has another revision than expected: read it again;
 	// INVALID_ARGUMENT / VALUE_TOO_LARGE: store a reference to the value instead.
 	SetState(ctx context.Context, in *SetStateRequest, opts ...grpc.CallOption) (*SetStateResponse, error)
 	// Lists events of an asset, the newest first.
 	ListAssetEvents(ctx context.Context, in *ListAssetEventsRequest, opts ...grpc.CallOption) (*ListAssetEventsResponse, error)
-	// Records an event of an asset before the task ends. Most tasks send it with their outcome instead.
+	// Records an event of an asset before the task ends, and whatever becomes of it. Most tasks send it with their outcome
+	// instead. Errors: INVALID_ARGUMENT / VALUE_TOO_LARGE: pass a reference to what comes with it.
 	EmitAssetEvent(ctx context.Context, in *EmitAssetEventRequest, opts ...grpc.CallOption) (*EmitAssetEventResponse, error)
 	// Reads a human's answer to an earlier question of this task instance. The answer is empty while there is none.
 	GetInputResponse(ctx context.Context, in *GetInputResponseRequest, opts ...grpc.CallOption) (*GetInputResponseResponse, error)
@@ -386,14 +388,16 @@ type TaskServiceServer interface {
 	GetPreviousDagRun(context.Context, *GetPreviousDagRunRequest) (*GetPreviousDagRunResponse, error)
 	// Reads the states of task instances of a run. Errors: NOT_FOUND / RUN_NOT_FOUND.
 	GetTaskStates(context.Context, *GetTaskStatesRequest) (*GetTaskStatesResponse, error)
-	// Reads from the state store of the task instance, or of an asset. The answer is empty where the key is not there.
+	// Reads from the state store of the task instance, or of an asset. The answer is empty where the key is not there, or
+	// its time to live is over. The state of a task instance is kept by retries and deferrals, and deleted by a clear.
 	GetState(context.Context, *GetStateRequest) (*GetStateResponse, error)
 	// Writes to the state store. Errors: ABORTED / STATE_CHANGED: it has another revision than expected: read it again;
 	// INVALID_ARGUMENT / VALUE_TOO_LARGE: store a reference to the value instead.
 	SetState(context.Context, *SetStateRequest) (*SetStateResponse, error)
 	// Lists events of an asset, the newest first.
 	ListAssetEvents(context.Context, *ListAssetEventsRequest) (*ListAssetEventsResponse, error)
-	// Records an event of an asset before the task ends. Most tasks send it with their outcome instead.
+	// Records an event of an asset before the task ends, and whatever becomes of it. Most tasks send it with their outcome
+	// instead. Errors: INVALID_ARGUMENT / VALUE_TOO_LARGE: pass a reference to what comes with it.
 	EmitAssetEvent(context.Context, *EmitAssetEventRequest) (*EmitAssetEventResponse, error)
 	// Reads a human's answer to an earlier question of this task instance. The answer is empty while there is none.
 	GetInputResponse(context.Context, *GetInputResponseRequest) (*GetInputResponseResponse, error)
