@@ -142,6 +142,8 @@ def examples(callers: Callers) -> Iterator[tuple[str, Any]]:
                 message.value.CopyFrom(VALUE)
             if path == f"{TASK_SERVICE}SliceXCom":
                 message.key.key = "list"
+            if path == f"{TASK_SERVICE}ListAssetEvents":
+                message.of_run = True
             if path.endswith("/CreateBackfill"):
                 message.end_time.FromSeconds(1)
             if path not in (f"{WORKER_SERVICE}Negotiate", f"{WORKER_SERVICE}DeregisterWorker"):
