@@ -243,7 +243,7 @@ def test_a_run_is_refused_without_what_it_needs(flow: Flow):
     needy.params.add(name="month")
     flow.publish(needy, dag_of("d", task("a")), to=worker)
     assert refused(lambda: flow.trigger("nothing")) == "DAG_NOT_FOUND"
-    assert refused(lambda: flow.trigger("needy")) == "INVALID_ARGUMENT"
+    assert refused(lambda: flow.trigger("needy")) == "CONF_INVALID"
     no_object = json_payload("no object").SerializeToString()
     assert refused(lambda: flow.trigger("d", conf=no_object)) == "INVALID_ARGUMENT"
     flow.trigger("needy", conf=json_payload({"month": 1}).SerializeToString())

@@ -33,6 +33,15 @@ def take(uow: UnitOfWork, limit: int) -> Sequence[Row[Any]]:
     return rows
 
 
+def take_more(uow: UnitOfWork, run_key: str, kind: str, limit: int) -> Sequence[Row[Any]]:
+    """Take the oldest pieces of a kind of a locked run that nobody else has taken, and delete them."""
+    query = select(continuation).where(_c.run_key == run_key, _c.kind == kind).order_by(_c.created_time, _c.id)
+    rows = uow.execute(uow.dialect.claim_rows(query.limit(limit), continuation)).all()
+    if rows:
+        uow.execute(delete(continuation).where(_c.id.in_([row.id for row in rows])))
+    return rows
+
+
 def of_runs(uow: UnitOfWork, run_keys: Collection[str], kind: str) -> Sequence[Row[Any]]:
     """The pieces of a kind of locked runs, also one that is taken by somebody who waits for its run's lock."""
     return uow.execute(select(continuation).where(_c.run_key.in_(list(run_keys)), _c.kind == kind)).all()

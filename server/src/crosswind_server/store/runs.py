@@ -153,14 +153,21 @@ def miss_deadlines(uow: UnitOfWork, ids: Collection[str]) -> None:
         uow.execute(update(dag_run).values(deadline_missed=True).where(dag_run.c.id.in_(list(ids))))
 
 
-_LEAF_STATES = select(task_instance.c.task_index, task_instance.c.state).where(
-    task_instance.c.run_key == bindparam("run_key"), task_instance.c.map_index == -1
+_BAD = (
+    select(task_instance.c.id)
+    .where(
+        task_instance.c.run_key == bindparam("run_key"),
+        guards.is_among(task_instance.c.task_index, "indexes"),
+        task_instance.c.map_index == -1,
+        guards.is_one_of(task_instance.c.state, ("failed", "upstream_failed", "cancelled")),
+    )
+    .limit(1)
 )
 
 
-def task_states(uow: UnitOfWork, run_key: str) -> Sequence[Row[Any]]:
-    """How the tasks of a run ended, by their position; a mapped task counts once. Read once, when a run ends."""
-    return uow.execute(_LEAF_STATES, {"run_key": run_key}).all()
+def any_is_bad(uow: UnitOfWork, run_key: str, indexes: Collection[int]) -> bool:
+    """Whether one of some tasks of a run failed, failed by its upstream or was cancelled; a mapped one as a whole."""
+    return bool(indexes) and uow.execute(_BAD, {"run_key": run_key, "indexes": list(indexes)}).first() is not None
 
 
 _PREVIOUS = (

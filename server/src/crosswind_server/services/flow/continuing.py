@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Row
 
 from crosswind_server.services.catalog.plans import PlanCache
 from crosswind_server.services.flow import progress
 from crosswind_server.services.flow.board import Board
+from crosswind_server.services.flow.recounting import ADVANCE
 from crosswind_server.store import continuations
 from crosswind_server.store.unit_of_work import UnitOfWork
+
+TOLD_TOGETHER: Final = 200
+"""So many ends are told in one transaction at most beside the first."""
 
 PieceHandler = Callable[[Board, Row[Any]], None]
 """Works off one piece, whose run is locked and on the board. Whatever it ends is followed up afterwards."""
@@ -43,7 +47,11 @@ class Continuer:
         self._kinds = kinds
 
     def take(self, uow: UnitOfWork, _: object) -> int:
-        """Work off the oldest piece that nobody else has taken; answers how many that were."""
+        """Work off the oldest piece that nobody else has taken; answers how many that were.
+
+        Where it tells successors of an end, others of its run that do so go with it, all within one budget of rows: a
+        cascade through a wide DAG leaves one a task.
+        """
         pieces = continuations.take(uow, 1)
         if not pieces:
             return 0
@@ -51,7 +59,10 @@ class Continuer:
         board = Board(uow, self._plans)
         if piece.run_key is not None:
             board.lock_runs({piece.run_key, *_also(piece)})
+        if piece.kind == ADVANCE and piece.run_key in board.runs:
+            pieces = [piece, *continuations.take_more(uow, piece.run_key, ADVANCE, TOLD_TOGETHER)]
         if piece.run_key is None or piece.run_key in board.runs:
-            self._kinds[piece.kind](board, piece)
+            for each in pieces:
+                self._kinds[each.kind](board, each)
         progress.advance(board)
-        return 1
+        return len(pieces)

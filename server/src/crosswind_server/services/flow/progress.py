@@ -163,16 +163,7 @@ def _end_runs(board: Board) -> None:
 def _final_state(board: Board, run: Run) -> RunState:
     if run.final_state is not None:
         return final_state_of(run.final_state)
-    leaves = board.plan_of(run).leaves
-    ended = [(row.task_index in leaves, TaskState(row.state)) for row in runs.task_states(board.uow, run.id)]
-
-    def count(states: Sequence[TaskState]) -> Counts:
-        good = sum(state is TaskState.SUCCEEDED for state in states)
-        skipped = sum(state is TaskState.SKIPPED for state in states)
-        return Counts(total=len(states), succeeded=good, skipped=skipped, failed=len(states) - good - skipped)
-
-    return run_state(
-        count([state for _, state in ended]),
-        count([state for leaf, state in ended if leaf]),
-        cancel_requested=run.cancel_requested,
-    )
+    # All its tasks have ended, so it costs the tasks that decide, and no more than one of them is read.
+    bad = runs.any_is_bad(board.uow, run.id, board.plan_of(run).leaves)
+    leaves = Counts(total=1, failed=1) if bad else Counts(total=0)
+    return run_state(Counts(total=0), leaves, cancel_requested=run.cancel_requested)
