@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from crosswind.execution.v1 import worker_service_pb2
+from crosswind.execution.v1 import lease_pb2, worker_service_pb2
 from crosswind.manifest.v1 import bundle_pb2
 from tests.lifecycle.scene.command import command
 from tests.lifecycle.scene.dag_text import value_named
@@ -179,7 +179,8 @@ def _held(scene: Scene, a: Arguments) -> tuple[PlayedWorker, Held]:
 
 @command("on")
 def on(scene: Scene, a: Arguments) -> Iterable[str]:
-    """What `work` shall do with a task: `on a failed times=2`, `on a[1] result=5`, `on a forget`."""
+    """What `work` shall do with a task, or with code beside tasks by its entry point: `on a failed times=2`,
+    `on a[1] result=5`, `on mod:watch result=1`, `on a forget`."""
     name = a.word("task")
     if a.flag("forget"):
         scene.plays.forget(name)
@@ -216,7 +217,10 @@ def work(scene: Scene, a: Arguments) -> Iterable[str]:
 def _play(scene: Scene, who: PlayedWorker, held: Held) -> str:
     key = held.lease.task_instance
     name = who.label(held)
-    words = scene.plays.next_for(key.task_id, held.map_index)
+    # What is no task goes by its entry point.
+    is_task = held.lease.workload == lease_pb2.WORKLOAD_TASK
+    played = key.task_id if is_task else held.lease.entry_point
+    words = scene.plays.next_for(played, held.map_index if is_task else None)
     outcome = read_outcome(words, scene.now_us)
     try:
         who.start(held)
