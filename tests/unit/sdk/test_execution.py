@@ -12,7 +12,7 @@ from crosswind.author.codec import encode, encode_result
 from crosswind.author.payloads import from_payload, to_payload
 from crosswind.bundle.v1.bundle_service_pb2 import RunTaskRequest
 from crosswind.client.task_client import TaskClient
-from crosswind.execution.v1.lease_pb2 import CompositeValue, Connection, InputValue, PayloadList, Variable
+from crosswind.execution.v1.lease_pb2 import CompositeValue, Connection, InputValue, PayloadList, TaskContext, Variable
 from crosswind.execution.v1.outcome_pb2 import Outcome
 from crosswind.execution.v1.xcom_pb2 import XComKey
 from crosswind.manifest.v1.task_pb2 import Output
@@ -64,7 +64,7 @@ def attempt(
     request.context.inputs.extend(inputs)
     request.context.variables.extend(context.pop("variables", []))
     request.context.connections.extend(context.pop("connections", []))
-    assert not context
+    request.context.MergeFrom(TaskContext(**context))
     # Through bytes, as it comes.
     request = RunTaskRequest.FromString(request.SerializeToString())
     return run_attempt(loaded, request, TaskClient(channel or MemoryChannel(), request), logs).outcome
