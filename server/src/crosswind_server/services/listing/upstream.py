@@ -7,7 +7,7 @@ from typing import Any
 
 from crosswind_server.domain.plan import DagPlan, PastRule, TaskPlan
 from crosswind_server.domain.states import TERMINAL_TASK_STATES, RunState, TaskState, WaitingReason
-from crosswind_server.store import past_waits
+from crosswind_server.store import past_waits, task_instances
 from crosswind_server.store import task_listing as rows
 from crosswind_server.store.unit_of_work import UnitOfWork
 
@@ -32,6 +32,8 @@ def explain_upstream(
     awaited: dict[str, list[Any]] = {}
     for found in past_waits.awaited(uow, past):
         awaited.setdefault(found.instance_id, []).append(found)
+    mapped = [row.id for row in waiting if row.map_index < 0 and _is_mapped(tasks[row.id])]
+    earlier = task_instances.mapped_before(uow, mapped) if mapped else {}
     explained = {}
     for row in waiting:
         pending = [
@@ -48,6 +50,9 @@ def explain_upstream(
             )
         elif pending:
             explained[row.id] = (WaitingReason.UPSTREAM, f"Waits for {names_of(pending, 'task')} to end.")
+        elif earlier.get(row.id):
+            text = "Waits for the attempts of its instances from before it was cleared to end."
+            explained[row.id] = (WaitingReason.CANCEL_PENDING, text)
         elif run.state == RunState.QUEUED:
             explained[row.id] = (WaitingReason.UPSTREAM, "Waits for its run to begin.")
         elif row.id in past:
@@ -63,6 +68,10 @@ def _upstream_of(task: TaskPlan | None, map_index: int) -> list[tuple[int, int]]
         return []
     inner = frozenset(task.inner_upstream) if map_index >= 0 else frozenset[int]()
     return [(index, map_index if index in inner else -1) for index in task.upstream]
+
+
+def _is_mapped(task: TaskPlan | None) -> bool:
+    return task is not None and task.mapping is not None
 
 
 def _depends_on_past(task: TaskPlan | None) -> bool:
