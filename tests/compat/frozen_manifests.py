@@ -42,6 +42,8 @@ def plain(value: Any) -> Any:
     """A plan as JSON has it."""
     if dataclasses.is_dataclass(value):
         return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, enum.IntEnum):
+        return value.value
     if isinstance(value, enum.Enum):
         return value.name
     if isinstance(value, bytes):

@@ -39,16 +39,20 @@ def test_a_result_is_the_xcom_of_its_key_and_a_list_stays_a_list():
     assert empty[1].items == ()
 
 
+def test_a_branch_that_follows_nothing_is_not_one_that_is_absent():
+    nothing = outcome_pb2.Succeeded(branch=outcome_pb2.BranchChoice())
+    chosen = outcome_pb2.Succeeded(branch=outcome_pb2.BranchChoice(follow_ids=["a", "b"]), skip_all_downstream=False)
+    read = [read_finish(finish(succeeded=each)) for each in (outcome_pb2.Succeeded(), nothing, chosen)]
+    assert [each.follow_ids for each in read] == [None, (), ("a", "b")]
+    assert [each.skip_all_downstream for each in read] == [None, None, False]
+
+
 @pytest.mark.parametrize(
     "outcome",
     [
-        {"succeeded": outcome_pb2.Succeeded(branch=outcome_pb2.BranchChoice())},
-        {"succeeded": outcome_pb2.Succeeded(skip_all_downstream=False)},
-        {"succeeded": outcome_pb2.Succeeded(), "asset_events": [outcome_pb2.AssetEvent()]},
-        {"succeeded": outcome_pb2.Succeeded(), "checkpoints": [outcome_pb2.StateWrite(key="k")]},
         {"succeeded": succeeded(Payload(encoding=JSON, blob=BlobReference(blob_id="b")))},
     ],
-    ids=["branch", "short circuit", "assets", "checkpoints", "blob"],
+    ids=["blob"],
 )
 def test_what_the_server_cannot_do_yet_is_refused_as_not_supported(outcome: dict[str, object]):
     with pytest.raises(Refused) as refusal:
