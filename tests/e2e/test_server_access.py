@@ -15,7 +15,7 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from crosswind.control.v1 import pools_pb2, pools_pb2_grpc, tokens_pb2, variables_pb2, variables_pb2_grpc
+from crosswind.control.v1 import tokens_pb2, variables_pb2, variables_pb2_grpc, xcoms_pb2, xcoms_pb2_grpc
 from crosswind.execution.v1 import worker_service_pb2, worker_service_pb2_grpc
 from tests.e2e.support.control import API_VERSION, Control, open_channel, reason_of
 from tests.e2e.support.processes import BIN, PATIENCE, run
@@ -201,8 +201,8 @@ def test_negotiate_health_and_reflection_need_neither_token_nor_version(server: 
 
 
 def test_what_is_not_supported_says_so(control: Control) -> None:
-    stub = pools_pb2_grpc.PoolServiceStub(control.channel)
-    code, reason, sentence = refusal(stub.ListPools, pools_pb2.ListPoolsRequest(), control.metadata)
+    stub = xcoms_pb2_grpc.XComServiceStub(control.channel)
+    code, reason, sentence = refusal(stub.ReadXComBlob, xcoms_pb2.ReadXComBlobRequest(), control.metadata)
     assert (code, reason) == ("UNIMPLEMENTED", "NOT_SUPPORTED")
     assert "docs/protocol.md" in sentence
 
