@@ -137,8 +137,10 @@ class Audit:
         if run.state in ("queued", "cancelling") or run.final_state is not None or left or run.unmade:
             return
         states = {each.task_id: each.state for each in instances if each.map_index < 0 and each.workload == "task"}
+        # A mapped task that was cleared is expanded anew once the last of its instances has ended.
+        closing = {each.task_id for each in instances if each.map_index >= 0 and each.state in _LIVE}
         for node in self._dags[run.dag_id]:
-            if states.get(node.name) == "waiting":
+            if states.get(node.name) == "waiting" and node.name not in closing:
                 before = [_AS_SEEN.get(states[name], WAITING) for name in node.after]
                 assert decide(node.rule, before) == WAITING, (
                     f"SCHED-1: {node.name} of {run.run_id} waits after {before} with the rule {node.rule}"
