@@ -4,7 +4,6 @@ from crosswind.execution.v1 import xcom_pb2 as _xcom_pb2
 from crosswind.manifest.v1 import schedule_pb2 as _schedule_pb2
 from crosswind.options.v1 import options_pb2 as _options_pb2
 from crosswind.value.v1 import value_pb2 as _value_pb2
-from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor

@@ -12,7 +12,6 @@ import (
 	v1 "crosswind.dev/go/internal/gen/crosswind/value/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
-	_ "google.golang.org/protobuf/types/known/durationpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -2667,7 +2666,7 @@ var File_crosswind_execution_v1_task_service_proto protoreflect.FileDescriptor
 
 const file_crosswind_execution_v1_task_service_proto_rawDesc = "" +
 	"\n" +
-	")crosswind/execution/v1/task_service.proto\x12\x16crosswind.execution.v1\x1a\"crosswind/execution/v1/lease.proto\x1a$crosswind/execution/v1/outcome.proto\x1a!crosswind/execution/v1/xcom.proto\x1a$crosswind/manifest/v1/schedule.proto\x1a\"crosswind/options/v1/options.proto\x1a\x1ecrosswind/value/v1/value.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\",\n" +
+	")crosswind/execution/v1/task_service.proto\x12\x16crosswind.execution.v1\x1a\"crosswind/execution/v1/lease.proto\x1a$crosswind/execution/v1/outcome.proto\x1a!crosswind/execution/v1/xcom.proto\x1a$crosswind/manifest/v1/schedule.proto\x1a\"crosswind/options/v1/options.proto\x1a\x1ecrosswind/value/v1/value.proto\x1a\x1fgoogle/protobuf/timestamp.proto\",\n" +
 	"\x12GetVariableRequest\x12\x16\n" +
 	"\x03key\x18\x01 \x01(\tB\x04Н\"\x01R\x03key\"S\n" +
 	"\x13GetVariableResponse\x12<\n" +
