@@ -8,6 +8,7 @@ everybody behaves, and every run has to end.
 from __future__ import annotations
 
 import contextlib
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -69,7 +70,7 @@ INTERVENTIONS: Final = (
     "unpause {dag}",
 )
 MOST_RUNS: Final = 4
-LONGEST_END: Final = 200
+LONGEST_END: Final = 40
 # What is drawn never depends on how the servers answered, which differs where calls race.
 _NUMBERS = st.integers(0, 99)
 _DEEDS = st.tuples(st.sampled_from(("poll", "finish", "beat")), st.sampled_from(OUTCOMES))
@@ -89,7 +90,7 @@ class World(Scene):
         self.stories = 0
         for dag_id, nodes in DAGS.items():
             tasks = "\n".join(f"{node.text()} {EXTRAS.get(node.name, '')}" for node in nodes)
-            self.execute(f"dag {dag_id} max_active_runs=2 {{\n{tasks}\n}}")
+            self.execute(f"dag {dag_id} max_active_runs=1000 {{\n{tasks}\n}}")
         for name in WORKERS:
             self.execute(f"worker {name} slots=3")
         self.execute("publish w1")
@@ -125,6 +126,7 @@ class StoreMachine(RuleBasedStateMachine):
         super().__init__()
         world = self.world
         world.stories += 1
+        world.servers[0].journal.clear()
         self.run_ids: list[tuple[str, str]] = []
         self.delivered: list[tuple[PlayedWorker, Held, str, str]] = []
 
@@ -314,7 +316,21 @@ class StoreMachine(RuleBasedStateMachine):
 
     @invariant()
     def holds(self):
-        self.world.audit.look(self.world.servers[0].store, prefix=f"s{self.world.stories}r")
+        try:
+            self.world.audit.look(self.world.servers[0].store, prefix=f"s{self.world.stories}r")
+        except AssertionError as broken:
+            self._tell(broken)
+            raise
+
+    def _tell(self, broken: AssertionError) -> None:
+        """Say what was called until then: where calls race, a story told again may go another way."""
+        lines = [f"--- story {self.world.stories}: {broken}", *self.world.servers[0].journal]
+        for dag_id, run_id in self.run_ids:
+            self.world.note_run(dag_id, run_id)
+            for what in ("states", "why"):
+                lines += [f"{run_id} {line}" for line in self.world.execute(f"{what} {dag_id} {run_id}")]
+        lines += self.world.execute("show workers fields=name,state,bundles,used_slots,paused")
+        print("\n".join(lines), file=sys.stderr)
 
     def teardown(self):
         """Everybody behaves, and all runs end."""
@@ -340,7 +356,10 @@ class StoreMachine(RuleBasedStateMachine):
             for worker in self._workers():
                 worker.beat()
             self.holds()
-        assert not self._unfinished(), f"these runs never end: {self._unfinished()}"
+        if unfinished := self._unfinished():
+            endless = AssertionError(f"these runs never end: {unfinished}")
+            self._tell(endless)
+            raise endless
         self.holds()
         world.servers[0].witness.check()
 

@@ -6,10 +6,11 @@ import asyncio
 import re
 import threading
 import uuid
+from collections import deque
 from collections.abc import Coroutine, Mapping
 from typing import Any, Final, TypeVar, cast
 
-from google.protobuf import descriptor_pool
+from google.protobuf import descriptor_pool, text_format
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from google.rpc.error_details_pb2 import ErrorInfo
@@ -91,6 +92,7 @@ class PlayedServer:
     Attributes:
         access_token, enrolment_token: an administrator's, and one for all workers.
         witness: sees every change of a state.
+        journal: the last calls, and how they were refused.
     """
 
     clock: FakeClock
@@ -105,6 +107,7 @@ class PlayedServer:
     def __init__(self, url: str, start_us: int, *, beside: PlayedServer | None = None) -> None:
         """Args: beside: another server over the same database; they share clock, keys and tokens."""
         self.clock = FakeClock(start_us) if beside is None else beside.clock
+        self.journal: deque[str] = deque(maxlen=3_000) if beside is None else beside.journal
         self._sealer = Sealer([make_key()]) if beside is None else beside._sealer
         self._settings = PlainSettings(db=url)
         self._loop = asyncio.new_event_loop()
@@ -178,9 +181,11 @@ class PlayedServer:
         asked: Any = request
         if "request_id" in fields and not asked.request_id:
             asked.request_id = str(uuid.uuid4())
+        self.journal.append(f"{self.now_us} {method} {text_format.MessageToString(request, as_one_line=True)}")
         try:
             answer = self._wait(self._answer(path, request.SerializeToString(), context))
         except CallRefused as refused:
+            self.journal.append(f"  {refused}")
             if refused.code == "INTERNAL":
                 raise AssertionError(f"{method} met a defect of the server; its log says more") from refused
             raise

@@ -56,9 +56,9 @@ def promote(board: Board, dag: Row[Any], *, backfills: bool = False, most: int =
 
 def _release(board: Board, chosen: Sequence[Run]) -> None:
     """Let workers be given what became ready in runs before they began, because a person marked or cleared tasks."""
-    changed = [run.id for run in chosen if run.unfinished != len(board.plan_of(run).tasks)]
-    if changed:
-        task_instances.release(board.uow, changed)
+    if chosen:
+        # Of any of them: one that was cleared as a whole has as many unfinished tasks as a new one.
+        task_instances.release(board.uow, [run.id for run in chosen])
         for team in {run.team for run in chosen}:
             board.uow.hint(f"work:{team}")
 
