@@ -8,7 +8,8 @@ from crosswind_server.domain.errors import Refused
 from crosswind_server.services.execution.directives import DirectiveKind
 from crosswind_server.services.execution.polling import PollWork, Work
 from crosswind_server.timing import Timing
-from tests.store.flow import Flow, Worker, dag_of, task
+from tests.store.dags import dag_of, task
+from tests.store.flow import Flow, Worker
 
 PATIENCE = 20.0
 

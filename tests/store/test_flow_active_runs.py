@@ -1,6 +1,7 @@
 """How many runs of a DAG go on at once, which is next, and what follows when they end. On both databases."""
 
-from tests.store.flow import Flow, dag_of, task
+from tests.store.dags import dag_of, task
+from tests.store.flow import Flow
 
 
 def published(flow: Flow, **fields):

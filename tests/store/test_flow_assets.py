@@ -17,7 +17,8 @@ from crosswind_server.services.flow.asset_events import Emission, Source
 from crosswind_server.store import assets
 from crosswind_server.store.group_commit import each
 from crosswind_server.store.schema import asset_pending, asset_relation, dag_run
-from tests.store.flow import TEAM, Flow, dag_of, failed, json_payload, task
+from tests.store.dags import dag_of, failed, json_payload, task
+from tests.store.flow import TEAM, Flow
 
 
 def reference(name: str, *, alias: bool = False) -> schedule_pb2.AssetReference:

@@ -14,7 +14,8 @@ from crosswind_server.services.flow.backfills import BackfillPlan, CreateBackfil
 from crosswind_server.services.listing import backfill_listing
 from crosswind_server.store.schema import dag_run
 from tests.store.clocks import DAY, TimedFlow, at, shown
-from tests.store.flow import TEAM, Worker, dag_of, json_payload, refused, task
+from tests.store.dags import dag_of, json_payload, task
+from tests.store.flow import TEAM, Worker, refused
 
 DAILY = schedule_pb2.Schedule(cron=schedule_pb2.CronSchedule(expression="@daily"))
 SPAN = {"start": at("2026-02-01T00:00"), "end": at("2026-02-05T00:00")}

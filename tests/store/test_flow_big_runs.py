@@ -8,7 +8,8 @@ from typing import Any
 from crosswind.manifest.v1 import dag_pb2, task_pb2
 from crosswind_server.services.flow.board import PIECE, Board
 from crosswind_server.store.schema import dag_run
-from tests.store.flow import Flow, Worker, counted, dag_of, task
+from tests.store.dags import dag_of, task
+from tests.store.flow import Flow, Worker, counted
 
 SHORT = task_pb2.TASK_KIND_SHORT_CIRCUIT
 DONE = task_pb2.TRIGGER_RULE_ALL_DONE

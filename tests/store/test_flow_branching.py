@@ -9,7 +9,8 @@ from crosswind.execution.v1.failure_pb2 import Failure
 from crosswind.manifest.v1 import dag_pb2, task_pb2
 from crosswind_server.store.group_commit import each
 from crosswind_server.store.schema import dag, dag_run
-from tests.store.flow import Flow, counted, dag_of, mapped, task
+from tests.store.dags import dag_of, mapped, task
+from tests.store.flow import Flow, counted
 
 BRANCH = task_pb2.TASK_KIND_BRANCH
 SHORT = task_pb2.TASK_KIND_SHORT_CIRCUIT

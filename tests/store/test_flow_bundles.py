@@ -9,7 +9,8 @@ from crosswind_server.services.catalog.manifest_versions import OneVersion
 from crosswind_server.services.execution.directives import DirectiveKind
 from crosswind_server.store.group_commit import each
 from crosswind_server.store.schema import bundle, bundle_version, dag, source_error
-from tests.store.flow import TEAM, Flow, Worker, dag_of, refused, task
+from tests.store.dags import dag_of, task
+from tests.store.flow import TEAM, Flow, Worker, refused
 
 
 def current(flow: Flow, name: str = "flows") -> str:

@@ -10,7 +10,8 @@ from crosswind.manifest.v1 import dag_pb2, retry_pb2, task_pb2
 from crosswind_server.domain.states import Workload
 from crosswind_server.services.execution.assigning import Lease
 from crosswind_server.services.flow.board import PIECE
-from tests.store.flow import Flow, dag_of, mapped, task
+from tests.store.dags import dag_of, mapped, task
+from tests.store.flow import Flow
 
 RUN, TASK = dag_pb2.Callback, task_pb2.TaskCallback
 

@@ -5,7 +5,8 @@ from sqlalchemy import select
 
 from crosswind_server.services.execution.attempts import Wake
 from crosswind_server.store.schema import attempt, dag_run
-from tests.store.flow import Flow, dag_of, mapped, refused, task
+from tests.store.dags import dag_of, mapped, task
+from tests.store.flow import Flow, refused
 from tests.store.interventions import cancel_task, check_counts, clear
 
 

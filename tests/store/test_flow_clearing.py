@@ -6,7 +6,8 @@ from sqlalchemy import select
 from crosswind.manifest.v1 import task_pb2
 from crosswind_server.services.execution.attempts import Wake
 from crosswind_server.store.schema import attempt, dag_run, task_instance, xcom
-from tests.store.flow import Flow, arguments, dag_of, mapped, reading, refused, task
+from tests.store.dags import dag_of, mapped, reading, task
+from tests.store.flow import Flow, arguments, refused
 from tests.store.interventions import check_counts, clear
 
 

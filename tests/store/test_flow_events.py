@@ -7,7 +7,8 @@ from crosswind_server.services.flow.board import PIECE
 from crosswind_server.services.flow.waiting import Wait
 from crosswind_server.store.group_commit import each
 from crosswind_server.store.schema import event, event_name, event_receipt, timer
-from tests.store.flow import Flow, Worker, brought, dag_of, mapped, refused, resumed, task
+from tests.store.dags import dag_of, mapped, task
+from tests.store.flow import Flow, Worker, brought, refused, resumed
 
 HOUR_US = 3_600_000_000
 CAME = Wait(event="file-came")

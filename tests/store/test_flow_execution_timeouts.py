@@ -10,7 +10,8 @@ from crosswind_server.services.fleet.workers import Verdict
 from crosswind_server.store.due import probe
 from crosswind_server.store.group_commit import each
 from crosswind_server.store.schema import attempt
-from tests.store.flow import Flow, Worker, dag_of, refused, task
+from tests.store.dags import dag_of, task
+from tests.store.flow import Flow, Worker, refused
 
 SECOND_US = 1_000_000
 

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from crosswind.manifest.v1 import dag_pb2, task_pb2
-from tests.store.flow import Flow, argument, arguments, dag_of, json_payload, mapped, reading, refused, task
+from tests.store.dags import dag_of, json_payload, mapped, reading, task
+from tests.store.flow import Flow, argument, arguments, refused
 
 BRANCH = task_pb2.TASK_KIND_BRANCH
 SHORT = task_pb2.TASK_KIND_SHORT_CIRCUIT

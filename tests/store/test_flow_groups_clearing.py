@@ -3,7 +3,8 @@
 from typing import Any
 
 from crosswind.manifest.v1 import task_pb2
-from tests.store.flow import Flow, Worker, dag_of, task
+from tests.store.dags import dag_of, task
+from tests.store.flow import Flow, Worker
 from tests.store.interventions import check_counts, clear, mark
 from tests.store.test_flow_groups import group, inside
 

@@ -11,7 +11,8 @@ from crosswind_server.services.flow.answers import AnswerInput, answer
 from crosswind_server.services.flow.waiting import Question, Wait
 from crosswind_server.services.listing import input_listing
 from crosswind_server.store.group_commit import each
-from tests.store.flow import TEAM, Flow, Worker, brought, dag_of, json_payload, refused, resumed, task
+from tests.store.dags import dag_of, json_payload, task
+from tests.store.flow import TEAM, Flow, Worker, brought, refused, resumed
 
 MINUTE_US = 60_000_000
 NOBODY = "00000000-0000-7000-8000-000000000000"

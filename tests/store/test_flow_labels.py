@@ -7,7 +7,8 @@ from sqlalchemy import update
 from crosswind.manifest.v1 import task_pb2
 from crosswind_server.services.execution.polling import PollWork
 from crosswind_server.store.schema import task_instance
-from tests.store.flow import Flow, dag_of, mapped, task
+from tests.store.dags import dag_of, mapped, task
+from tests.store.flow import Flow
 
 
 def required(key: str, value: str) -> task_pb2.LabelSelector:

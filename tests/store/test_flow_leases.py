@@ -17,7 +17,8 @@ from crosswind_server.services.fleet.workers import Verdict
 from crosswind_server.store import attempts
 from crosswind_server.store.group_commit import each
 from crosswind_server.store.schema import worker
-from tests.store.flow import ENROLMENT, TEAM, Flow, Worker, dag_of, mapped, refused, task
+from tests.store.dags import dag_of, mapped, task
+from tests.store.flow import ENROLMENT, TEAM, Flow, Worker, refused
 
 
 @pytest.fixture

@@ -15,7 +15,8 @@ from crosswind_server.services.execution.assigning import Lease
 from crosswind_server.services.execution.attempts import Wake
 from crosswind_server.store.engine import Store
 from crosswind_server.store.schema import attempt, task_instance
-from tests.store.flow import Flow, Worker, dag_of, task
+from tests.store.dags import dag_of, task
+from tests.store.flow import Flow, Worker
 
 OUTCOMES = ["succeeded", "failed", "skipped", "deferred", "rescheduled", "cancelled"]
 RUNS = 3

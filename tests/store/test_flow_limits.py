@@ -11,8 +11,9 @@ from crosswind_server.services.execution.attempts import FinishAttempt, Wake
 from crosswind_server.services.flow.admission import ADMIT
 from crosswind_server.services.flow.board import PIECE
 from crosswind_server.store.schema import continuation, task_instance
+from tests.store.dags import dag_of, mapped, task
 from tests.store.efforts import effort_of
-from tests.store.flow import Flow, Worker, dag_of, mapped, task
+from tests.store.flow import Flow, Worker
 
 
 def held(flow: Flow, run_key: str) -> int:

@@ -5,18 +5,8 @@ import pytest
 from crosswind.manifest.v1 import task_pb2
 from crosswind_server.services.execution.contexts import CompositeValue, XComName
 from crosswind_server.store.schema import dag_run
-from tests.store.flow import (
-    Flow,
-    argument,
-    arguments,
-    dag_of,
-    decode,
-    json_payload,
-    mapped,
-    reading,
-    refused,
-    task,
-)
+from tests.store.dags import dag_of, decode, json_payload, mapped, reading, task
+from tests.store.flow import Flow, argument, arguments, refused
 
 
 def test_fan_out_and_fan_in(flow: Flow):

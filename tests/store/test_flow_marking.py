@@ -5,7 +5,8 @@ import pytest
 from crosswind.execution.v1.failure_pb2 import Failure
 from crosswind.manifest.v1 import task_pb2
 from crosswind_server.store.schema import dag_run
-from tests.store.flow import Flow, dag_of, mapped, refused, task
+from tests.store.dags import dag_of, mapped, task
+from tests.store.flow import Flow, refused
 from tests.store.interventions import cancel_task, check_counts, clear, mark, mark_run
 
 

@@ -8,7 +8,8 @@ from crosswind_server.domain.states import WaitingReason
 from crosswind_server.services.listing.waiting import Waiting, explain_waiting
 from crosswind_server.store.schema import dag_run, past_wait, task_instance
 from crosswind_server.store.unit_of_work import UnitOfWork
-from tests.store.flow import Flow, counted, dag_of, mapped, task
+from tests.store.dags import dag_of, mapped, task
+from tests.store.flow import Flow, counted
 from tests.store.interventions import clear
 from tests.store.test_flow_groups import group, inside
 

@@ -14,7 +14,8 @@ from crosswind_server.services.fleet import pools
 from crosswind_server.store.engine import Store
 from crosswind_server.store.group_commit import each
 from crosswind_server.store.schema import task_instance
-from tests.store.flow import TEAM, Flow, Worker, counted, dag_of, mapped, refused, task
+from tests.store.dags import dag_of, mapped, task
+from tests.store.flow import TEAM, Flow, Worker, counted, refused
 
 
 def take(flow: Flow, worker: Worker, **fields: int) -> list[str]:

@@ -5,8 +5,9 @@ from sqlalchemy import select
 
 from crosswind_server.services.execution.polling import PollWork
 from crosswind_server.store.schema import dag_run, task_instance
+from tests.store.dags import dag_of, mapped, task
 from tests.store.efforts import effort_of
-from tests.store.flow import TEAM, Flow, Worker, dag_of, mapped, task
+from tests.store.flow import TEAM, Flow, Worker
 
 
 def order(flow: Flow, worker: Worker) -> list[str]:

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from crosswind.manifest.v1 import dag_pb2
 from crosswind_server.store.schema import dag_run, task_instance, timer
 from tests.store.clocks import SECOND, TimedFlow
-from tests.store.flow import dag_of, task
+from tests.store.dags import dag_of, task
 
 MINUTE = 60 * SECOND
 

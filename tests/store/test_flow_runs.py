@@ -7,7 +7,8 @@ from crosswind.manifest.v1 import task_pb2
 from crosswind_server.domain.readiness import TriggerRule
 from crosswind_server.services.execution.attempts import Wake
 from crosswind_server.store.schema import dag, dag_run
-from tests.store.flow import Flow, arguments, counted, dag_of, failed, json_payload, reading, refused, task
+from tests.store.dags import dag_of, failed, json_payload, reading, task
+from tests.store.flow import Flow, arguments, counted, refused
 
 
 def test_a_chain_goes_on_by_itself(flow: Flow):

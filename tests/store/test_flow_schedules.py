@@ -14,7 +14,8 @@ from crosswind_server.services.catalog import dag_listing
 from crosswind_server.services.listing import run_listing
 from crosswind_server.store.schema import dag, dag_run, timer
 from tests.store.clocks import DAY, HOUR, TimedFlow, at, shown
-from tests.store.flow import TEAM, Worker, counted, dag_of, task
+from tests.store.dags import dag_of, task
+from tests.store.flow import TEAM, Worker, counted
 
 
 def cron(expression: str = "@daily", zone: str = "") -> schedule_pb2.Schedule:

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from crosswind.manifest.v1 import task_pb2
-from tests.store.flow import Flow, dag_of, mapped, task
+from tests.store.dags import dag_of, mapped, task
+from tests.store.flow import Flow
 
 SETUP = task_pb2.TASK_KIND_SETUP
 TEARDOWN = task_pb2.TASK_KIND_TEARDOWN

@@ -15,7 +15,8 @@ from crosswind_server.services.flow.backfills import CreateBackfill
 from crosswind_server.store.schema import dag_run, timer
 from crosswind_server.store.unit_of_work import UnitOfWork
 from tests.store.clocks import DAY, HOUR, SECOND, TimedFlow, at, timed_flow
-from tests.store.flow import TEAM, dag_of, task
+from tests.store.dags import dag_of, task
+from tests.store.flow import TEAM
 
 HOURLY = schedule_pb2.Schedule(interval=schedule_pb2.IntervalSchedule(interval=Duration(seconds=3600)))
 DAGS = 150

@@ -11,7 +11,8 @@ from crosswind_server.services.execution.attempts import FinishAttempt
 from crosswind_server.services.execution.state_store import StateValue, StateWrite
 from crosswind_server.store.group_commit import each
 from crosswind_server.store.schema import state_value, timer
-from tests.store.flow import Flow, dag_of, failed, refused, task
+from tests.store.dags import dag_of, failed, task
+from tests.store.flow import Flow, refused
 from tests.store.interventions import clear
 
 OWNER = "00000000-0000-4000-8000-000000000000"

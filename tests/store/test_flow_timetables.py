@@ -14,7 +14,8 @@ from crosswind_server.services.listing import run_listing
 from crosswind_server.services.listing.run_listing import RunFilter
 from crosswind_server.store.group_commit import each
 from crosswind_server.store.schema import dag, dag_run
-from tests.store.flow import TEAM, Flow, Worker, dag_of, task
+from tests.store.dags import dag_of, task
+from tests.store.flow import TEAM, Flow, Worker
 
 DAY_US = 86_400_000_000
 FIRST_US = 1_700_000_000_000_000

@@ -9,18 +9,8 @@ from crosswind_server.services.execution.assigning import Lease
 from crosswind_server.services.execution.attempts import Wake
 from crosswind_server.services.execution.directives import DirectiveKind
 from crosswind_server.services.flow.waiting import Wait
-from tests.store.flow import (
-    Flow,
-    arguments,
-    brought,
-    dag_of,
-    decode,
-    json_payload,
-    mapped,
-    refused,
-    resumed,
-    task,
-)
+from tests.store.dags import dag_of, decode, json_payload, mapped, task
+from tests.store.flow import Flow, arguments, brought, refused, resumed
 
 MINUTE_US = 60_000_000
 WATCH = Wait(trigger="mod:watch", arguments=json_payload({"path": "/a"}).SerializeToString())

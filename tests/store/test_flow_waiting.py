@@ -22,7 +22,8 @@ from crosswind_server.store.hints import Subscription
 from crosswind_server.store.schema import attempt, continuation, dag_run, task_instance
 from crosswind_server.store.unit_of_work import UnitOfWork
 from crosswind_server.timing import Timing
-from tests.store.flow import TEAM, Flow, Worker, dag_of, mapped, task
+from tests.store.dags import dag_of, mapped, task
+from tests.store.flow import TEAM, Flow, Worker
 
 
 def poll_of(worker: Worker, number: int, **fields: object) -> PollWork:

@@ -13,7 +13,8 @@ from crosswind_server.store import due, timers
 from crosswind_server.store.schema import attempt, dag, task_instance, timer, worker
 from crosswind_server.store.unit_of_work import UnitOfWork
 from tests.store.clocks import DAY, SECOND, TimedFlow
-from tests.store.flow import counted, dag_of, task
+from tests.store.dags import dag_of, task
+from tests.store.flow import counted
 
 SCHEDULES = 10_000
 OLD = 3_000

@@ -13,7 +13,8 @@ from crosswind_server.versions.bundles import BundleVersions
 from crosswind_server.versions.gates import Gates
 from crosswind_server.versions.history import History, Release
 from crosswind_server.versions.releases import REASONS, current_descriptors
-from tests.store.flow import Flow, Worker, dag_of, refused, task
+from tests.store.dags import dag_of, task
+from tests.store.flow import Flow, Worker, refused
 
 OLD, NEW = "2026-12-01", "2027-03-01"
 SERVED = ServedVersions([ApiVersion.parse(OLD), ApiVersion.parse(NEW)])

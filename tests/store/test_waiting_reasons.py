@@ -14,7 +14,8 @@ from crosswind_server.services.flow.waiting import Question, Wait
 from crosswind_server.services.listing import task_listing
 from crosswind_server.store.group_commit import each
 from crosswind_server.store.schema import dag_run, worker
-from tests.store.flow import TEAM, Flow, dag_of, mapped, task
+from tests.store.dags import dag_of, mapped, task
+from tests.store.flow import TEAM, Flow
 
 MOMENT = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from crosswind_server.domain.arguments import StoredValue
 from crosswind_server.domain.naming import render_name
-from crosswind_server.domain.plan import StoredValue
 
 
 def item(data: str, encoding: str = "json/utf-8") -> StoredValue:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from crosswind_server.domain.plan import StoredValue
+from crosswind_server.domain.arguments import StoredValue
 
 LONGEST_NAME: Final = 250
 """Characters; what is longer is cut."""

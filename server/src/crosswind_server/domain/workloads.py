@@ -11,8 +11,9 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
 
+from crosswind_server.domain.arguments import InputPlan, StoredValue
 from crosswind_server.domain.lifecycle import OUTCOMES, Event
-from crosswind_server.domain.plan import DagPlan, InputPlan, RetryRule, StoredValue, TaskKind, TaskPlan
+from crosswind_server.domain.plan import DagPlan, RetryRule, TaskKind, TaskPlan
 from crosswind_server.domain.readiness import TriggerRule
 from crosswind_server.domain.retry import RetryPolicy
 from crosswind_server.domain.states import Workload

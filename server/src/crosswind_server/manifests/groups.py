@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from crosswind.manifest.v1 import dag_pb2, task_pb2
-from crosswind_server.domain.plan import GroupPlan, MappingPlan, TaskPlan
+from crosswind_server.domain.arguments import MappingPlan
+from crosswind_server.domain.plan import GroupPlan, TaskPlan
 from crosswind_server.manifests.mappings import outputs_of_mapping, read_mapping
 from crosswind_server.manifests.refusals import Refusals
 

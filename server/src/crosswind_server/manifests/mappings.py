@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from crosswind.manifest.v1 import task_pb2
-from crosswind_server.domain.plan import RETURN_VALUE, Combination, MappedInputPlan, MappingPlan, OutputPlan
+from crosswind_server.domain.arguments import RETURN_VALUE, Combination, MappedInputPlan, MappingPlan, OutputPlan
 from crosswind_server.manifests.refusals import Refusals
 
 _M = task_pb2.Mapping

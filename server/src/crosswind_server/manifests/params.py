@@ -19,8 +19,9 @@ from jsonschema.validators import extend
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
+from crosswind_server.domain.arguments import StoredValue
 from crosswind_server.domain.errors import Reason, Refused
-from crosswind_server.domain.plan import DagPlan, ParamPlan, StoredValue
+from crosswind_server.domain.plan import DagPlan, ParamPlan
 
 _LONGEST_SCHEMA: Final = 64 * 1024
 _LONGEST_MATCHED: Final = 1_000

@@ -7,8 +7,8 @@ from typing import NoReturn
 from google.protobuf.duration_pb2 import Duration
 
 from crosswind.value.v1.value_pb2 import Payload
+from crosswind_server.domain.arguments import StoredValue
 from crosswind_server.domain.errors import Reason, Refused
-from crosswind_server.domain.plan import StoredValue
 from crosswind_server.domain.retry import DAY_US
 from crosswind_server.manifests.values import value_of
 

@@ -7,19 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from crosswind.manifest.v1 import dag_pb2, retry_pb2, task_pb2
+from crosswind_server.domain.arguments import CompositePlan, GroupItemPlan, InputPlan
 from crosswind_server.domain.claims import LabelPlan
-from crosswind_server.domain.plan import (
-    CallbackEvent,
-    CallbackPlan,
-    CompositePlan,
-    GroupItemPlan,
-    InputPlan,
-    PastRule,
-    Reference,
-    RetryRule,
-    TaskKind,
-    TaskPlan,
-)
+from crosswind_server.domain.plan import CallbackEvent, CallbackPlan, PastRule, Reference, RetryRule, TaskKind, TaskPlan
 from crosswind_server.domain.readiness import TriggerRule
 from crosswind_server.domain.retry import DAY_US, RetryPolicy
 from crosswind_server.manifests.assets import read_references

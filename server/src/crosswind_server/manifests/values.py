@@ -8,8 +8,9 @@ from typing import NoReturn
 
 from crosswind.execution.v1.failure_pb2 import Failure
 from crosswind.value.v1.value_pb2 import Item, Items, Payload
+from crosswind_server.domain.arguments import StoredValue
 from crosswind_server.domain.errors import Reason, Refused
-from crosswind_server.domain.plan import ParamPlan, StoredValue
+from crosswind_server.domain.plan import ParamPlan
 from crosswind_server.timing import LIMITS
 
 

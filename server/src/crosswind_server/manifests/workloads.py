@@ -9,7 +9,8 @@ from crosswind.execution.v1.failure_pb2 import Failure
 from crosswind.execution.v1.lease_pb2 import CallbackContext, Resumption, TaskInstanceKey, TimetableContext
 from crosswind.manifest.v1.dag_pb2 import Callback
 from crosswind.value.v1.value_pb2 import Payload
-from crosswind_server.domain.plan import CallbackEvent, StoredValue
+from crosswind_server.domain.arguments import StoredValue
+from crosswind_server.domain.plan import CallbackEvent
 from crosswind_server.manifests.values import read_object, value_of
 
 

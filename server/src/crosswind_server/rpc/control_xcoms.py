@@ -6,7 +6,7 @@ from typing import Any
 
 from crosswind.control.v1 import xcoms_pb2, xcoms_pb2_grpc
 from crosswind_server import manifests
-from crosswind_server.domain.plan import RETURN_VALUE, StoredValue
+from crosswind_server.domain.arguments import RETURN_VALUE, StoredValue
 from crosswind_server.rpc.authentication import caller
 from crosswind_server.rpc.calls import ServicerContext
 from crosswind_server.rpc.messages import invalid, read_page, required, timestamp

@@ -15,7 +15,7 @@ from crosswind.execution.v1 import lease_pb2, task_service_pb2_grpc, xcom_pb2
 from crosswind.execution.v1 import task_service_pb2 as messages
 from crosswind.value.v1.value_pb2 import Payload
 from crosswind_server import manifests
-from crosswind_server.domain.plan import RETURN_VALUE, StoredValue
+from crosswind_server.domain.arguments import RETURN_VALUE, StoredValue
 from crosswind_server.domain.states import RunState
 from crosswind_server.rpc.authentication import attempt
 from crosswind_server.rpc.calls import ServicerContext

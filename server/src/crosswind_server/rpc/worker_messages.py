@@ -18,9 +18,10 @@ from crosswind.execution.v1.logs_pb2 import LogChunk as LogChunkMessage
 from crosswind.manifest.v1 import bundle_pb2, task_pb2
 from crosswind.value.v1.value_pb2 import Payload
 from crosswind_server import manifests
+from crosswind_server.domain.arguments import RETURN_VALUE, StoredValue
 from crosswind_server.domain.errors import Reason, Refused
 from crosswind_server.domain.lifecycle import Event
-from crosswind_server.domain.plan import RETURN_VALUE, ParamPlan, StoredValue
+from crosswind_server.domain.plan import ParamPlan
 from crosswind_server.domain.states import Workload
 from crosswind_server.rpc.landing_messages import read_emission, read_state_write
 from crosswind_server.rpc.messages import invalid, required, span_us, timestamp

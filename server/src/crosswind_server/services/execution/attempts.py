@@ -12,9 +12,9 @@ from typing import Any, Final
 
 from crosswind_server import manifests
 from crosswind_server.domain import lifecycle
+from crosswind_server.domain.arguments import RETURN_VALUE, StoredValue
 from crosswind_server.domain.errors import Reason, Refused
 from crosswind_server.domain.lifecycle import Event
-from crosswind_server.domain.plan import RETURN_VALUE, StoredValue
 from crosswind_server.domain.schedule import ScheduledRun
 from crosswind_server.domain.skipping import ALL_DIRECT, BRANCH_INVALID, EVERYTHING, UnknownBranch, skipped_by_branch
 from crosswind_server.domain.states import AttemptState, TaskState, Workload

@@ -10,18 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from crosswind_server.domain.arguments import Combination, InputPlan, MappedInputPlan, OutputPlan, StoredValue
 from crosswind_server.domain.naming import render_name
-from crosswind_server.domain.plan import (
-    AccessPlan,
-    Combination,
-    DagPlan,
-    InputPlan,
-    MappedInputPlan,
-    OutputPlan,
-    ParamPlan,
-    StoredValue,
-    TaskPlan,
-)
+from crosswind_server.domain.plan import AccessPlan, DagPlan, ParamPlan, TaskPlan
 from crosswind_server.domain.states import Workload
 from crosswind_server.services.flow.board import AttemptRecord, Instance, Run
 from crosswind_server.services.flow.expansion import lengths_of

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from crosswind_server.domain.arguments import RETURN_VALUE, StoredValue
 from crosswind_server.domain.errors import Reason, Refused
 from crosswind_server.domain.ids import uuid7
-from crosswind_server.domain.plan import RETURN_VALUE, DagPlan, StoredValue
+from crosswind_server.domain.plan import DagPlan
 from crosswind_server.services.catalog.plans import PlanCache
 from crosswind_server.services.listing.run_listing import find_run
 from crosswind_server.store import task_listing, xcom_listing, xcoms

@@ -12,7 +12,8 @@ from typing import Any, Final
 from sqlalchemy import Row
 
 from crosswind_server import manifests
-from crosswind_server.domain.plan import MAX_INSTANCES, DagPlan, MappedInputPlan, TaskPlan, UnequalLengths
+from crosswind_server.domain.arguments import MappedInputPlan, UnequalLengths
+from crosswind_server.domain.plan import MAX_INSTANCES, DagPlan, TaskPlan
 from crosswind_server.domain.states import TaskState
 from crosswind_server.services.flow.board import PIECE, Board, Instance, Run, instance_of, new_instance
 from crosswind_server.services.flow.resetting import revive
