@@ -375,7 +375,7 @@ def test_the_database_refuses_a_second_live_attempt(leased: Leased):
 
 def test_a_write_names_its_lease_in_the_statement(leased: Leased):
     flow, _, lease, _ = leased
-    rows = [{"id": lease.attempt_id, "lease": b"z" * 16}]
+    rows = [{"id": lease.attempt_id, "lease": b"z" * 16, "timeout_due": None}]
 
     def start(uow, _):
         return attempts.start(uow, rows, lease_expires=uow.now)
