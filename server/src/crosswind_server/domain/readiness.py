@@ -148,6 +148,11 @@ def run_state(tasks: Counts, leaves: Counts, *, cancel_requested: bool) -> RunSt
     """
     if tasks.done < tasks.total:
         return RunState.CANCELLING if cancel_requested else RunState.RUNNING
+    return ended_run_state(leaf_is_bad=leaves.bad > 0, cancel_requested=cancel_requested)
+
+
+def ended_run_state(*, leaf_is_bad: bool, cancel_requested: bool) -> RunState:
+    """The state of a run of which every task has ended; see `run_state`."""
     if cancel_requested:
         return RunState.CANCELLED
-    return RunState.FAILED if leaves.bad else RunState.SUCCEEDED
+    return RunState.FAILED if leaf_is_bad else RunState.SUCCEEDED

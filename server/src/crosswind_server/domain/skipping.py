@@ -52,6 +52,11 @@ class Skips:
             successors = self.successors & other.successors
         return Skips(successors, self.cascade and other.cascade)
 
+    @property
+    def onward(self) -> str | None:
+        """What a task that is skipped so skips in turn, as stored; None: its successors go by their trigger rules."""
+        return EVERYTHING.to_json() if self.cascade else None
+
     def to_json(self) -> str:
         """The text that is stored."""
         skip = None if self.successors is None else sorted(self.successors)
@@ -67,6 +72,11 @@ class Skips:
         facts = json.loads(text)
         successors = None if facts["skip"] is None else frozenset(facts["skip"])
         return Skips(successors, facts["cascade"], facts.get("itself", False))
+
+
+def read_skips(text: str | None) -> Skips | None:
+    """What was stored with a task instance; None: it skips nothing."""
+    return None if text is None else Skips.from_json(text)
 
 
 ALL_DIRECT: Final = Skips()

@@ -40,7 +40,7 @@ COLUMNS: Final = (
     _a.log_next_sequence,
     _a.log_closed,
 )
-"""All of an attempt that scheduling needs, in the order of `services.flow.board.AttemptRecord`."""
+"""All of an attempt that scheduling needs, in the order of `services.flow.rows.AttemptRecord`."""
 
 _IS_LIVE: Final = guards.is_one_of(_a.state, guards.LIVE)
 _IS_LEASED: Final = guards.is_one_of(_a.state, guards.LEASED)

@@ -36,7 +36,7 @@ COLUMNS: Final = (
     dag_run.c.unmade,
     dag_run.c.awaited,
 )
-"""What the scheduling of a run needs, in the order of `services.flow.board.Run`."""
+"""What the scheduling of a run needs, in the order of `services.flow.rows.Run`."""
 
 _BY_ID = select(*COLUMNS).where(guards.is_among(dag_run.c.id, "ids"))
 _OF_ATTEMPTS = select(*COLUMNS).where(

@@ -84,7 +84,7 @@ COLUMNS: Final = (
     _t.limit_group,
     _t.held,
 )
-"""All of a task instance, in the order of `services.flow.board.Instance`."""
+"""All of a task instance, in the order of `services.flow.rows.Instance`."""
 
 SUBJECT_MAP_INDEX: Final = case((_t.task_index >= 0, _t.map_index), else_=_t.workload_map_index)
 """The map index of the task that an instance runs, or for which it is a workload beside tasks."""

@@ -32,7 +32,8 @@ from crosswind_server.services.execution.landing import Landing
 from crosswind_server.services.execution.state_store import StateWrite
 from crosswind_server.services.flow import progress, timetables
 from crosswind_server.services.flow.asset_events import Emission
-from crosswind_server.services.flow.board import AttemptRecord, Board, Instance
+from crosswind_server.services.flow.board import Board
+from crosswind_server.services.flow.rows import AttemptRecord, Instance
 from crosswind_server.services.flow.settlement import Ending, FailureFacts, Settler, state_of
 from crosswind_server.services.flow.waiting import Wait
 from crosswind_server.store import attempts, runs, task_instances, xcoms
@@ -117,7 +118,7 @@ def choose(board: Board, instance: Instance, command: FinishAttempt) -> FinishAt
 
     An outcome that follows what is not there must not be undeliverable: the attempt failed, and is not tried again.
     """
-    if command.event is not Event.FINISH_SUCCEEDED or instance.task_index < 0:
+    if command.event is not Event.FINISH_SUCCEEDED or not instance.is_task:
         return command
     plan, task = board.plan_of(board.runs[instance.run_key]), board.task_of(instance)
     skips = None
@@ -206,13 +207,10 @@ class Attempts:
             instance.state = TaskState.RUNNING.value
             instance.start_time = uow.now
             instance.first_start_time = instance.first_start_time or uow.now
-            if instance.task_index < 0:
-                changed.append({"id": instance.id, **{name: getattr(instance, name) for name in _STARTED}})
-                continue
-            if record.try_number > 1 and instance.resumption_message is None:
-                xcoms.delete_of_instance(uow, instance.run_key, instance.task_id, instance.map_index)
-            run = board.runs[instance.run_key]
-            board.touch_run(run)
+            if instance.is_task:
+                if record.try_number > 1 and instance.resumption_message is None:
+                    xcoms.delete_of_instance(uow, instance.run_key, instance.task_id, instance.map_index)
+                board.touch_run(board.runs[instance.run_key])
             changed.append({"id": instance.id, **{name: getattr(instance, name) for name in _STARTED}})
         task_instances.change(uow, changed, _STARTED)
         board.flush()
@@ -263,7 +261,7 @@ class Attempts:
                     if instance.workload == Workload.TIMETABLE
                     else instance.workload_message
                 ),
-                map_index=instance.map_index if instance.task_index >= 0 else instance.workload_map_index,
+                map_index=instance.map_index if instance.is_task else instance.workload_map_index,
                 max_tries=instance.max_tries,
                 inputs=resolved,
                 declared=opened,
@@ -314,7 +312,7 @@ class Attempts:
             if isinstance(reply, Refused):
                 results.append(reply)
                 continue
-            if not answered and not cancelling and instance.task_index >= 0:
+            if not answered and not cancelling and instance.is_task:
                 landing.add(instance, command)
             results.append(
                 Finished(

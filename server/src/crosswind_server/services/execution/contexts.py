@@ -14,8 +14,8 @@ from crosswind_server.domain.arguments import Combination, InputPlan, MappedInpu
 from crosswind_server.domain.naming import render_name
 from crosswind_server.domain.plan import AccessPlan, DagPlan, ParamPlan, TaskPlan
 from crosswind_server.domain.states import Workload
-from crosswind_server.services.flow.board import AttemptRecord, Instance, Run
 from crosswind_server.services.flow.expansion import lengths_of
+from crosswind_server.services.flow.rows import AttemptRecord, Instance, Run
 from crosswind_server.store import task_instances, xcoms
 from crosswind_server.store.unit_of_work import UnitOfWork
 from crosswind_server.timing import LIMITS

@@ -14,7 +14,8 @@ from sqlalchemy import Row
 from crosswind_server.domain.states import RunState
 from crosswind_server.services.catalog.plans import PlanCache
 from crosswind_server.services.flow import alarms, progress, run_limits, starting
-from crosswind_server.services.flow.board import PIECE, Board, Run
+from crosswind_server.services.flow.board import PIECE, Board
+from crosswind_server.services.flow.rows import Run
 from crosswind_server.store import active_runs as rows
 from crosswind_server.store import dags, task_instances, timers
 from crosswind_server.store.unit_of_work import UnitOfWork

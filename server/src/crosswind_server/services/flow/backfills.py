@@ -15,7 +15,7 @@ from sqlalchemy import Row
 
 from crosswind_server import manifests
 from crosswind_server.domain.errors import Reason, Refused
-from crosswind_server.domain.ids import make_run_id, uuid7
+from crosswind_server.domain.ids import uuid7
 from crosswind_server.domain.plan import DagPlan
 from crosswind_server.domain.schedule import ScheduledRun, has_moments, runs_between
 from crosswind_server.domain.states import BackfillState, RunState
@@ -23,7 +23,7 @@ from crosswind_server.services.catalog.plans import PlanCache
 from crosswind_server.services.flow import active_runs, alarms, progress
 from crosswind_server.services.flow.board import PIECE, Board
 from crosswind_server.services.flow.clearing import clear_run
-from crosswind_server.services.flow.run_creation import NewRun, add_runs
+from crosswind_server.services.flow.run_creation import NewRun, add_runs, run_for
 from crosswind_server.services.flow.stopping import stop
 from crosswind_server.store import backfills as rows
 from crosswind_server.store import dags, runs
@@ -329,15 +329,12 @@ def _choose(uow: UnitOfWork, wanted: Any, moments: Sequence[ScheduledRun]) -> It
 
 
 def _new_run(dag: Row[Any], plan: DagPlan, row: Row[Any], moment: ScheduledRun) -> NewRun:
-    return NewRun(
+    return run_for(
+        moment,
+        plan,
         team=dag.team,
-        plan=plan,
-        run_id=make_run_id(BACKFILL, moment.logical_time),
         run_type=BACKFILL,
-        conf=row.conf_message,
-        logical_time=moment.logical_time,
-        data_interval_start=moment.interval_start,
-        data_interval_end=moment.interval_end,
         triggered_by=f"backfill {row.id}",
+        conf=row.conf_message,
         backfill_id=row.id,
     )

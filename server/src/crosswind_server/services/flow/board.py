@@ -17,37 +17,22 @@ from crosswind_server import manifests
 from crosswind_server.domain.claims import ClaimClass, rank_of
 from crosswind_server.domain.ids import uuid7
 from crosswind_server.domain.plan import DagPlan, TaskPlan, offer_key_of
-from crosswind_server.domain.states import RunState, TaskState, Workload
+from crosswind_server.domain.states import RunState, TaskState
 from crosswind_server.services.catalog.plans import PlanCache
 from crosswind_server.services.flow.admission import ADMIT, admit
 from crosswind_server.services.flow.classes import class_of
 from crosswind_server.services.flow.lost_versions import why_not
 from crosswind_server.services.flow.rows import (
-    NO_NUMBER,
     AttemptRecord,
     Instance,
     Run,
     instance_of,
-    new_instance,
-    new_workload,
     plan_of_workload,
     values_of,
 )
 from crosswind_server.services.flow.waiting import Wait
 from crosswind_server.store import attempts, continuations, runs, task_instances
 from crosswind_server.store.unit_of_work import UnitOfWork
-
-__all__ = [
-    "NO_NUMBER",
-    "PIECE",
-    "AttemptRecord",
-    "Board",
-    "Instance",
-    "Run",
-    "instance_of",
-    "new_instance",
-    "new_workload",
-]
 
 PIECE: Final = 500
 """So many rows one cause may change in one transaction; the rest is left as a continuation. [SCHED-1]"""
@@ -102,15 +87,17 @@ class Board:
 
     def lock_runs(self, ids: Collection[str]) -> None:
         """Lock runs that are not on the board yet."""
-        self._take_runs(runs.lock(self.uow, [run_id for run_id in ids if run_id not in self.runs]))
+        self.take(runs.lock(self.uow, [run_id for run_id in ids if run_id not in self.runs]))
 
     def take(self, rows: Iterable[Sequence[Any]]) -> None:
         """Put runs on the board that whoever calls has locked: rows of `store.runs.COLUMNS`."""
-        self._take_runs(rows)
+        for row in rows:
+            run = Run(*row)
+            self.runs.setdefault(run.id, run)
 
     def lock_attempts(self, ids: Collection[str]) -> dict[str, AttemptRecord]:
         """Lock the runs of attempts and read these with their instances; unknown ids are left out."""
-        self._take_runs(runs.lock_of_attempts(self.uow, ids))
+        self.take(runs.lock_of_attempts(self.uow, ids))
         found: dict[str, AttemptRecord] = {}
         width = len(attempts.COLUMNS)
         for row in attempts.get_with_instances(self.uow, ids):
@@ -159,11 +146,6 @@ class Board:
             self.mapped.setdefault((known.run_key, known.task_index, known.map_index), known)
         return known
 
-    def _take_runs(self, rows: Iterable[Sequence[Any]]) -> None:
-        for row in rows:
-            run = Run(*row)
-            self.runs.setdefault(run.id, run)
-
     def plan_of(self, run: Run) -> DagPlan:
         """The graph of a run: that of the version with which it began."""
         return self.plans.get(self.uow, run.dag_version_id)
@@ -171,7 +153,7 @@ class Board:
     def task_of(self, instance: Instance) -> TaskPlan:
         """The task of an instance; a workload beside tasks has a plan of its own."""
         plan = self.plan_of(self.runs[instance.run_key])
-        if instance.task_index < 0:
+        if not instance.is_task:
             return plan_of_workload(plan, instance)
         return plan.tasks[instance.task_index]
 
@@ -181,7 +163,7 @@ class Board:
         if run.code_version_id == run.dag_version_id or not instance.offer_key.startswith("dag:"):
             return None
         code = self.plans.get(self.uow, run.code_version_id)
-        return why_not(self.plan_of(run), code, instance.task_id if instance.task_index >= 0 else "")
+        return why_not(self.plan_of(run), code, instance.task_id if instance.is_task else "")
 
     # Changing
 
@@ -223,7 +205,7 @@ class Board:
     def _offer(self, instance: Instance) -> None:
         # What is bounded within its run waits until `admission` admits it, at the end of the same transaction; a task
         # of a run that has not begun until `active_runs` lets that begin.
-        unbegun = self.runs[instance.run_key].state == RunState.QUEUED and instance.workload == Workload.TASK
+        unbegun = self.runs[instance.run_key].state == RunState.QUEUED and instance.is_task
         instance.held = unbegun or instance.limit_group is not None
         if not instance.held:
             self.uow.hint(f"work:{instance.team}")
@@ -259,7 +241,7 @@ class Board:
         instance.failure_message = failure
         instance.waits_for = None
         self.touch(instance)
-        if instance.task_index < 0:
+        if not instance.is_task:
             self.ended_workloads.append(instance)
             return
         self.runs[instance.run_key].unfinished -= 1
@@ -270,10 +252,10 @@ class Board:
         self._new.append(instance)
         self.put(instance)
         run = self.runs[instance.run_key]
-        if instance.task_index >= 0:
+        if instance.is_task:
             run.unfinished += 1
         self._changed_runs[instance.run_key] = None
-        if instance.workload == Workload.TASK:
+        if instance.is_task:
             instance.limit_group = self.plan_of(run).limit_group_of(self.task_of(instance))
             if instance.limit_group is not None:
                 self.admit_in(instance.run_key)
@@ -376,7 +358,7 @@ class Board:
         """Give what is new or changed the class that it asks for now, and keep classes that are new."""
         asked: dict[str, ClaimClass] = {}
         for instance in (*self._new, *(self.instances[each] for each in self._changed)):
-            labels = self.task_of(instance).labels if instance.workload == Workload.TASK else ()
+            labels = self.task_of(instance).labels if instance.is_task else ()
             made = class_of(instance, labels)
             instance.claim_class = made.id
             asked[made.id] = made
@@ -384,7 +366,7 @@ class Board:
 
     def _number_workloads(self) -> None:
         """Give the new workloads beside tasks their numbers in their runs."""
-        unnumbered = [instance for instance in self._new if instance.task_index < 0]
+        unnumbered = [instance for instance in self._new if not instance.is_task]
         if not unnumbered:
             return
         last = task_instances.last_workloads(self.uow, {instance.run_key for instance in unnumbered})

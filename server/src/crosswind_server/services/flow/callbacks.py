@@ -15,7 +15,8 @@ from sqlalchemy import Row
 from crosswind_server import manifests
 from crosswind_server.domain.plan import CallbackEvent
 from crosswind_server.domain.states import RunState, TaskState, Workload
-from crosswind_server.services.flow.board import PIECE, Board, Instance, Run, new_workload
+from crosswind_server.services.flow.board import PIECE, Board
+from crosswind_server.services.flow.rows import Instance, Run, new_workload
 
 CALL_BACK: Final = "call back"
 """Kind of a continuation: make the callbacks of the subject for the event in its detail."""

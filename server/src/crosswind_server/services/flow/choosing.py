@@ -13,7 +13,8 @@ from typing import Final
 from crosswind_server.domain.errors import Reason, Refused
 from crosswind_server.domain.plan import DagPlan, TaskPlan
 from crosswind_server.domain.states import TaskState
-from crosswind_server.services.flow.board import Board, Run
+from crosswind_server.services.flow.board import Board
+from crosswind_server.services.flow.rows import Run
 from crosswind_server.store import clears
 
 FAILED_STATES: Final = frozenset({TaskState.FAILED, TaskState.UPSTREAM_FAILED, TaskState.CANCELLED})

@@ -13,7 +13,7 @@ def class_of(instance: Any, labels: tuple[LabelPlan, ...]) -> ClaimClass:
     """The class of an instance, by what it asks for now.
 
     Args:
-        instance: a `board.Instance`.
+        instance: a `rows.Instance`.
         labels: that its task asks of workers.
     """
     i = instance

@@ -21,7 +21,7 @@ from crosswind_server.domain.lifecycle import Event
 from crosswind_server.domain.states import LIVE_TASK_STATES, TERMINAL_RUN_STATES, RunState, TaskState
 from crosswind_server.services.catalog.plans import PlanCache
 from crosswind_server.services.flow import progress, run_limits
-from crosswind_server.services.flow.board import PIECE, Board, Instance, Run
+from crosswind_server.services.flow.board import PIECE, Board
 from crosswind_server.services.flow.choosing import (
     ALL,
     FAILED,
@@ -35,8 +35,9 @@ from crosswind_server.services.flow.choosing import (
 )
 from crosswind_server.services.flow.recounting import count_mapped_end, recount
 from crosswind_server.services.flow.resetting import end_silently, revive, wait_again
-from crosswind_server.services.flow.settlement import Settler
-from crosswind_server.store import attempts, clears, dags, runs
+from crosswind_server.services.flow.rows import Instance, Run
+from crosswind_server.services.flow.settlement import ask_to_end
+from crosswind_server.store import clears, dags, runs
 from crosswind_server.store.unit_of_work import UnitOfWork
 
 CLEAR: Final = "clear"
@@ -197,7 +198,8 @@ def _work_off(board: Board, run: Run, rest: _Rest) -> None:
         done += 1
     rest.chosen = rest.chosen[done:]
     recount(board, piece.successors.values(), undone=piece.undone)
-    _ask_to_end(board, piece, rest.subject)
+    # Their instances wait again when they have ended.
+    ask_to_end(board, piece.asked, Event.CLEAR, reason=f"Its task was cleared by {rest.subject}.")
     clears.forget(board.uow, run.id, instance_ids=piece.forgotten, written=piece.unwritten)
     if rest.chosen:
         run.holds += 1
@@ -329,14 +331,3 @@ def _note_live(piece: _Piece, instance: Instance) -> None:
     assert instance.attempt_id is not None
     piece.asked.append(instance.attempt_id)
     piece.forgotten.append(instance.id)
-
-
-def _ask_to_end(board: Board, piece: _Piece, subject: str) -> None:
-    """Ask live attempts to end; their instances wait again when they have. [LEASE-4]"""
-    records = board.lock_attempts(piece.asked)
-    settler = Settler(board)
-    for record in records.values():
-        settler.apply(record, Event.CLEAR)
-        board.uow.hint(f"worker:{record.instance_id}")
-    settler.write()
-    attempts.explain_cancel(board.uow, list(records), f"Its task was cleared by {subject}.")

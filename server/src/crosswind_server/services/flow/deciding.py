@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from crosswind_server.domain.plan import TaskKind
 from crosswind_server.domain.readiness import Counts, Readiness, judge
 from crosswind_server.domain.scopes import judge_teardown
-from crosswind_server.domain.skipping import EVERYTHING, Skips
+from crosswind_server.domain.skipping import read_skips
 from crosswind_server.domain.states import TaskState
 from crosswind_server.services.flow import groups, latest, past
-from crosswind_server.services.flow.board import Board, Instance
+from crosswind_server.services.flow.board import Board
 from crosswind_server.services.flow.expansion import expand
+from crosswind_server.services.flow.rows import Instance
 
 
 def decide(board: Board, budget: int) -> int:
@@ -76,10 +77,10 @@ def _is_skipped_with_its_task(board: Board, instance: Instance) -> bool:
     if instance.map_index < 0:
         return False
     whole = board.tasks[instance.run_key, instance.task_index]
-    skips = Skips.from_json(whole.skips) if whole.skips is not None else None
+    skips = read_skips(whole.skips)
     if skips is None or not skips.itself:
         return False
-    board.end(instance, TaskState.SKIPPED, skips=EVERYTHING.to_json() if skips.cascade else None)
+    board.end(instance, TaskState.SKIPPED, skips=skips.onward)
     return True
 
 

@@ -18,13 +18,14 @@ from crosswind_server.domain.lifecycle import Event
 from crosswind_server.domain.states import LIVE_TASK_STATES, TERMINAL_RUN_STATES, RunState, TaskState
 from crosswind_server.services.catalog.plans import PlanCache
 from crosswind_server.services.flow import groups, progress
-from crosswind_server.services.flow.board import PIECE, Board, Instance, Run
+from crosswind_server.services.flow.board import PIECE, Board
 from crosswind_server.services.flow.choosing import task_not_found
 from crosswind_server.services.flow.clearing import lock_open_run, lock_run
 from crosswind_server.services.flow.recounting import count_mapped_end, recount
-from crosswind_server.services.flow.settlement import Settler
+from crosswind_server.services.flow.rows import Instance, Run
+from crosswind_server.services.flow.settlement import ask_to_end
 from crosswind_server.services.flow.stopping import stop
-from crosswind_server.store import attempts, clears
+from crosswind_server.store import clears
 from crosswind_server.store.unit_of_work import UnitOfWork
 
 END: Final = "end"
@@ -192,14 +193,9 @@ def _end_mapped(board: Board, summary: Instance, state: TaskState, reason: str, 
         board.leave(END, summary, position, detail_json=detail)
 
 
-def _cancel_live(board: Board, instances: list[Instance], reason: str) -> None:
-    records = board.lock_attempts([each.attempt_id for each in instances if each.attempt_id is not None])
-    settler = Settler(board)
-    for record in records.values():
-        settler.apply(record, Event.CANCEL)
-        board.uow.hint(f"worker:{record.instance_id}")
-    settler.write()
-    attempts.explain_cancel(board.uow, list(records), reason)
+def _cancel_live(board: Board, instances: Sequence[Instance], reason: str) -> None:
+    held = [each.attempt_id for each in instances if each.attempt_id is not None]
+    ask_to_end(board, held, Event.CANCEL, reason=reason)
 
 
 # --- ends that are changed --------------------------------------------------------------------------------------------

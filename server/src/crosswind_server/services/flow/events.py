@@ -11,7 +11,8 @@ from typing import Any, Final
 from sqlalchemy import Row
 
 from crosswind_server.domain.ids import uuid7
-from crosswind_server.services.flow.board import PIECE, Board, Instance
+from crosswind_server.services.flow.board import PIECE, Board
+from crosswind_server.services.flow.rows import Instance
 from crosswind_server.services.flow.waiting import EVENT_PREFIX
 from crosswind_server.store import events, timers
 from crosswind_server.store.unit_of_work import UnitOfWork

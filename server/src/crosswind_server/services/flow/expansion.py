@@ -15,8 +15,9 @@ from crosswind_server import manifests
 from crosswind_server.domain.arguments import MappedInputPlan, UnequalLengths
 from crosswind_server.domain.plan import MAX_INSTANCES, DagPlan, TaskPlan
 from crosswind_server.domain.states import TaskState
-from crosswind_server.services.flow.board import PIECE, Board, Instance, Run, instance_of, new_instance
+from crosswind_server.services.flow.board import PIECE, Board
 from crosswind_server.services.flow.resetting import revive
+from crosswind_server.services.flow.rows import Instance, Run, instance_of, new_instance
 from crosswind_server.store import task_instances, xcoms
 from crosswind_server.store.unit_of_work import UnitOfWork
 
@@ -43,28 +44,30 @@ def expand(board: Board, instances: Sequence[Instance], *, budget: int) -> int:
     for instance in instances:
         if earlier.get(instance.id):
             continue  # Instances from before it was cleared still have live attempts; the last to end lets it go on.
-        total = size_of(board, instance)
-        if total is None:
-            continue
-        if total == 0:
-            board.end(instance, TaskState.SKIPPED)
-            continue
-        instance.state = TaskState.EXPANDED.value
-        instance.instances_total = total
-        instance.queued_time = board.uow.now
-        board.touch(instance)
-        budget = make_instances(board, instance, first=0, budget=budget)
+        if begin_expansion(board, instance):
+            budget = make_instances(board, instance, first=0, budget=budget)
     return budget
 
 
-def size_of(board: Board, instance: Instance) -> int | None:
-    """How many instances a mapped task has; None: it cannot be mapped, and has failed."""
+def begin_expansion(board: Board, instance: Instance) -> bool:
+    """Make a mapped task EXPANDED; answers whether it has instances, which are still to be made.
+
+    One that is mapped over nothing is skipped, and one that cannot be mapped fails.
+    """
     try:
-        return _size_of(board, instance)
+        total = _size_of(board, instance)
     except CannotMap as error:
         failure = manifests.failure_message(error.failure_type, str(error), retryable=False)
         board.end(instance, TaskState.FAILED, failure=failure)
-        return None
+        return False
+    if total == 0:
+        board.end(instance, TaskState.SKIPPED)
+        return False
+    instance.state = TaskState.EXPANDED.value
+    instance.instances_total = total
+    instance.queued_time = board.uow.now
+    board.touch(instance)
+    return True
 
 
 def _size_of(board: Board, instance: Instance) -> int:

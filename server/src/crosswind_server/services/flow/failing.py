@@ -9,7 +9,8 @@ from crosswind_server.domain.plan import CallbackEvent
 from crosswind_server.domain.retry import Counters, after_attempt
 from crosswind_server.domain.states import AttemptState, TaskState
 from crosswind_server.services.flow import callbacks
-from crosswind_server.services.flow.board import Board, Instance
+from crosswind_server.services.flow.board import Board
+from crosswind_server.services.flow.rows import Instance
 from crosswind_server.services.flow.settlement import FailureFacts, decide_retry
 
 

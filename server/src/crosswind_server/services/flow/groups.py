@@ -17,9 +17,10 @@ from sqlalchemy import Row
 
 from crosswind_server.domain.plan import GroupPlan, TaskPlan
 from crosswind_server.domain.states import TaskState
-from crosswind_server.services.flow.board import PIECE, Board, Instance, Run, new_instance
-from crosswind_server.services.flow.expansion import size_of
+from crosswind_server.services.flow.board import PIECE, Board
+from crosswind_server.services.flow.expansion import begin_expansion
 from crosswind_server.services.flow.resetting import wait_again
+from crosswind_server.services.flow.rows import Instance, Run, new_instance
 from crosswind_server.store import task_instances
 
 GROUP: Final = "group"
@@ -57,7 +58,7 @@ def expand(board: Board, wholes: Sequence[Instance], *, budget: int) -> int:
     Each task of a group comes here once, or ends before. Answers the budget that is left.
     """
     for whole in wholes:
-        _expand_one(board, whole)
+        begin_expansion(board, whole)
     touched = {}
     for whole in wholes:
         group = group_of(board, whole)
@@ -94,19 +95,6 @@ def begin_after(board: Board, ended: Sequence[Instance], *, budget: int) -> int:
         if group is not None:
             budget = begin(board, board.runs[whole.run_key], group, budget=budget)
     return budget
-
-
-def _expand_one(board: Board, whole: Instance) -> None:
-    total = size_of(board, whole)
-    if total is None:
-        return
-    if total == 0:
-        board.end(whole, TaskState.SKIPPED)
-        return
-    whole.state = TaskState.EXPANDED.value
-    whole.instances_total = total
-    whole.queued_time = board.uow.now
-    board.touch(whole)
 
 
 def _make_piece(board: Board, run: Run, group: GroupPlan, *, total: int, first: int, budget: int) -> int:

@@ -11,8 +11,9 @@ from typing import Final
 
 from crosswind_server import manifests
 from crosswind_server.domain.ids import uuid7
-from crosswind_server.services.flow.board import Board, Instance
+from crosswind_server.services.flow.board import Board
 from crosswind_server.services.flow.failing import fail_wait
+from crosswind_server.services.flow.rows import Instance
 from crosswind_server.services.flow.waiting import Question
 from crosswind_server.store import input_requests
 

@@ -7,7 +7,8 @@ from typing import Final
 
 from crosswind_server.domain.skipping import ALL_DIRECT
 from crosswind_server.domain.states import TaskState
-from crosswind_server.services.flow.board import Board, Instance, Run
+from crosswind_server.services.flow.board import Board
+from crosswind_server.services.flow.rows import Instance, Run
 from crosswind_server.store import dags, runs
 
 _BOUND_TO_TIME: Final = frozenset({"scheduled", "backfill", "asset"})

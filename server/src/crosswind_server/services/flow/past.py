@@ -15,7 +15,8 @@ from sqlalchemy import Row
 
 from crosswind_server.domain.plan import PastRule
 from crosswind_server.domain.states import TaskState
-from crosswind_server.services.flow.board import Board, Instance, Run
+from crosswind_server.services.flow.board import Board
+from crosswind_server.services.flow.rows import Instance, Run
 from crosswind_server.store import past_waits, runs
 
 PAST: Final = "past"

@@ -12,11 +12,11 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from crosswind_server.domain.readiness import Counts, mapped_state, run_state
+from crosswind_server.domain.readiness import Counts, ended_run_state, mapped_state
 from crosswind_server.domain.skipping import merge
 from crosswind_server.domain.states import TERMINAL_RUN_STATES, RunState, TaskState, final_state_of
 from crosswind_server.services.flow import callbacks, groups, past, run_ends, waits
-from crosswind_server.services.flow.board import PIECE, Board, Instance, Run
+from crosswind_server.services.flow.board import PIECE, Board
 from crosswind_server.services.flow.deciding import decide
 from crosswind_server.services.flow.recounting import (
     ADVANCE,
@@ -26,6 +26,7 @@ from crosswind_server.services.flow.recounting import (
     recount,
     successors_of,
 )
+from crosswind_server.services.flow.rows import Instance, Run
 from crosswind_server.store import runs
 
 
@@ -45,8 +46,9 @@ def advance(board: Board, *, causes: int = 1) -> None:
             for instance in recount(board, stale.values()):
                 board.judge(instance)
         wave, board.ended = board.ended, []
-        callbacks.of_ended(board, [ended for ended in wave if ended.id not in board.told])
-        budget = decide(board, _tell(board, wave, budget))
+        fresh = [ended for ended in wave if ended.id not in board.told]
+        callbacks.of_ended(board, fresh)
+        budget = decide(board, _tell(board, wave, fresh, budget))
     waits.release(board)
     board.flush()
     _end_runs(board)
@@ -61,7 +63,7 @@ def go_on(board: Board, piece: Row[Any]) -> None:
         board.ended.append(instance)
 
 
-def _tell(board: Board, wave: Sequence[Instance], budget: int) -> int:
+def _tell(board: Board, wave: Sequence[Instance], fresh: Sequence[Instance], budget: int) -> int:
     """Tell the successors of instances that ended, and the tasks of which they are instances; answers the budget that
     is left."""
     told: list[tuple[Instance, Sequence[int]]] = []
@@ -97,8 +99,8 @@ def _tell(board: Board, wave: Sequence[Instance], budget: int) -> int:
                 expanded[successor.id] = successor
     for whole in expanded.values():
         budget = groups.rejudge(board, whole, budget=budget)
-    past.tell(board, [ended for ended in wave if ended.id not in board.told])
-    return groups.begin_after(board, [ended for ended in wave if ended.id not in board.told], budget=budget)
+    past.tell(board, fresh)
+    return groups.begin_after(board, fresh, budget=budget)
 
 
 def _count_instances(board: Board, ended: Sequence[Instance]) -> None:
@@ -165,5 +167,4 @@ def _final_state(board: Board, run: Run) -> RunState:
         return final_state_of(run.final_state)
     # All its tasks have ended, so it costs the tasks that decide, and no more than one of them is read.
     bad = runs.any_is_bad(board.uow, run.id, board.plan_of(run).leaves)
-    leaves = Counts(total=1, failed=1) if bad else Counts(total=0)
-    return run_state(Counts(total=0), leaves, cancel_requested=run.cancel_requested)
+    return ended_run_state(leaf_is_bad=bad, cancel_requested=run.cancel_requested)

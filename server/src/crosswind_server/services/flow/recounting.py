@@ -11,9 +11,10 @@ from typing import Final
 
 from crosswind_server.domain.plan import TaskPlan
 from crosswind_server.domain.readiness import TriggerRule
-from crosswind_server.domain.skipping import EVERYTHING, Skips
+from crosswind_server.domain.skipping import Skips, read_skips
 from crosswind_server.domain.states import TERMINAL_TASK_STATES, TaskState
-from crosswind_server.services.flow.board import Board, Instance
+from crosswind_server.services.flow.board import Board
+from crosswind_server.services.flow.rows import Instance
 from crosswind_server.store import continuations
 
 ADVANCE: Final = "advance"
@@ -36,13 +37,13 @@ def successors_of(board: Board, ended: Instance) -> tuple[int, ...]:
 def hear(board: Board, successor: Instance, ended: Instance) -> None:
     """Let an instance that waits hear how one of its upstream tasks ended: it counts it, or is skipped by it."""
     task = board.task_of(successor)
-    skips = None if ended.skips is None else Skips.from_json(ended.skips)
+    skips = read_skips(ended.skips)
     if skips is not None and skips.covers(task):
-        board.end(successor, TaskState.SKIPPED, skips=EVERYTHING.to_json() if skips.cascade else None)
+        board.end(successor, TaskState.SKIPPED, skips=skips.onward)
         return
     if skips is not None and skips.cascade:
         # A teardown runs nevertheless; what comes after it is skipped when it has ended.
-        successor.skips = EVERYTHING.to_json()
+        successor.skips = skips.onward
     count_end(successor, task, TaskState(ended.state))
     group = task.mapped_group
     if group is not None and successor.map_index < 0:
@@ -54,11 +55,11 @@ def hear(board: Board, successor: Instance, ended: Instance) -> None:
 def hear_outside(board: Board, whole: Instance, ended: Instance) -> None:
     """Let an expanded task of a mapped group hear how a task outside ended; its instances share what it counts."""
     task = board.task_of(whole)
-    skips = None if ended.skips is None else Skips.from_json(ended.skips)
+    skips = read_skips(ended.skips)
     if skips is not None and skips.covers(task):
         whole.skips = Skips(None if skips.cascade else frozenset(), skips.cascade, itself=True).to_json()
     elif skips is not None and skips.cascade:
-        whole.skips = EVERYTHING.to_json()
+        whole.skips = skips.onward
     count_end(whole, task, TaskState(ended.state))
     board.touch(whole)
 

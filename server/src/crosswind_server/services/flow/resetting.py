@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from crosswind_server.domain.retry import Counters, after_clear
 from crosswind_server.domain.states import LIVE_TASK_STATES, TaskState
-from crosswind_server.services.flow.board import Board, Instance
+from crosswind_server.services.flow.board import Board
+from crosswind_server.services.flow.rows import Instance
 
 
 def wait_again(board: Board, instance: Instance) -> None:

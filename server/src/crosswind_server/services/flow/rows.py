@@ -105,6 +105,11 @@ class Instance:
     held: bool = False
 
     @property
+    def is_task(self) -> bool:
+        """Whether it is an instance of a task of the graph; else a workload beside tasks."""
+        return self.task_index >= 0
+
+    @property
     def ended(self) -> bool:
         """Whether it is in a final state."""
         return TaskState(self.state) in TERMINAL_TASK_STATES

@@ -9,11 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from crosswind_server.domain.ids import uuid7
+from crosswind_server.domain.ids import make_run_id, uuid7
 from crosswind_server.domain.plan import DagPlan
+from crosswind_server.domain.schedule import ScheduledRun
 from crosswind_server.domain.states import RunState
 from crosswind_server.services.flow import run_limits, starting
-from crosswind_server.services.flow.board import Board, Run
+from crosswind_server.services.flow.board import Board
+from crosswind_server.services.flow.rows import Run
 from crosswind_server.store import runs
 
 
@@ -33,6 +35,31 @@ class NewRun:
     note: str = ""
     backfill_id: str | None = None
     partition_key: str = ""
+
+
+def run_for(
+    moment: ScheduledRun,
+    plan: DagPlan,
+    *,
+    team: str,
+    run_type: str,
+    triggered_by: str,
+    conf: bytes | None = None,
+    backfill_id: str | None = None,
+) -> NewRun:
+    """The run of a DAG for a moment of its schedule; its id says for which."""
+    return NewRun(
+        team=team,
+        plan=plan,
+        run_id=make_run_id(run_type, moment.logical_time),
+        run_type=run_type,
+        conf=conf,
+        logical_time=moment.logical_time,
+        data_interval_start=moment.interval_start,
+        data_interval_end=moment.interval_end,
+        triggered_by=triggered_by,
+        backfill_id=backfill_id,
+    )
 
 
 def add_runs(board: Board, wanted: Sequence[NewRun]) -> Sequence[Run]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from crosswind_server.services.flow import alarms, callbacks, run_limits
-from crosswind_server.services.flow.board import Board, Run
+from crosswind_server.services.flow.board import Board
+from crosswind_server.services.flow.rows import Run
 
 
 def follow(board: Board, ended: Sequence[Run]) -> None:

@@ -13,7 +13,8 @@ from crosswind_server.domain.plan import CallbackEvent, DeadlineReference
 from crosswind_server.domain.states import TERMINAL_RUN_STATES, RunState
 from crosswind_server.services.catalog.plans import PlanCache
 from crosswind_server.services.flow import alarms, callbacks
-from crosswind_server.services.flow.board import Board, Run
+from crosswind_server.services.flow.board import Board
+from crosswind_server.services.flow.rows import Run
 from crosswind_server.store import runs, timers
 from crosswind_server.store.unit_of_work import UnitOfWork
 

@@ -13,13 +13,12 @@ from typing import Any, Final
 
 from sqlalchemy import Row
 
-from crosswind_server.domain.ids import make_run_id
 from crosswind_server.domain.plan import DagPlan
 from crosswind_server.domain.schedule import Asked, Done, Schedule, ScheduledRun, next_run
 from crosswind_server.services.catalog.plans import PlanCache
 from crosswind_server.services.flow import active_runs, alarms, progress
 from crosswind_server.services.flow.board import PIECE, Board
-from crosswind_server.services.flow.run_creation import NewRun, add_runs
+from crosswind_server.services.flow.run_creation import NewRun, add_runs, run_for
 from crosswind_server.store import active_runs as counts
 from crosswind_server.store import dags, timers
 from crosswind_server.store.unit_of_work import UnitOfWork
@@ -202,16 +201,7 @@ def _count_active(uow: UnitOfWork, locked: Sequence[Row[Any]]) -> dict[tuple[str
 
 
 def _new_run(dag: Row[Any], version: DagPlan, run: ScheduledRun) -> NewRun:
-    return NewRun(
-        team=dag.team,
-        plan=version,
-        run_id=make_run_id(SCHEDULED, run.logical_time),
-        run_type=SCHEDULED,
-        logical_time=run.logical_time,
-        data_interval_start=run.interval_start,
-        data_interval_end=run.interval_end,
-        triggered_by=TRIGGERED_BY,
-    )
+    return run_for(run, version, team=dag.team, run_type=SCHEDULED, triggered_by=TRIGGERED_BY)
 
 
 def _first_planned(schedule: Schedule, done: Done, planned_json: str | None) -> ScheduledRun | None:

@@ -7,6 +7,7 @@ expiry, a worker that left, a cancel. What follows for other tasks is in `progre
 from __future__ import annotations
 
 import random
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,8 +20,9 @@ from crosswind_server.domain.retry import Counters, RetryPolicy, Settlement, aft
 from crosswind_server.domain.states import TERMINAL_TASK_STATES, AttemptState, TaskState, rest_of
 from crosswind_server.services.execution.logs import topic as log_topic
 from crosswind_server.services.flow import callbacks
-from crosswind_server.services.flow.board import AttemptRecord, Board, Instance
+from crosswind_server.services.flow.board import Board
 from crosswind_server.services.flow.resetting import end_silently, revive, wait_again
+from crosswind_server.services.flow.rows import AttemptRecord, Instance
 from crosswind_server.services.flow.waiting import Wait
 from crosswind_server.store import attempts
 
@@ -229,7 +231,7 @@ class Settler:
     ) -> None:
         board = self._board
         # Callbacks are for what happened before, and go on.
-        final = board.runs[instance.run_key].final_state if instance.task_index >= 0 else None
+        final = board.runs[instance.run_key].final_state if instance.is_task else None
         if final is not None and (settled.state is TaskState.CANCELLED or settled.state not in TERMINAL_TASK_STATES):
             end_silently(board, instance, rest_of(final))
             return
@@ -261,7 +263,7 @@ class Settler:
         if ending.wait is not None:
             instance.waits_for = ending.wait.key
             board.begun.append((instance, ending.wait))
-        if settled.state is TaskState.UP_FOR_RETRY and instance.task_index >= 0:
+        if settled.state is TaskState.UP_FOR_RETRY and instance.is_task:
             callbacks.of_instance(board, instance, CallbackEvent.RETRY)
         board.touch(instance)
 
@@ -272,6 +274,25 @@ class Settler:
             if changed != len(self._attempts):
                 raise RuntimeError("An attempt changed although its run is locked.")
             self._attempts = []
+
+
+def ask_to_end(board: Board, attempt_ids: Collection[str], event: Event, *, reason: str) -> Collection[AttemptRecord]:
+    """Cancel or clear live attempts; their workers are told until they confirm. Answers the attempts. [LEASE-4]
+
+    Args:
+        event: CANCEL or CLEAR.
+        reason: why, for the logs of their tasks.
+    """
+    if not attempt_ids:
+        return ()
+    records = board.lock_attempts(attempt_ids)
+    settler = Settler(board)
+    for record in records.values():
+        settler.apply(record, event)
+        board.uow.hint(f"worker:{record.instance_id}")
+    settler.write()
+    attempts.explain_cancel(board.uow, list(records), reason)
+    return records.values()
 
 
 def decide_retry(task: TaskPlan, failure: FailureFacts | None) -> tuple[RetryPolicy, bool, int | None]:

@@ -13,7 +13,8 @@ from sqlalchemy import Row
 from crosswind_server.domain.plan import DagPlan
 from crosswind_server.domain.states import TERMINAL_RUN_STATES, RunState
 from crosswind_server.services.flow import alarms
-from crosswind_server.services.flow.board import PIECE, Board, Run, new_instance
+from crosswind_server.services.flow.board import PIECE, Board
+from crosswind_server.services.flow.rows import Run, new_instance
 
 MAKE: Final = "make"
 """Kind of a continuation: make the instances of the run's tasks from `position` on."""

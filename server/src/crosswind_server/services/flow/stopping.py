@@ -12,9 +12,10 @@ from sqlalchemy import Row
 
 from crosswind_server.domain.lifecycle import Event
 from crosswind_server.domain.states import TIMED_OUT, RunState, rest_of
-from crosswind_server.services.flow.board import PIECE, Board, Run
+from crosswind_server.services.flow.board import PIECE, Board
 from crosswind_server.services.flow.resetting import end_silently
-from crosswind_server.services.flow.settlement import Settler
+from crosswind_server.services.flow.rows import Run
+from crosswind_server.services.flow.settlement import ask_to_end
 from crosswind_server.store import attempts, task_instances
 
 STOP: Final = "stop"
@@ -51,13 +52,7 @@ def _work_off(board: Board, run: Run, reason: str) -> None:
     idle, more = task_instances.lock_idle(uow, run.id, PIECE)
     for instance in board.put_rows(idle):
         end_silently(board, instance, rest_of(run.final_state))
-    held = board.lock_attempts(attempts.uncancelled_ids(uow, run.id, PIECE))
-    settler = Settler(board)
-    for record in held.values():
-        settler.apply(record, Event.CANCEL)
-        uow.hint(f"worker:{record.instance_id}")
-    settler.write()
-    attempts.explain_cancel(uow, list(held), reason)
+    held = ask_to_end(board, attempts.uncancelled_ids(uow, run.id, PIECE), Event.CANCEL, reason=reason)
     if not more and len(held) < PIECE:
         run.holds -= 1
     else:

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from crosswind_server.domain.lifecycle import Event
 from crosswind_server.services.catalog.plans import PlanCache
 from crosswind_server.services.flow import progress
-from crosswind_server.services.flow.board import AttemptRecord, Board
+from crosswind_server.services.flow.board import Board
+from crosswind_server.services.flow.rows import AttemptRecord
 from crosswind_server.services.flow.settlement import Settler
 from crosswind_server.store.unit_of_work import UnitOfWork
 

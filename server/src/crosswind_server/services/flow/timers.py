@@ -16,8 +16,9 @@ from crosswind_server.domain.lifecycle import Event
 from crosswind_server.services.catalog.plans import PlanCache
 from crosswind_server.services.fleet.workers import Workers
 from crosswind_server.services.flow import progress, waits
-from crosswind_server.services.flow.board import Board, instance_of
+from crosswind_server.services.flow.board import Board
 from crosswind_server.services.flow.continuing import Continuer
+from crosswind_server.services.flow.rows import instance_of
 from crosswind_server.services.flow.sweeps import apply_to_all
 from crosswind_server.store import attempts, task_instances, timers
 from crosswind_server.store.due import Due, probe

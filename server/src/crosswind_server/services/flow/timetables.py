@@ -20,7 +20,8 @@ from crosswind_server.domain.schedule import ScheduledRun
 from crosswind_server.domain.states import RunState, Workload
 from crosswind_server.services.catalog.plans import PlanCache
 from crosswind_server.services.flow import alarms
-from crosswind_server.services.flow.board import Board, Instance, new_workload
+from crosswind_server.services.flow.board import Board
+from crosswind_server.services.flow.rows import Instance, new_workload
 from crosswind_server.store import continuations, dags, runs, timers
 from crosswind_server.store.unit_of_work import UnitOfWork
 

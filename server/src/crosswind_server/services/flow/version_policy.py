@@ -16,8 +16,9 @@ from crosswind_server.domain.plan import offer_key_of
 from crosswind_server.domain.states import TaskState
 from crosswind_server.services.catalog.plans import PlanCache
 from crosswind_server.services.flow import progress
-from crosswind_server.services.flow.board import PIECE, Board, Run
+from crosswind_server.services.flow.board import PIECE, Board
 from crosswind_server.services.flow.lost_versions import why_not
+from crosswind_server.services.flow.rows import Run
 from crosswind_server.store import runs, task_instances
 from crosswind_server.store.unit_of_work import UnitOfWork
 
@@ -75,7 +76,7 @@ def _move(board: Board, run: Run, budget: int) -> int:
         return 0
     rows, more = task_instances.lock_idle_elsewhere(board.uow, run.id, key, budget)
     for instance in board.put_rows(rows):
-        failure = why_not(own, code, instance.task_id if instance.task_index >= 0 else "")
+        failure = why_not(own, code, instance.task_id if instance.is_task else "")
         if failure is not None:
             board.end(instance, TaskState.FAILED, failure=failure)
         else:

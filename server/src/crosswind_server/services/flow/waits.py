@@ -13,11 +13,12 @@ from crosswind_server.domain.lifecycle import Event
 from crosswind_server.domain.states import LIVE_TASK_STATES, TaskState, Workload
 from crosswind_server.domain.workloads import TRIGGER_FAILED
 from crosswind_server.services.flow import events, inputs, timetables
-from crosswind_server.services.flow.board import Board, Instance, instance_of, new_workload
+from crosswind_server.services.flow.board import Board
 from crosswind_server.services.flow.failing import fail_wait
-from crosswind_server.services.flow.settlement import Settler
+from crosswind_server.services.flow.rows import Instance, instance_of, new_workload
+from crosswind_server.services.flow.settlement import ask_to_end
 from crosswind_server.services.flow.waiting import INPUT, TRIGGER_PREFIX
-from crosswind_server.store import attempts, input_requests, task_instances
+from crosswind_server.store import input_requests, task_instances
 
 GIVEN_UP: Final = "The task that it is a trigger for does not wait for it any more."
 _WAITING: Final = frozenset({TaskState.DEFERRED, TaskState.AWAITING_INPUT})
@@ -107,12 +108,7 @@ def _end_triggers(board: Board, instance_ids: Sequence[str]) -> None:
             held.append(trigger.attempt_id)
         elif not trigger.ended:
             board.end(trigger, TaskState.CANCELLED)
-    if held:
-        settler = Settler(board)
-        for record in board.lock_attempts(held).values():
-            settler.apply(record, Event.CANCEL)
-            board.uow.hint(f"worker:{record.instance_id}")
-        settler.write()
-        attempts.explain_cancel(board.uow, held, GIVEN_UP)
+    ask_to_end(board, held, Event.CANCEL, reason=GIVEN_UP)
     # Nobody waits for them: there is nothing to follow.
-    board.ended_workloads = [each for each in board.ended_workloads if each not in triggers]
+    given_up = {each.id for each in triggers}
+    board.ended_workloads = [each for each in board.ended_workloads if each.id not in given_up]
