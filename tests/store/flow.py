@@ -418,13 +418,14 @@ def refused(call: Callable[[], object]) -> str:
 
 
 @contextmanager
-def counted() -> Iterator[list[object]]:
-    """The statements that are executed meanwhile, in any store."""
+def counted(store: Store) -> Iterator[list[object]]:
+    """The statements that a store executes meanwhile; a server of other tests may go on in this process."""
     executed: list[object] = []
     execute = UnitOfWork.execute
 
     def count(uow: UnitOfWork, statement: Any, parameters: Any = None) -> Any:
-        executed.append(statement)
+        if uow._connection.engine is store._driver.engine:
+            executed.append(statement)
         return execute(uow, statement, parameters)
 
     UnitOfWork.execute = count  # type: ignore[method-assign,assignment]  # a spy, for as long as it counts

@@ -174,7 +174,7 @@ def test_a_finish_costs_its_out_degree_in_ten_thousand_tasks_as_in_ten(flow: Flo
         flow.continue_all()
         (lease,) = flow.take(worker)
         flow.start(lease, worker)
-        with counted() as statements, touching() as touched:
+        with counted(flow.store) as statements, touching() as touched:
             flow.finish(lease, result=1)
         costs[size] = (len(statements), touched.most)
         assert (flow.instance(run, "t1").state, flow.instance(run, "t3").state) == ("queued", "waiting")

@@ -229,7 +229,7 @@ def test_a_branch_costs_its_out_degree_whatever_the_size_of_the_dag(flow: Flow):
         flow.continue_all()
         (lease,) = flow.take(worker)
         flow.start(lease, worker)
-        with counted() as statements:
+        with counted(flow.store) as statements:
             flow.finish(lease, follow=["a"])
         costs[size] = len(statements)
         assert (flow.states(run)["a"], flow.states(run)["b"]) == ("queued", "skipped")

@@ -201,7 +201,7 @@ def test_an_end_that_nobody_waits_for_asks_nothing(flow: Flow):
     costs = {}
     for lease in flow.take(worker):
         flow.start(lease, worker)
-        with counted() as statements:
+        with counted(flow.store) as statements:
             flow.finish(lease)
         costs[lease.dag_id] = len(statements)
     assert costs["d"] == costs["plain"]

@@ -185,7 +185,7 @@ def test_a_claim_costs_as_much_among_10000_that_wait_for_a_pool_as_among_ten(flo
         for _ in range(3):
             for lease in flow.take(worker):
                 flow.run(lease, worker)
-        with counted() as executed:
+        with counted(flow.store) as executed:
             assert len(flow.take(worker)) == 2
         costs.append(len(executed))
     assert costs[0] == costs[1] <= 14

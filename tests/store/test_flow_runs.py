@@ -299,7 +299,7 @@ def test_finishing_costs_the_out_degree_whatever_the_size_of_the_dag(flow: Flow)
         lease = flow.poll(worker, max_leases=1).leases[0]
         assert lease.task_id == "t0"
         flow.start(lease, worker)
-        with counted() as statements:
+        with counted(flow.store) as statements:
             flow.finish(lease, result=1)
         costs[size] = len(statements)
         assert flow.states(run)["t1"] == "queued"

@@ -212,7 +212,7 @@ def test_many_dags_due_at_once_are_done_in_bounded_pieces(timed: TimedFlow):
     worker = timed.register()
     dags = [dag_of(f"d{number}", task("a"), schedule=cron("@hourly")) for number in range(120)]
     timed.publish(*dags, to=worker)
-    with counted() as statements:
+    with counted(timed.store) as statements:
         rung = timed.ring()
     assert rung == 120
     rows = timed.store.read_blocking(lambda uow: uow.execute(select(dag_run.c.dag_id, dag_run.c.state)).all())

@@ -111,7 +111,7 @@ def test_a_minute_without_anything_to_do_is_a_probe_a_look(timed: TimedFlow):
     # The first look tidies up what is tidied hourly.
     asyncio.run(idle(timed.now + 1))
     looks = 0
-    with counted() as statements:
+    with counted(timed.store) as statements:
         asyncio.run(idle(timed.now + MINUTE))
     assert len(statements) == looks
     assert {statement is due._PROBE for statement in statements} == {True}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 
+import grpc.aio
 import pytest
 
 from crosswind.client.errors import UNAVAILABLE, CallError
@@ -49,3 +51,33 @@ async def test_the_log_says_what_is_away(caplog, events, sentences):
     assert len(caplog.messages) == len(sentences), caplog.messages
     for message, sentence in zip(caplog.messages, sentences, strict=True):
         assert re.fullmatch(sentence, message), message
+
+
+async def test_a_connection_that_is_opened_anew_is_another_while_calls_end_on_the_old_one():
+    held, let_go = asyncio.Event(), asyncio.Event()
+
+    async def answer(request: bytes, context: grpc.aio.ServicerContext) -> bytes:
+        if request == b"hold":
+            held.set()
+            await let_go.wait()
+        return context.peer().encode()
+
+    server = grpc.aio.server()
+    handlers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {"Ask": grpc.unary_unary_rpc_method_handler(answer)}
+    server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler("test.Test", handlers)])
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    connection = ServerConnection(f"127.0.0.1:{port}")
+
+    def ask(request: bytes) -> asyncio.Task[bytes]:
+        call = connection.send_bytes("/test.Test/Ask", request, timeout=20.0, metadata=())
+        return asyncio.create_task(call)
+
+    holding = ask(b"hold")
+    await held.wait()
+    connection.reopen(grace=20.0)
+    after = await ask(b"")
+    let_go.set()
+    assert await holding != after
+    await connection.close()
+    await server.stop(None)

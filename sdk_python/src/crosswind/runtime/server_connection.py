@@ -243,6 +243,8 @@ class ServerConnection:
             # When to try again is decided here, not in the library; it is to be ready by then.
             *dialling_options(first=0.1, longest=1.0),
             ("grpc.enable_retries", 0),
+            # Else a channel that takes the place of one with calls under way would go on with the connection of that.
+            ("grpc.use_local_subchannel_pool", 1),
         ]
         if self._keepalive > 0:
             options += [
