@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from crosswind_server.domain import retry
 from crosswind_server.domain.errors import Reason, Refused
-from crosswind_server.domain.leases import LeaseTimes, may_expire, overdue
+from crosswind_server.domain.leases import may_expire, overdue
 from crosswind_server.domain.lifecycle import (
     LIVE,
     TABLE,
@@ -37,7 +37,7 @@ from crosswind_server.domain.states import (
 )
 from tests.lifecycle.commands import SECOND, AttemptView, Brought, Command, Snapshot, TaskView, span
 
-TIMES = LeaseTimes()
+HEARTBEAT_US, LEASE_US, START_DEADLINE_US = 5 * SECOND, 30 * SECOND, 10 * SECOND
 
 
 @dataclass
@@ -139,7 +139,7 @@ class World:
                 predecessor_id=c.options.get("folder"),
                 now_us=self.now_us,
                 listening_since_us=self.accepting_since_us,
-                heartbeat_us=TIMES.heartbeat_us,
+                heartbeat_us=HEARTBEAT_US,
             )
         except Refused as refused:
             yield _shown(refused)
@@ -175,8 +175,8 @@ class World:
             task=name,
             worker=worker,
             try_number=task.counters.next_try_number,
-            start_due_us=self.now_us + TIMES.start_deadline_us,
-            lease_due_us=self.now_us + TIMES.lease_us,
+            start_due_us=self.now_us + START_DEADLINE_US,
+            lease_due_us=self.now_us + LEASE_US,
         )
         if effect is TaskEffect.ASSIGN:
             task.state = TaskState.ASSIGNED
@@ -266,7 +266,7 @@ class World:
         if self.accepting_since_us is None:
             return ()
         since = self.accepting_since_us / SECOND
-        if may_expire(self.now_us / SECOND, since, TIMES.lease_us / SECOND):
+        if may_expire(self.now_us / SECOND, since, LEASE_US / SECOND):
             for attempt_id, lease in self.leases.items():
                 if overdue(due_us=lease.lease_due_us, now_us=self.now_us):
                     self._apply(attempt_id, Event.EXPIRE)
@@ -342,7 +342,7 @@ class World:
         self.rules.update(step.cell.rules)
         lease.attempt = step.attempt
         if step.lease is LeaseEffect.EXTEND:
-            lease.lease_due_us = self.now_us + TIMES.lease_us
+            lease.lease_due_us = self.now_us + LEASE_US
         task, how = self.tasks[lease.task], ending or Ending()
         match step.task_effect:
             case TaskEffect.RUN:

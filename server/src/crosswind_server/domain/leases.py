@@ -6,20 +6,6 @@ that commits the event, never by a call that writes under a lease. [LEASE-3]
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
-
-SECOND_US: Final = 1_000_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LeaseTimes:
-    """Durations of leases, in microseconds."""
-
-    heartbeat_us: int = 5 * SECOND_US
-    lease_us: int = 30 * SECOND_US
-    start_deadline_us: int = 10 * SECOND_US
-
 
 def may_expire(now_monotonic: float, accepting_since: float | None, lease_duration: float) -> bool:
     """Whether this server may expire leases and start deadlines yet.

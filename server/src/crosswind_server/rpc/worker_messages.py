@@ -19,7 +19,6 @@ from crosswind.manifest.v1 import bundle_pb2, task_pb2
 from crosswind.value.v1.value_pb2 import Payload
 from crosswind_server import manifests
 from crosswind_server.domain.arguments import RETURN_VALUE, StoredValue
-from crosswind_server.domain.errors import Reason, Refused
 from crosswind_server.domain.lifecycle import Event
 from crosswind_server.domain.plan import ParamPlan
 from crosswind_server.domain.states import Workload
@@ -409,13 +408,6 @@ def _read_failure(failure: Failure) -> FailureFacts:
         types=types,
         retryable=not failure.HasField("retryable") or failure.retryable,
         retry_after_us=max(0, span_us(failure.retry_after)) if failure.HasField("retry_after") else None,
-    )
-
-
-def _unsupported(what: str) -> Refused:
-    return Refused(
-        Reason.NOT_SUPPORTED,
-        f"The outcome {what}, which this server does not support yet; finish the attempt as failed instead.",
     )
 
 
