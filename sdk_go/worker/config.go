@@ -10,9 +10,11 @@ import (
 	"path/filepath"
 	"time"
 
+	execpb "crosswind.dev/go/internal/gen/crosswind/execution/v1"
 	"crosswind.dev/go/internal/worker/discovery"
 	"crosswind.dev/go/internal/worker/outcomestore"
 	"crosswind.dev/go/internal/worker/refusal"
+	"crosswind.dev/go/internal/worker/registration"
 	"crosswind.dev/go/internal/worker/settings"
 	"crosswind.dev/go/internal/worker/statefolder"
 	"crosswind.dev/go/internal/worker/trust"
@@ -26,6 +28,17 @@ type StateFolderInUseError = statefolder.InUseError
 
 // ErrNothingToRun says that a configuration names no bundles.
 var ErrNothingToRun = errors.New("there is nothing to run: name a folder of packed bundles, or a packed bundle")
+
+// Role is a kind of work. The command spells it as it is: --role triggers.
+type Role string
+
+// The roles of a worker.
+const (
+	// RoleTasks runs tasks, callbacks and timetables.
+	RoleTasks Role = "tasks"
+	// RoleTriggers runs the triggers that deferred tasks wait for.
+	RoleTriggers Role = "triggers"
+)
 
 // Config is what a worker is and does. Fields that are not set mean what the command crosswind-go-worker would do.
 type Config struct {
@@ -47,6 +60,8 @@ type Config struct {
 	Bundles, Folders []string
 	// Queues to serve. Default: `default`.
 	Queues []string
+	// Roles are what the worker runs: RoleTasks, RoleTriggers or both. Default: RoleTasks.
+	Roles []Role
 	// Slots are tasks at the same time, 1 to 10,000. Default: four for each processor.
 	Slots int
 	// Labels that tasks select by.
@@ -75,6 +90,7 @@ type resolved struct {
 	Config
 	source string // of the server's address
 	trust  *trust.Trust
+	roles  []execpb.WorkerRole
 	base   string // of all workers' state folders
 }
 
@@ -106,6 +122,13 @@ func (c Config) resolve() (*resolved, error) {
 		if r.trust, err = trust.Read(location.TLSCertificateFile, location.TLSServerName); err != nil {
 			return nil, fmt.Errorf("the certificate %s of the server on this machine %w", location.TLSCertificateFile, err)
 		}
+	}
+	for _, role := range c.Roles {
+		read, err := registration.ReadRole(string(role))
+		if err != nil {
+			return nil, fmt.Errorf("the role %q cannot be used: %w", role, err)
+		}
+		r.roles = append(r.roles, read)
 	}
 	if r.Slots == 0 {
 		r.Slots = settings.DefaultSlots()

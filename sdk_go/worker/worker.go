@@ -166,7 +166,8 @@ func begin(given *resolved, folder *statefolder.Folder) (*life, error) {
 		ended:    make(chan error, 1),
 	}
 	l.identity = registration.Identity{
-		Name: given.chooseName(folder), Slots: given.Slots, Queues: given.Queues, Labels: given.Labels,
+		Name: given.chooseName(folder), Slots: given.Slots, Queues: given.Queues, Roles: given.roles,
+		Labels:             given.Labels,
 		EnrolmentTokenFile: given.TokenFile, EnrolmentToken: given.Token, InstanceID: uuid.New(),
 	}
 	if folder != nil {

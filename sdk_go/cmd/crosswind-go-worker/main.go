@@ -55,9 +55,14 @@ func run() int {
 	if given.Trust != nil {
 		speak = given.Trust.Config()
 	}
+	roles := make([]worker.Role, len(given.Roles))
+	for i, role := range given.Roles {
+		roles[i] = worker.Role(role)
+	}
 	made := worker.New(worker.Config{
 		Server: given.Server.Address, ServerSource: given.Server.Source, TokenFile: given.TokenFile, TLS: speak,
-		Bundles: given.Files, Folders: given.Folders, Queues: given.Queues, Slots: given.Slots, Labels: given.Labels,
+		Bundles: given.Files, Folders: given.Folders, Queues: given.Queues, Roles: roles,
+		Slots: given.Slots, Labels: given.Labels,
 		Name: given.Name, StateDir: given.StateDir, Sync: given.Sync,
 		DrainTimeout: given.DrainTimeout, StartTimeout: given.StartTimeout, Logger: slog.New(log),
 	})

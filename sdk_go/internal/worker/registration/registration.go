@@ -43,6 +43,8 @@ type Identity struct {
 	Slots int
 	// Queues that it serves. Empty: `default`.
 	Queues []string
+	// Roles are what it does, see ReadRole. Empty: tasks.
+	Roles []execpb.WorkerRole
 	// Labels that tasks select by.
 	Labels map[string]string
 	// EnrolmentTokenFile is read at every registration that needs it. Empty: there is only EnrolmentToken.
@@ -278,6 +280,7 @@ func (r *Registration) request() *execpb.RegisterWorkerRequest {
 		},
 		Runtimes:  []string{"go-plugin"},
 		Queues:    r.Identity.Queues,
+		Roles:     r.Identity.Roles,
 		Slots:     int32(r.Identity.Slots),
 		Labels:    r.Identity.Labels,
 		Bundles:   r.Offers(),

@@ -32,7 +32,10 @@ func start(t *testing.T, answer scriptedserver.Answer, change func(*Options)) (*
 	}
 	t.Cleanup(dialled.Close)
 	options := Options{
-		Connection: dialled, Log: log, Identity: Identity{Name: "w", Slots: 2, InstanceID: "i", EnrolmentToken: "enrolment"},
+		Connection: dialled, Log: log, Identity: Identity{
+			Name: "w", Slots: 2, Roles: []execpb.WorkerRole{execpb.WorkerRole_WORKER_ROLE_TRIGGERS},
+			InstanceID: "i", EnrolmentToken: "enrolment",
+		},
 		Offers:       func() []*execpb.BundleOffer { return []*execpb.BundleOffer{{Bundle: "b", BundleVersion: "v"}} },
 		Held:         func() []string { return []string{"a"} },
 		OnRegistered: func(*execpb.RegisterWorkerResponse) {},
@@ -84,7 +87,8 @@ func TestWorkerSaysWhatItIsAndKeepsItsToken(t *testing.T) {
 	request := call.Request.(*execpb.RegisterWorkerRequest)
 	if call.Token != "enrolment" || request.GetName() != "w" || request.GetSlots() != 2 || request.GetInstanceId() != "i" ||
 		request.GetSdk().GetLanguage() != "go" || len(request.GetBundles()) != 1 || request.GetPreviousInstanceId() != "" ||
-		!slices.Equal(request.GetRuntimes(), []string{"go-plugin"}) || request.GetProcessId() != int64(os.Getpid()) {
+		!slices.Equal(request.GetRuntimes(), []string{"go-plugin"}) ||
+		!slices.Equal(request.GetRoles(), []execpb.WorkerRole{execpb.WorkerRole_WORKER_ROLE_TRIGGERS}) || request.GetProcessId() != int64(os.Getpid()) {
 		t.Errorf("got %+v", call)
 	}
 	folder.Close()

@@ -18,6 +18,7 @@ import (
 
 	"crosswind.dev/go/internal/worker/discovery"
 	"crosswind.dev/go/internal/worker/outcomestore"
+	"crosswind.dev/go/internal/worker/registration"
 	"crosswind.dev/go/internal/worker/trust"
 )
 
@@ -41,6 +42,8 @@ type Settings struct {
 	Files, Folders []string
 	// Queues to serve. Empty: `default`.
 	Queues []string
+	// Roles are what the worker does, "tasks" and "triggers", each once. Empty: tasks.
+	Roles []string
 	// Slots are tasks at the same time, 1 to 10,000.
 	Slots int
 	// Name of the worker. Empty: made up, and kept in the state folder.
@@ -110,6 +113,8 @@ func (r *reader) definitions() []setting {
 			read: func(_ *Settings, text string) error { r.bundles = append(r.bundles, text); return nil }},
 		{key: "queue", metavar: "NAME", many: true, help: "queue to serve", shown: "default",
 			read: func(s *Settings, text string) error { s.Queues = append(s.Queues, text); return checkName(text) }},
+		{key: "role", metavar: "ROLE", many: true, help: "what it runs: tasks, or triggers of deferred tasks; twice for both",
+			shown: "tasks", read: readRole},
 		{key: "slots", metavar: "N", help: "tasks at the same time", shown: strconv.Itoa(DefaultSlots()), read: readSlots},
 		{key: "name", metavar: "NAME", help: "of the worker, unique", shown: "made up, kept in the state folder",
 			read: func(s *Settings, text string) error { s.Name = text; return checkName(text) }},
@@ -316,6 +321,16 @@ func DefaultNamePrefix() string {
 func checkName(text string) error {
 	if !namePattern.MatchString(text) {
 		return errors.New("a worker's name is 1 to 100 letters, digits and _.@-")
+	}
+	return nil
+}
+
+func readRole(s *Settings, text string) error {
+	if _, err := registration.ReadRole(text); err != nil {
+		return err
+	}
+	if !slices.Contains(s.Roles, text) {
+		s.Roles = append(s.Roles, text)
 	}
 	return nil
 }

@@ -97,6 +97,22 @@ func TestFlagThenEnvironmentThenFileThenDefault(t *testing.T) {
 		"--label", "zone=g"), "flag:3", 5, []string{"a", "b"}, "flag", map[string]string{"zone": "g"})
 }
 
+func TestRolesAreWordsEachOnce(t *testing.T) {
+	p := newPlace(t)
+	check := func(found *Settings, roles ...string) {
+		t.Helper()
+		if !slices.Equal(found.Roles, roles) {
+			t.Errorf("got %q, want %q", found.Roles, roles)
+		}
+	}
+	check(p.mustRead(nil))
+	check(p.mustRead(nil, "--role", "triggers"), "triggers")
+	check(p.mustRead(nil, "--role", "triggers", "--role", "tasks", "--role", "triggers"), "triggers", "tasks")
+	check(p.mustRead(map[string]string{"CROSSWIND_ROLE": "tasks, triggers"}), "tasks", "triggers")
+	p.write(filepath.Join(p.here, "crosswind.toml"), "[worker]\nrole = \"triggers\"\n")
+	check(p.mustRead(nil), "triggers")
+}
+
 func TestConfigOfAParentFolderCountsBeforeTheUsers(t *testing.T) {
 	p := newPlace(t)
 	p.write(filepath.Join(p.parent(), "home", ".config", "crosswind", "config.toml"), "[worker]\nslots = 2\n")
@@ -171,6 +187,7 @@ func TestWrongSettingIsOneSentence(t *testing.T) {
 		{[]string{"--bundle", "dag.py"}, "is a Python file"},
 		{[]string{"--slots", "0"}, "slots are 1 to 10,000"},
 		{[]string{"--slots", "many"}, "--slots cannot be used"},
+		{[]string{"--role", "cook"}, "--role cannot be used: a role is tasks or triggers"},
 		{[]string{"--name", "a b"}, "a worker's name is"},
 		{[]string{"--label", "zone"}, "is not KEY=VALUE"},
 		{[]string{"--log-format", "xml"}, "console, json"},
