@@ -10,7 +10,7 @@ from crosswind_server.domain.lifecycle import ENDED, LIVE, MAX_DELIVERIES
 from crosswind_server.domain.states import LIVE_WORKER_STATES, AttemptState, WorkerState
 from tests.lifecycle.commands import SECOND
 from tests.lifecycle.lockstep import Lockstep
-from tests.lifecycle.world import TIMES
+from tests.lifecycle.world import LEASE_US
 
 KINDS = ("succeeded", "failed", "skipped", "deferred", "rescheduled", "awaiting_input", "cancelled")
 TASKS = ("a", "b")
@@ -50,7 +50,7 @@ class LifecycleMachine(RuleBasedStateMachine):
             if old.state in LIVE and new.state is AttemptState.LOST and verb == "advance":
                 assert self.world.now_us > due[name], f"LEASE-3: {name} was not overdue"
                 since = self.world.now_us - (self.world.accepting_since_us or 0)
-                assert since >= TIMES.lease_us, f"LEASE-3: {name} expired before the server listened long enough"
+                assert since >= LEASE_US, f"LEASE-3: {name} expired before the server listened long enough"
             if new.state is AttemptState.LOST and old.state is not AttemptState.LOST:
                 assert verb in ("advance", "register", "deregister"), f"LEASE-3: {text} lost {name}"
             if old.state is AttemptState.CANCELLING:
