@@ -219,3 +219,50 @@ def test_a_span_of_listed_times(timed: TimedFlow):
     publish(timed, schedule_pb2.Schedule(events=schedule_pb2.EventListSchedule(times=times)))
     create(timed)
     assert [shown(run.logical_time) for run in runs(timed)] == ["2026-02-01T03:00", "2026-02-04T03:00"]
+
+
+def test_what_is_not_over_is_left_to_the_schedule(timed: TimedFlow):
+    worker = publish(timed)
+    assert timed.now == at("2026-03-01T12:00")
+    span = {"start": at("2026-02-27T00:00"), "end": at("2026-03-05T00:00")}
+    for reverse in (False, True):
+        assert len(planned(timed, **span, reverse=reverse).planned) == planned(timed, **span).total == 2
+    backfill_id = create(timed, **span, max_active_runs=1)
+    timed.move_to("2026-03-02T12:00")
+    timed.work_off(worker)
+    timed.continue_all()
+    assert facts(timed, backfill_id) == ("succeeded", 2, 2, 2, 0)
+    assert [run.run_type for run in runs(timed) if shown(run.logical_time) == "2026-03-01T00:00"] == ["scheduled"]
+    assert refused(lambda: planned(timed, start=at("2026-03-03T00:00"), end=at("2026-03-05T00:00"))) == (
+        "INVALID_ARGUMENT"
+    )
+
+
+def test_listed_times_that_are_to_come_are_left_to_the_schedule(timed: TimedFlow):
+    times = [Timestamp(seconds=at(text) // 1_000_000) for text in ("2026-03-01T03:00", "2026-03-04T03:00")]
+    publish(timed, schedule_pb2.Schedule(events=schedule_pb2.EventListSchedule(times=times)))
+    assert planned(timed, start=at("2026-03-01T00:00"), end=at("2026-03-09T00:00")).total == 1
+
+
+@pytest.mark.parametrize("catchup", [True, False], ids=["catch-up", "only the latest"])
+def test_the_schedule_makes_no_second_run_for_a_moment_that_was_filled(timed: TimedFlow, catchup: bool):
+    worker = publish(
+        timed,
+        start_time=Timestamp(seconds=at("2026-02-26T00:00") // 1_000_000),
+        catchup=catchup,
+        paused_upon_creation=True,
+    )
+    assert runs(timed) == []
+    create(timed, start=at("2026-02-27T00:00"), end=at("2026-03-01T00:00"))
+    timed.pause("d", False)
+    timed.work_off(worker)
+    timed.continue_all()
+    timed.move_to("2026-03-02T00:00")
+    found = sorted((shown(run.logical_time), run.run_type) for run in runs(timed))
+    missed = [("2026-02-26T00:00", "scheduled")] if catchup else []
+    assert found == [
+        *missed,
+        ("2026-02-27T00:00", "backfill"),
+        ("2026-02-28T00:00", "backfill"),
+        ("2026-03-01T00:00", "scheduled"),
+    ]

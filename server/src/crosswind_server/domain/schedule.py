@@ -139,14 +139,22 @@ def next_run(schedule: Schedule, done: Done, now: int) -> ScheduledRun | None:
     return found
 
 
-def runs_between(schedule: Schedule, start: int, end: int, *, reverse: bool = False) -> Iterator[ScheduledRun]:
+def runs_between(
+    schedule: Schedule, start: int, end: int, *, by: int | None = None, reverse: bool = False
+) -> Iterator[ScheduledRun]:
     """The runs that stand for moments of a span, `end` exclusive, the earliest first or, reversed, the latest.
 
     The schedule's own bounds do not count: a backfill reaches where its caller says. A schedule without moments of its
     own has none.
+
+    Args:
+        by: only runs that the schedule would have created by this moment; None: no bound.
     """
     match schedule.kind:
         case Periodic(ticks):
+            if by is not None:
+                latest = interval_of(schedule, by)
+                end = start if latest is None else min(end, latest[0] + 1)
             moment = ticks.before(end) if reverse else ticks.after(start - 1)
             while moment is not None and start <= moment < end:
                 after = ticks.after(moment)
@@ -155,7 +163,7 @@ def runs_between(schedule: Schedule, start: int, end: int, *, reverse: bool = Fa
                 yield ScheduledRun(moment, moment, after, after)
                 moment = ticks.before(moment) if reverse else after
         case Events(times):
-            chosen = [time for time in times if start <= time < end]
+            chosen = [time for time in times if start <= time < end and (by is None or time <= by)]
             yield from (ScheduledRun(time, None, None, time) for time in (reversed(chosen) if reverse else chosen))
         case _:
             return

@@ -43,6 +43,12 @@ _OF_ATTEMPTS = select(*COLUMNS).where(
     dag_run.c.id.in_(select(attempt.c.run_key).where(guards.is_among(attempt.c.id, "ids")))
 )
 
+_OF_MOMENTS = select(dag_run.c.team, dag_run.c.dag_id, dag_run.c.logical_time).where(
+    dag_run.c.team == bindparam("team"),
+    guards.is_among(dag_run.c.dag_id, "dag_ids"),
+    guards.is_among(dag_run.c.logical_time, "moments"),
+)
+
 _other = dag_run.alias("other")
 _NEXT_REVISION: Final = {"revision": dag_run.c.revision + 1}
 _FREE = select(dag_run.c.id).where(guards.is_among(dag_run.c.id, "ids")).correlate(None)
@@ -177,6 +183,16 @@ _PREVIOUS = (
     .order_by(_other.c.logical_time.desc(), _other.c.id.desc())
     .limit(1)
 )
+
+
+def find_moments(uow: UnitOfWork, wanted: Collection[tuple[str, str, int]]) -> frozenset[tuple[str, str, int]]:
+    """Those of some moments, each with its team and DAG, for which there is a run; the DAGs are locked."""
+    found: set[tuple[str, str, int]] = set()
+    for team in sorted({team for team, _, _ in wanted}):
+        of_team = [each for each in wanted if each[0] == team]
+        values = {"team": team, "dag_ids": [each[1] for each in of_team], "moments": [each[2] for each in of_team]}
+        found.update((row.team, row.dag_id, row.logical_time) for row in uow.execute(_OF_MOMENTS, values))
+    return frozenset(found)
 
 
 def find_previous(uow: UnitOfWork, run_key: str) -> str | None:

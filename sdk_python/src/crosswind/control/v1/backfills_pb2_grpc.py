@@ -65,7 +65,8 @@ class BackfillServiceServicer(object):
         """Creates a backfill, or with `dry_run` only says which runs it would create. Role: OPERATOR.
 
         The backfill is RUNNING afterwards; its runs are created as `max_active_runs` allows, by a durable continuation.
-        [SCHED-1] It goes on also while the DAG is paused, but the tasks of its runs wait then.
+        [SCHED-1] It goes on also while the DAG is paused, but its runs are QUEUED then. Points in time for which the schedule
+        would create a run only after now are left to the schedule, which in turn creates none where a run is there already.
 
         Repeating the call with the same `request_id` creates one backfill.
 

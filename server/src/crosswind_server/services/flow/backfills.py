@@ -120,7 +120,15 @@ class Backfills:
                 metadata={"dag_id": command.dag_id},
             )
         manifests.check_conf(plan, manifests.read_conf(command.conf) if command.conf is not None else {})
-        moments = list(itertools.islice(_moments(plan, command.start, command.end, command.reverse), MOST_MOMENTS + 1))
+        if command.start > uow.now:
+            raise Refused(
+                Reason.INVALID_ARGUMENT,
+                "`start_time` is still to come, and a backfill is for the past: the schedule creates the runs of the"
+                " future.",
+                metadata={"field": "start_time"},
+            )
+        span = _moments(plan, command.start, command.end, by=uow.now, reverse=command.reverse)
+        moments = list(itertools.islice(span, MOST_MOMENTS + 1))
         if len(moments) > MOST_MOMENTS:
             raise Refused(
                 Reason.INVALID_ARGUMENT,
@@ -263,7 +271,7 @@ class Backfills:
         start, end = row.start_time, row.end_time
         if row.last_logical_time is not None:
             start, end = (start, row.last_logical_time) if row.reverse else (row.last_logical_time + 1, end)
-        return _moments(version, start, end, row.reverse)
+        return _moments(version, start, end, by=row.created_time, reverse=row.reverse)
 
     @staticmethod
     def _clear(board: Board, row: Row[Any], run_id: str) -> int:
@@ -299,8 +307,8 @@ def get_backfill(uow: UnitOfWork, team: str, backfill_id: str) -> Row[Any]:
     return row
 
 
-def _moments(plan: DagPlan, start: int, end: int, reverse: bool) -> Iterator[ScheduledRun]:
-    return iter(()) if plan.schedule is None else runs_between(plan.schedule, start, end, reverse=reverse)
+def _moments(plan: DagPlan, start: int, end: int, *, by: int, reverse: bool) -> Iterator[ScheduledRun]:
+    return iter(()) if plan.schedule is None else runs_between(plan.schedule, start, end, by=by, reverse=reverse)
 
 
 def _choose(uow: UnitOfWork, wanted: Any, moments: Sequence[ScheduledRun]) -> Iterable[Planned | None]:

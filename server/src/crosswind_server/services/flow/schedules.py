@@ -20,7 +20,7 @@ from crosswind_server.services.flow import active_runs, alarms, progress
 from crosswind_server.services.flow.board import PIECE, Board
 from crosswind_server.services.flow.run_creation import NewRun, add_runs, run_for
 from crosswind_server.store import active_runs as counts
-from crosswind_server.store import dags, timers
+from crosswind_server.store import dags, runs, timers
 from crosswind_server.store.unit_of_work import UnitOfWork
 
 SCHEDULED: Final = "scheduled"
@@ -59,6 +59,7 @@ class Schedules:
     def ring(self, uow: UnitOfWork, subjects: Sequence[str]) -> None:
         """Create the runs whose moments have come, one for each DAG, and find out what comes then.
 
+        A moment for which the DAG has a run already, such as one of a backfill, is left out.
         A DAG with as many active runs as it allows waits until one of them ends: `active_runs` sets it going again.
         """
         board = Board(uow, self._plans)
@@ -67,14 +68,19 @@ class Schedules:
         plan = _Changes(uow)
         wanted: dict[tuple[str, str], tuple[Row[Any], NewRun]] = {}
         rows = 0
-        for dag in locked:
+        due = [(dag, self._plans.get(uow, dag.current_version_id)) for dag in locked if _is_due(uow, dag)]
+        coming = [self._next(uow, dag, version, _done(dag), dag.planned_json) for dag, version in due]
+        moments = [(dag.team, dag.dag_id, run.logical_time) for (dag, _), run in zip(due, coming, strict=True) if run]
+        taken = runs.find_moments(uow, moments)
+        for (dag, version), run in zip(due, coming, strict=True):
             key = dag.team, dag.dag_id
-            if not _is_due(uow, dag):
-                continue
-            version = self._plans.get(uow, dag.current_version_id)
-            run = self._next(uow, dag, version, _done(dag), dag.planned_json)
             if run is None or run.run_time > uow.now:
                 self._plan_next(plan, dag, _done(dag), dag.planned_json)
+                continue
+            done = Done(logical_time=run.logical_time, interval_end=run.interval_end, published=dag.created_time)
+            if (*key, run.logical_time) in taken:
+                # A backfill, or a person, was there before.
+                self._plan_next(plan, dag, done, dag.planned_json)
             elif active.get(key, 0) >= version.max_active_runs:
                 plan.keep(dag, run, _done(dag), dag.planned_json)
             elif wanted and rows + len(version.tasks) > PIECE:
@@ -82,7 +88,6 @@ class Schedules:
             else:
                 rows += min(len(version.tasks), PIECE)
                 wanted[key] = dag, _new_run(dag, version, run)
-                done = Done(logical_time=run.logical_time, interval_end=run.interval_end, published=dag.created_time)
                 self._plan_next(plan, dag, done, dag.planned_json)
         self._create(board, wanted, active)
         plan.write()

@@ -332,7 +332,7 @@ type CreateBackfillRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The DAG. REQUIRED.
 	DagId string `protobuf:"bytes,1,opt,name=dag_id,json=dagId,proto3" json:"dag_id,omitempty"`
-	// Begin of the span of logical times, inclusive. REQUIRED.
+	// Begin of the span of logical times, inclusive; not later than now. REQUIRED.
 	StartTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
 	// End of the span, exclusive, after `start_time`. The span has at most 10,000 points in time. REQUIRED.
 	EndTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`

@@ -34,7 +34,8 @@ type BackfillServiceClient interface {
 	// Creates a backfill, or with `dry_run` only says which runs it would create. Role: OPERATOR.
 	//
 	// The backfill is RUNNING afterwards; its runs are created as `max_active_runs` allows, by a durable continuation.
-	// [SCHED-1] It goes on also while the DAG is paused, but the tasks of its runs wait then.
+	// [SCHED-1] It goes on also while the DAG is paused, but its runs are QUEUED then. Points in time for which the schedule
+	// would create a run only after now are left to the schedule, which in turn creates none where a run is there already.
 	//
 	// Repeating the call with the same `request_id` creates one backfill.
 	//
@@ -119,7 +120,8 @@ type BackfillServiceServer interface {
 	// Creates a backfill, or with `dry_run` only says which runs it would create. Role: OPERATOR.
 	//
 	// The backfill is RUNNING afterwards; its runs are created as `max_active_runs` allows, by a durable continuation.
-	// [SCHED-1] It goes on also while the DAG is paused, but the tasks of its runs wait then.
+	// [SCHED-1] It goes on also while the DAG is paused, but its runs are QUEUED then. Points in time for which the schedule
+	// would create a run only after now are left to the schedule, which in turn creates none where a run is there already.
 	//
 	// Repeating the call with the same `request_id` creates one backfill.
 	//
