@@ -16,6 +16,7 @@ from crosswind.control.v1 import (
     task_instances_pb2,
     tokens_pb2,
     variables_pb2,
+    workers_pb2,
 )
 from crosswind.execution.v1 import failure_pb2
 from crosswind.execution.v1 import logs_pb2 as log_records
@@ -72,6 +73,26 @@ def test_tasks_as_json(one_run, ask):
         "queued",
         "up_for_retry",
     ]
+
+
+def test_tasks_say_in_a_sentence_what_they_wait_for_and_what_their_instances_are_called(one_run, ask):
+    waits = task("stats", states_pb2.TASK_STATE_QUEUED, mapped=True, map_index=0, map_label="Oslo")
+    waits.waiting_reason, waits.waiting_detail = states_pb2.WAITING_REASON_POOL, "There is no pool 'db'."
+    one_run.answer(
+        "TaskInstanceService/ListTaskInstances", task_instances_pb2.ListTaskInstancesResponse(task_instances=[waits])
+    )
+    assert ask("tasks", "list", "flights/r1").out.splitlines()[1].split()[:9] == [
+        *("stats", "0", "Oslo", "0", "queued"),
+        *("There", "is", "no", "pool"),
+    ]
+
+
+def test_workers_are_seen_to_be_paused_and_busy(server, ask):
+    worker = workers_pb2.Worker(name="w1", paused=True, used_slots=3, slots=8, state=states_pb2.WORKER_STATE_ACTIVE)
+    server.answer("WorkerAdminService/ListWorkers", workers_pb2.ListWorkersResponse(workers=[worker]))
+    heading, line = ask("workers", "list").out.splitlines()
+    assert heading.split()[:6] == ["name", "state", "paused", "used", "slots", "slots"]
+    assert line.split()[:5] == ["w1", "active", "yes", "3", "8"]
 
 
 def test_table_shows_what_json_has(server, ask):
@@ -188,6 +209,14 @@ def test_trigger_waits_by_revision_and_fails_with_the_run(server, ask):
     (triggered,) = server.requests("DagRunService/TriggerDagRun", dag_runs_pb2.TriggerDagRunRequest)
     assert (triggered.conf.encoding, triggered.conf.data) == ("json/utf-8", b'{"day": 9007199254740993}')
     assert len(triggered.request_id) == 36
+
+
+def test_trigger_says_for_which_moment(server, ask):
+    server.answer("DagRunService/TriggerDagRun", dag_runs_pb2.TriggerDagRunResponse(dag_run=RUN))
+    assert ask("dags", "trigger", "flights", "--logical-time", "2026-12-01T07:00+01:00").code == 0
+    (triggered,) = server.requests("DagRunService/TriggerDagRun", dag_runs_pb2.TriggerDagRunRequest)
+    assert triggered.logical_time == SIX
+    assert ask("dags", "trigger", "flights", "--logical-time", "soon").code == 2
 
 
 def test_trigger_that_waits_prints_clean_json(server, ask):

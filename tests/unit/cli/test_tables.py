@@ -85,6 +85,15 @@ def test_a_narrow_terminal_goes_without_spare_columns_and_first_without_empty_on
     assert kept == [name for name in COLUMNS if name not in without]
 
 
+def test_why_something_waits_is_folded_and_only_left_out_where_nothing_does(terminal):
+    terminal(40)
+    columns = ("state", "waiting_detail", "worker")
+    says = [{"state": "queued", "waiting_detail": "There is no pool 'db'; make it with `crosswind pools set`."}]
+    assert fit_columns(says, columns, spare=("worker", "waiting_detail")) == ["state", "waiting_detail"]
+    names = [{"state": "running", "waiting_detail": None, "worker": "w" * 25}]
+    assert fit_columns(names, columns, spare=("waiting_detail", "worker")) == ["state", "worker"]
+
+
 def test_a_pipe_gets_every_column_uncut_and_a_terminal_colours_states(terminal, capsys):
     print_rows(ROWS, COLUMNS, output=Output.TABLE, spare=("type",))
     heading, line = capsys.readouterr().out.splitlines()

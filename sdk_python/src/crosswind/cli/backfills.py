@@ -1,13 +1,12 @@
 """`crosswind backfills`: runs of a scheduled DAG for a span of the past."""
 
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from crosswind.cli.dags import ConfOption, DagArgument, encode_conf
 from crosswind.cli.failures import usage_error
+from crosswind.cli.moments import read_moment
 from crosswind.cli.output import Output, note, print_json, print_line, print_object, print_rows
 from crosswind.cli.rows import enum_name, enum_word, enum_words, to_object
 from crosswind.cli.session import Session, command
@@ -63,8 +62,8 @@ def create_backfill(
         raise usage_error(f"`{reprocess}` is no choice of --reprocess: use one of {words}.")
     request = CreateBackfillRequest(
         dag_id=dag,
-        start_time=_moment(start, "--from"),
-        end_time=_moment(end, "--to"),
+        start_time=read_moment(start, "--from"),
+        end_time=read_moment(end, "--to"),
         reverse=reverse,
         reprocess_policy=policy,
         max_active_runs=max_active_runs,
@@ -130,13 +129,3 @@ def _state(word: str) -> str:
         words = ", ".join(enum_words(BackfillState.DESCRIPTOR))
         raise usage_error(f"`{word}` is no state of a backfill: use one of {words}.")
     return name
-
-
-def _moment(text: str, option: str) -> Timestamp:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise usage_error(f"{option} {text!r} is no time: write it as 2026-03-01 or 2026-03-01T06:00+01:00.") from None
-    made = Timestamp()
-    made.FromDatetime(moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment)
-    return made

@@ -10,6 +10,7 @@ import typer
 
 from crosswind.cli.bundles import note_problems
 from crosswind.cli.failures import ExitCode, usage_error
+from crosswind.cli.moments import read_moment
 from crosswind.cli.output import (
     DIGEST_SHOWN,
     Output,
@@ -119,6 +120,9 @@ def trigger_dag(
     dag: DagArgument,
     conf: ConfOption = "",
     run_id: Annotated[str, typer.Option("--run-id", help="Name of the run. Otherwise the server makes one.")] = "",
+    logical_time: Annotated[
+        str, typer.Option("--logical-time", metavar="TIME", help="The moment that the run is about, ISO 8601.")
+    ] = "",
     remark: Annotated[str, typer.Option("--note", help="A note for people.")] = "",
     wait: Annotated[bool, typer.Option("--wait", help="Show progress until the run has ended.")] = False,
 ) -> int:
@@ -126,6 +130,8 @@ def trigger_dag(
     request = TriggerDagRunRequest(dag_id=dag, run_id=run_id, note=remark, request_id=new_request_id())
     if conf:
         request.conf.CopyFrom(encode_conf(conf))
+    if logical_time:
+        request.logical_time.CopyFrom(read_moment(logical_time, "--logical-time"))
     client = session.client
     run = client.call(client.dag_runs.TriggerDagRun, request).dag_run
     if wait:

@@ -32,6 +32,7 @@ HEADINGS = {
     "task_id": "task",
     "dag_id": "dag",
     "map_index": "map",
+    "map_label": "name",
     "try_number": "try",
     "waiting_reason": "waits for",
     "waiting_detail": "waits for",
@@ -49,6 +50,8 @@ RIGID = frozenset(
     {"state", "duration", "try_number", "map_index", "slots", "paused", "offered", "kind", "role", "type"}
 )
 DIGESTS = frozenset({"dag_version_id", "bundle_version", "code_version_id"})
+FOLDED = frozenset({"waiting_detail"})
+"""What is folded, and never left out where it says something."""
 DIGEST_SHOWN = 12  # characters; JSON has the whole
 PIPE_WIDTH = 4000  # columns; in a pipe nothing is cut or wrapped
 
@@ -133,7 +136,7 @@ def fit_columns(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, sp
     unbounded = console.options.update(max_width=PIPE_WIDTH)
     kept = list(columns)
     empty = [name for name in spare if all(make_cell(name, row).plain == NOTHING for row in rows)]
-    for name in [*empty, *(name for name in spare if name not in empty)]:
+    for name in [*empty, *(name for name in spare if name not in empty and name not in FOLDED)]:
         if Measurement.get(console, unbounded, make_table(rows, kept)).maximum <= console.width:
             break
         kept.remove(name)

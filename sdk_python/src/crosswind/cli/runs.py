@@ -41,7 +41,7 @@ RunArgument = Annotated[str, typer.Argument(metavar="RUN", help=RUN_HELP)]
 COLUMNS = ("dag_id", "run_id", "state", "type", "queued_time", "start_time", "duration", "triggered_by")
 SPARE = ("type", "queued_time", "triggered_by", "start_time")
 TASK_COLUMNS = ("task_id", "state", "try_number", "waiting_detail", "start_time", "duration", "worker")
-TASK_SPARE = ("waiting_detail", "worker", "start_time")
+TASK_SPARE = ("worker", "start_time", "waiting_detail")
 
 
 @command(app, "list")

@@ -57,8 +57,18 @@ JSON_FIELDS = (
     "worker",
     "language",
 )
-COLUMNS = ("task_id", "map_index", "try_number", "state", "waiting_reason", "start_time", "duration", "worker")
-SPARE = ("worker", "map_index", "waiting_reason")
+COLUMNS = (
+    "task_id",
+    "map_index",
+    "map_label",
+    "try_number",
+    "state",
+    "waiting_detail",
+    "start_time",
+    "duration",
+    "worker",
+)
+SPARE = ("worker", "map_label", "map_index", "waiting_detail")
 
 
 @command(app, "list")

@@ -22,6 +22,8 @@ app = typer.Typer(help="Workers.", no_args_is_help=True)
 COLUMNS = (
     "name",
     "state",
+    "paused",
+    "used_slots",
     "slots",
     "language",
     "api_version",
@@ -32,7 +34,7 @@ COLUMNS = (
     "host",
     "last_heartbeat_time",
 )
-SPARE = ("host", "memory_bytes", "language", "bundle_api_versions", "last_heartbeat_time")
+SPARE = ("host", "paused", "memory_bytes", "language", "bundle_api_versions", "last_heartbeat_time")
 
 
 @command(app, "list")

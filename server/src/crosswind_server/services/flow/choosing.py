@@ -71,7 +71,8 @@ def task_not_found(run: Run, task_id: str, map_index: int | None = None) -> Refu
     which = f"{task_id[:80]}" if map_index is None else f"{task_id[:80]}[{map_index}]"
     return Refused(
         Reason.TASK_NOT_FOUND,
-        f"The run '{run.run_id}' has no task instance '{which}'; list them with `crosswind tasks list {run.run_id}`.",
+        f"The run '{run.run_id}' has no task instance '{which}'; list them with"
+        f" `crosswind tasks list {run.dag_id}/{run.run_id}`.",
         metadata={"dag_id": run.dag_id, "run_id": run.run_id, "task_id": task_id[:80]},
     )
 

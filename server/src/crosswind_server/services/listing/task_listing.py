@@ -139,7 +139,7 @@ def _find(uow: UnitOfWork, run: Any, task_id: str, map_index: int) -> Any:
         raise Refused(
             Reason.TASK_NOT_FOUND,
             f"The run '{run.run_id}' has no task instance '{task_id}{which}'; list them with"
-            f" `crosswind tasks list {run.run_id}`.",
+            f" `crosswind tasks list {run.dag_id}/{run.run_id}`.",
             metadata={"dag_id": run.dag_id, "run_id": run.run_id, "task_id": task_id},
         )
     return row
