@@ -1,7 +1,11 @@
 """How many runs of a DAG go on at once, which is next, and what follows when they end. On both databases."""
 
+from sqlalchemy import select
+
+from crosswind_server.store.schema import task_instance
 from tests.store.dags import dag_of, task
 from tests.store.flow import Flow
+from tests.store.interventions import clear, mark, mark_run
 
 
 def published(flow: Flow, **fields):
@@ -94,3 +98,76 @@ def test_a_large_run_begins_when_the_instances_of_all_its_tasks_are_made(flow: F
     assert states(flow, [first, second]) == ["running", "queued"]
     assert set(flow.states(first).values()) == {"queued"}
     assert set(flow.states(second).values()) == {"waiting"}
+
+
+def test_a_run_that_ended_and_is_cleared_takes_a_place_like_any_other(flow: Flow):
+    worker = published(flow, max_active_runs=1)
+    cleared = flow.trigger("d")
+    flow.work_off(worker)
+    going, behind = flow.trigger("d"), flow.trigger("d")
+    assert clear(flow, cleared).count == 1
+    assert states(flow, [cleared, going, behind]) == ["queued", "running", "queued"]
+    assert flow.row_of_run(cleared).start_time is None
+    (lease,) = flow.take(worker)
+    assert lease.run_id == flow.row_of_run(going).run_id
+    flow.run(lease, worker)
+    flow.continue_all()
+    # It is the oldest that is queued.
+    assert states(flow, [cleared, going, behind]) == ["running", "succeeded", "queued"]
+    flow.work_off(worker)
+    assert states(flow, [cleared, going, behind]) == ["succeeded"] * 3
+    # With a place left it goes on at once.
+    clear(flow, cleared)
+    assert states(flow, [cleared]) == ["running"]
+    assert len(flow.take(worker)) == 1
+
+
+def test_a_place_that_comes_free_while_a_large_run_is_cleared_is_taken_afterwards(flow: Flow):
+    """[SCHED-1]"""
+    worker = flow.register(slots=2_000)
+    flow.publish(dag_of("d", *(task(f"t{n}") for n in range(700)), max_active_runs=1), to=worker)
+    cleared = flow.trigger("d")
+    flow.continue_all()
+    flow.work_off(worker)
+    going = flow.trigger("d")
+    flow.continue_all()
+    clear(flow, cleared)
+    assert (flow.run_state(cleared), flow.row_of_run(cleared).holds) == ("queued", 1)
+    flow.cancel(going)
+    flow.ring()
+    assert flow.run_state(cleared) == "queued"
+    flow.continue_all()
+    assert states(flow, [cleared, going]) == ["running", "cancelled"]
+    # What became ready before it began is released, in pieces.
+    t = task_instance.c
+    query = select(t.held).where(t.run_key == cleared, t.state == "queued")
+    assert flow.store.read_blocking(lambda uow: uow.execute(query).scalars().all()) == [False] * 700
+
+
+def test_bounds_within_a_run_admit_nothing_before_it_begins(flow: Flow):
+    worker = flow.register()
+    flow.publish(dag_of("d", task("a"), task("b"), max_active_runs=1, max_active_tasks=1), to=worker)
+    cleared = flow.trigger("d")
+    flow.work_off(worker)
+    going = flow.trigger("d")
+    clear(flow, cleared)
+    run_id = flow.row_of_run(cleared).run_id
+    assert run_id not in {lease.run_id for lease in flow.take(worker)}
+    flow.cancel(going)
+    flow.continue_all()
+    assert flow.run_state(cleared) == "running"
+    assert [lease.run_id for lease in flow.take(worker)] == [run_id]
+
+
+def test_a_mark_takes_no_place(flow: Flow):
+    """A run that had ended is decided anew, and nothing of it runs."""
+    worker = published(flow, max_active_runs=1)
+    ended = flow.trigger("d")
+    flow.work_off(worker)
+    going, behind = flow.trigger("d"), flow.trigger("d")
+    mark(flow, ended, "a", "failed")
+    flow.continue_all()
+    assert states(flow, [ended, going, behind]) == ["failed", "running", "queued"]
+    mark_run(flow, ended, "succeeded")
+    flow.continue_all()
+    assert states(flow, [ended, going, behind]) == ["succeeded", "running", "queued"]

@@ -16,6 +16,7 @@ from crosswind_server.store.schema import dag_run
 from tests.store.clocks import DAY, TimedFlow, at, shown
 from tests.store.dags import dag_of, json_payload, task
 from tests.store.flow import TEAM, Worker, refused
+from tests.store.interventions import clear
 
 DAILY = schedule_pb2.Schedule(cron=schedule_pb2.CronSchedule(expression="@daily"))
 SPAN = {"start": at("2026-02-01T00:00"), "end": at("2026-02-05T00:00")}
@@ -266,3 +267,32 @@ def test_the_schedule_makes_no_second_run_for_a_moment_that_was_filled(timed: Ti
         ("2026-02-28T00:00", "backfill"),
         ("2026-03-01T00:00", "scheduled"),
     ]
+
+
+def test_a_cleared_run_waits_for_a_place_in_its_backfill(timed: TimedFlow):
+    worker = publish(timed)
+    span = {"start": at("2026-02-01T00:00"), "end": at("2026-02-04T00:00")}
+    backfill_id = create(timed, **span, max_active_runs=1)
+
+    def states() -> list[str]:
+        return [run.state for run in runs(timed) if run.backfill_id == backfill_id]
+
+    timed.run(timed.take(worker)[0], worker)
+    timed.continue_all()
+    assert states() == ["succeeded", "running"]
+    first = next(run.id for run in runs(timed) if run.backfill_id == backfill_id)
+    clear(timed, first)
+    timed.continue_all()
+    assert states() == ["queued", "running"]
+    timed.run(timed.take(worker)[0], worker)
+    timed.continue_all()
+    assert states() == ["running", "succeeded"]
+    timed.work_off(worker)
+    assert states() == ["succeeded"] * 3
+    # Also when the backfill has ended.
+    for run in runs(timed)[:2]:
+        clear(timed, run.id)
+    timed.continue_all()
+    assert (facts(timed, backfill_id)[0], states()) == ("succeeded", ["running", "queued", "succeeded"])
+    timed.work_off(worker)
+    assert states() == ["succeeded"] * 3

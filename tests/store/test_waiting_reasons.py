@@ -16,6 +16,7 @@ from crosswind_server.store.group_commit import each
 from crosswind_server.store.schema import dag_run, worker
 from tests.store.dags import dag_of, mapped, task
 from tests.store.flow import TEAM, Flow
+from tests.store.interventions import clear
 
 MOMENT = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
 
@@ -104,6 +105,22 @@ def test_paused_dag_and_paused_workers(flow: Flow):
     expect(
         flow, run, a=(WaitingReason.PAUSED, "Every worker that could take it is paused: worker 'w1'; let one go on\\.")
     )
+
+
+def test_a_cleared_run_waits_for_a_place_and_for_the_rest_of_the_clear(flow: Flow):
+    worker_ = flow.register("w1", slots=2_000)
+    flow.publish(dag_of("d", *(task(f"t{n}") for n in range(600)), max_active_runs=1), to=worker_)
+    run = flow.trigger("d")
+    flow.continue_all()
+    flow.work_off(worker_)
+    flow.trigger("d")
+    flow.continue_all()
+    clear(flow, run)
+    more = (WaitingReason.RUN, "The run begins when all of it is cleared that somebody wanted to be\\.")
+    expect(flow, run, t0=more)
+    flow.continue_all()
+    full = "As many runs of the DAG 'd' are active as may be; the oldest that is queued begins when one ends\\."
+    expect(flow, run, t0=(WaitingReason.RUN, full))
 
 
 def test_nobody_offers_the_bundle_or_what_is_referred_to(flow: Flow):

@@ -16,6 +16,7 @@ from crosswind_server.services.execution.polling import Polling
 from crosswind_server.services.fleet.farewell import Farewell
 from crosswind_server.services.fleet.workers import Workers
 from crosswind_server.services.flow import (
+    active_runs,
     admission,
     alarms,
     asset_events,
@@ -34,7 +35,6 @@ from crosswind_server.services.flow import (
     timetables,
     version_policy,
 )
-from crosswind_server.services.flow.active_runs import ActiveRuns
 from crosswind_server.services.flow.asset_events import AssetRuns
 from crosswind_server.services.flow.backfills import Backfills
 from crosswind_server.services.flow.continuing import Continuer
@@ -95,6 +95,7 @@ class Heart:
                 admission.ADMIT: admission.go_on,
                 starting.MAKE: starting.go_on_making,
                 starting.START: starting.go_on_starting,
+                active_runs.RELEASE: active_runs.go_on_releasing,
                 stopping.STOP: stopping.go_on,
                 clearing.CLEAR: clearing.go_on,
                 ending.END: ending.go_on_ending,
@@ -119,7 +120,7 @@ class Heart:
                 timetables.ASK: self.timetables.ring,
                 state_store.EXPIRE: state_store.expire,
                 alarms.SCHEDULE: self.schedules.ring,
-                alarms.PROMOTE: ActiveRuns(self.plans).ring,
+                alarms.PROMOTE: active_runs.ActiveRuns(self.plans).ring,
                 alarms.RUN_TIMEOUT: self.runs.time_out,
                 alarms.DEADLINE: self.deadlines.ring,
                 alarms.BACKFILL: self.backfills.ring,

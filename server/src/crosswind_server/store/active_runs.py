@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, Select, bindparam, func, select
+from sqlalchemy import ColumnElement, Row, Select, bindparam, func, literal_column, select
 
 from crosswind_server.store import guards, runs
-from crosswind_server.store.schema import dag_run
+from crosswind_server.store.schema import backfill, dag_run
 from crosswind_server.store.unit_of_work import UnitOfWork
 
 _r = dag_run.c
@@ -42,15 +42,32 @@ _WITH_QUEUED = (
 )
 
 
-def _oldest(condition: ColumnElement[bool]) -> Select[Any]:
-    # One whose instances are not all made, or changed, is no candidate yet.
-    made = (guards.checked(_r.unmade == 0), guards.checked(_r.holds == 0))
-    query = select(_r.id).where(*_OF_DAG, guards.is_one_of(_r.state, guards.QUEUED), guards.checked(condition), *made)
-    return query.order_by(_r.id).limit(bindparam("most"))
+_other = dag_run.alias("other").c
 
 
-_OLDEST = _oldest(_IN_BOUND)
-_OLDEST_OF_BACKFILLS = _oldest(_r.backfill_id.is_not(None))
+def _going_of(backfill_id: ColumnElement[Any]) -> Select[Any]:
+    # Those that have not ended are found by an index of theirs.
+    active = (_other.backfill_id == backfill_id, _other.end_time.is_(None))
+    return select(func.count()).where(*active, guards.checked(guards.is_one_of(_other.state, guards.GOING_RUNS)))
+
+
+_GOING_OF_BACKFILL = _going_of(bindparam("backfill_id"))
+# One whose instances are not all made, or changed, is no candidate yet.
+_CANDIDATE: Final = (
+    *_OF_DAG,
+    guards.is_one_of(_r.state, guards.QUEUED),
+    guards.checked(_r.unmade == 0),
+    guards.checked(_r.holds == 0),
+)
+_OLDEST = select(_r.id).where(*_CANDIDATE, guards.checked(_IN_BOUND)).order_by(_r.id).limit(bindparam("most"))
+_free = (backfill.c.max_active_runs - _going_of(_r.backfill_id).correlate(dag_run).scalar_subquery()).label("free")
+_OLDEST_OF_BACKFILLS = (
+    select(_r.id, _r.backfill_id, _free)
+    .join(backfill, backfill.c.id == _r.backfill_id)
+    .where(*_CANDIDATE, _free > literal_column("0"))
+    .order_by(_r.id)
+    .limit(bindparam("most"))
+)
 _QUEUED = select(*runs.COLUMNS).where(
     guards.is_among(_r.id, "ids"), guards.checked(guards.is_one_of(_r.state, guards.QUEUED))
 )
@@ -75,15 +92,21 @@ def with_queued(uow: UnitOfWork, team: str, dag_ids: Collection[str]) -> Sequenc
     return uow.execute(_WITH_QUEUED, {"team": team, "dag_ids": list(dag_ids)}).scalars().all() if dag_ids else []
 
 
-def oldest_queued(uow: UnitOfWork, team: str, dag_id: str, *, backfills: bool, most: int) -> Sequence[str]:
-    """The ids of the oldest queued runs of a DAG whose instances are all made.
+def count_going_of_backfill(uow: UnitOfWork, backfill_id: str) -> int:
+    """How many runs of a backfill go on."""
+    number: int = uow.execute(_GOING_OF_BACKFILL, {"backfill_id": backfill_id}).scalar_one()
+    return number
 
-    Args:
-        backfills: those of backfills, or the others.
-        most: so many at most.
-    """
-    query = _OLDEST_OF_BACKFILLS if backfills else _OLDEST
-    return uow.execute(query, {"team": team, "dag_id": dag_id, "most": most}).scalars().all()
+
+def oldest_queued(uow: UnitOfWork, team: str, dag_id: str, *, most: int) -> Sequence[str]:
+    """The ids of the oldest queued runs of a DAG, so many at most, whose instances are all made; but for backfills'."""
+    return uow.execute(_OLDEST, {"team": team, "dag_id": dag_id, "most": most}).scalars().all()
+
+
+def oldest_of_backfills(uow: UnitOfWork, team: str, dag_id: str, *, most: int) -> Sequence[Row[Any]]:
+    """The oldest such runs of a DAG's backfills that have room: `id`, `backfill_id`, and how many of that may begin,
+    `free`."""
+    return uow.execute(_OLDEST_OF_BACKFILLS, {"team": team, "dag_id": dag_id, "most": most}).all()
 
 
 def claim_queued(uow: UnitOfWork, ids: Collection[str]) -> Sequence[Row[Any]]:

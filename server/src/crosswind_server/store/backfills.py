@@ -69,6 +69,13 @@ def count_active(uow: UnitOfWork, ids: Collection[str]) -> Mapping[str, int]:
     return {row.backfill_id: row.number for row in uow.execute(query)} if ids else {}
 
 
+def has_queued(uow: UnitOfWork, backfill_id: str) -> bool:
+    """Whether a run of a backfill is queued: its DAG was paused, or somebody cleared it."""
+    waiting = (_r.end_time.is_(None), guards.checked(guards.is_one_of(_r.state, guards.QUEUED)))
+    query = select(_r.id).where(_r.backfill_id == backfill_id, *waiting).limit(1)
+    return uow.execute(query).first() is not None
+
+
 def has_unsuccessful(uow: UnitOfWork, backfill_id: str) -> bool:
     """Whether a run of a backfill did not succeed. Looked at once, when it ends."""
     query = select(_r.id).where(_r.backfill_id == backfill_id, _r.state != "succeeded").limit(1)

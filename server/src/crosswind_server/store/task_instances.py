@@ -334,7 +334,14 @@ def pin(uow: UnitOfWork, run_key: str, of_class: str, *, offer_key: str, claim_c
     )
 
 
-def release(uow: UnitOfWork, run_keys: Collection[str]) -> None:
-    """Let instances of locked runs that begin be claimed, but for those that something bounds within their run."""
-    queued = and_(_t.state == "queued", _t.held.is_(True), _t.limit_group.is_(None))
-    uow.execute(update(task_instance).values(held=False).where(_t.run_key.in_(list(run_keys)), queued))
+def release(uow: UnitOfWork, run_keys: Collection[str], *, limit: int) -> bool:
+    """Let so many instances of locked runs that begin be claimed, but for those that something bounds within their run.
+
+    Answers whether there may be more.
+    """
+    held = (guards.is_one_of(_t.state, guards.QUEUED), _t.held, _t.limit_group.is_(None))
+    query = select(_t.id).where(guards.is_among(_t.run_key, "run_keys"), *held).limit(limit)
+    ids = uow.execute(query, {"run_keys": list(run_keys)}).scalars().all()
+    if ids:
+        uow.execute(update(task_instance).values(held=False).where(_t.id.in_(ids)))
+    return len(ids) == limit

@@ -135,7 +135,8 @@ class DagRunServiceServicer(object):
     def ClearDagRun(self, request, context):
         """Makes a run's tasks run again. Role: OPERATOR.
 
-        The chosen task instances get fresh tries and wait for their upstream tasks, and the run is QUEUED or RUNNING.
+        The chosen task instances get fresh tries and wait for their upstream tasks, and a run that had ended is RUNNING
+        again, or QUEUED while its DAG is paused or has as many active runs as it may.
         Their XComs and their state are deleted; attempts and logs are kept. A mapped task is expanded anew when its upstream tasks have
         ended. A live attempt becomes CANCELLING, and its instance waits with `waiting_reason` CANCEL_PENDING until that
         attempt has ended or its lease has expired. [LEASE-4]

@@ -76,7 +76,8 @@ class DagRunServiceStub:
     ClearDagRun: _grpc.UnaryUnaryMultiCallable[_dag_runs_pb2.ClearDagRunRequest, _dag_runs_pb2.ClearDagRunResponse]
     """Makes a run's tasks run again. Role: OPERATOR.
 
-    The chosen task instances get fresh tries and wait for their upstream tasks, and the run is QUEUED or RUNNING.
+    The chosen task instances get fresh tries and wait for their upstream tasks, and a run that had ended is RUNNING
+    again, or QUEUED while its DAG is paused or has as many active runs as it may.
     Their XComs and their state are deleted; attempts and logs are kept. A mapped task is expanded anew when its upstream tasks have
     ended. A live attempt becomes CANCELLING, and its instance waits with `waiting_reason` CANCEL_PENDING until that
     attempt has ended or its lease has expired. [LEASE-4]
@@ -151,7 +152,8 @@ class DagRunServiceAsyncStub(DagRunServiceStub):
     ClearDagRun: _aio.UnaryUnaryMultiCallable[_dag_runs_pb2.ClearDagRunRequest, _dag_runs_pb2.ClearDagRunResponse]  # type: ignore[assignment]
     """Makes a run's tasks run again. Role: OPERATOR.
 
-    The chosen task instances get fresh tries and wait for their upstream tasks, and the run is QUEUED or RUNNING.
+    The chosen task instances get fresh tries and wait for their upstream tasks, and a run that had ended is RUNNING
+    again, or QUEUED while its DAG is paused or has as many active runs as it may.
     Their XComs and their state are deleted; attempts and logs are kept. A mapped task is expanded anew when its upstream tasks have
     ended. A live attempt becomes CANCELLING, and its instance waits with `waiting_reason` CANCEL_PENDING until that
     attempt has ended or its lease has expired. [LEASE-4]
@@ -253,7 +255,8 @@ class DagRunServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_dag_runs_pb2.ClearDagRunResponse, _abc.Awaitable[_dag_runs_pb2.ClearDagRunResponse]]:
         """Makes a run's tasks run again. Role: OPERATOR.
 
-        The chosen task instances get fresh tries and wait for their upstream tasks, and the run is QUEUED or RUNNING.
+        The chosen task instances get fresh tries and wait for their upstream tasks, and a run that had ended is RUNNING
+        again, or QUEUED while its DAG is paused or has as many active runs as it may.
         Their XComs and their state are deleted; attempts and logs are kept. A mapped task is expanded anew when its upstream tasks have
         ended. A live attempt becomes CANCELLING, and its instance waits with `waiting_reason` CANCEL_PENDING until that
         attempt has ended or its lease has expired. [LEASE-4]

@@ -124,7 +124,8 @@ class TaskInstanceServiceServicer(object):
 
     def SetTaskInstanceState(self, request, context):
         """Ends a task instance by a person's word, and makes its successors ready as if it had ended so. It MUST NOT have a
-        live attempt. A run that had ended is decided anew. [SCHED-1] Role: OPERATOR.
+        live attempt. A run that had ended is decided anew, and needs no place among the active runs for that. [SCHED-1]
+        Role: OPERATOR.
 
         For a mapped task without `map_index` this happens to every mapped instance that has not ended, or, where all have,
         to the task as a whole. Where the instance had ended before, its successors that have not run are judged anew; those

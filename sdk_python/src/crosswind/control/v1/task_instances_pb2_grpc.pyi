@@ -70,7 +70,8 @@ class TaskInstanceServiceStub:
     """
     SetTaskInstanceState: _grpc.UnaryUnaryMultiCallable[_task_instances_pb2.SetTaskInstanceStateRequest, _task_instances_pb2.SetTaskInstanceStateResponse]
     """Ends a task instance by a person's word, and makes its successors ready as if it had ended so. It MUST NOT have a
-    live attempt. A run that had ended is decided anew. [SCHED-1] Role: OPERATOR.
+    live attempt. A run that had ended is decided anew, and needs no place among the active runs for that. [SCHED-1]
+    Role: OPERATOR.
 
     For a mapped task without `map_index` this happens to every mapped instance that has not ended, or, where all have,
     to the task as a whole. Where the instance had ended before, its successors that have not run are judged anew; those
@@ -138,7 +139,8 @@ class TaskInstanceServiceAsyncStub(TaskInstanceServiceStub):
     """
     SetTaskInstanceState: _aio.UnaryUnaryMultiCallable[_task_instances_pb2.SetTaskInstanceStateRequest, _task_instances_pb2.SetTaskInstanceStateResponse]  # type: ignore[assignment]
     """Ends a task instance by a person's word, and makes its successors ready as if it had ended so. It MUST NOT have a
-    live attempt. A run that had ended is decided anew. [SCHED-1] Role: OPERATOR.
+    live attempt. A run that had ended is decided anew, and needs no place among the active runs for that. [SCHED-1]
+    Role: OPERATOR.
 
     For a mapped task without `map_index` this happens to every mapped instance that has not ended, or, where all have,
     to the task as a whole. Where the instance had ended before, its successors that have not run are judged anew; those
@@ -233,7 +235,8 @@ class TaskInstanceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_task_instances_pb2.SetTaskInstanceStateResponse, _abc.Awaitable[_task_instances_pb2.SetTaskInstanceStateResponse]]:
         """Ends a task instance by a person's word, and makes its successors ready as if it had ended so. It MUST NOT have a
-        live attempt. A run that had ended is decided anew. [SCHED-1] Role: OPERATOR.
+        live attempt. A run that had ended is decided anew, and needs no place among the active runs for that. [SCHED-1]
+        Role: OPERATOR.
 
         For a mapped task without `map_index` this happens to every mapped instance that has not ended, or, where all have,
         to the task as a whole. Where the instance had ended before, its successors that have not run are judged anew; those

@@ -198,7 +198,11 @@ class Backfills:
         for found in rows.find(uow, [first]):
             dag = dags.lock(uow, found.team, found.dag_id)
             row = rows.lock(uow, found.id)
-            if dag is None or row is None or row.state in _ENDED:
+            if dag is None or row is None:
+                continue
+            if rows.has_queued(uow, row.id):
+                alarms.ask_promotion(uow, [(dag.team, dag.dag_id)])
+            if row.state in _ENDED:
                 continue
             board = Board(uow, self._plans)
             if row.state == BackfillState.CANCELLING:
@@ -242,7 +246,7 @@ class Backfills:
                 if wanted:
                     break
                 # To clear a run may change up to a piece of rows.
-                cleared = self._clear(board, row, chosen.existing_run_id)
+                cleared = self._clear(board, dag, row, chosen.existing_run_id)
             elif chosen is not None:
                 wanted.append(moment)
                 changed += cost
@@ -274,7 +278,7 @@ class Backfills:
         return _moments(version, start, end, by=row.created_time, reverse=row.reverse)
 
     @staticmethod
-    def _clear(board: Board, row: Row[Any], run_id: str) -> int:
+    def _clear(board: Board, dag: Row[Any], row: Row[Any], run_id: str) -> int:
         found = runs.find(board.uow, row.team, row.dag_id, run_id)
         assert found is not None
         board.lock_runs([found.id])
@@ -283,7 +287,7 @@ class Backfills:
             return 0
         run.backfill_id = row.id
         board.touch_run(run)
-        return min(1, clear_run(board, run, only_failed=False, subject=row.created_by))
+        return min(1, clear_run(board, run, dag=dag, only_failed=False, subject=row.created_by))
 
     @staticmethod
     def _end(uow: UnitOfWork, row: Row[Any], state: BackfillState | None) -> None:

@@ -352,7 +352,7 @@ class Board:
 
     @staticmethod
     def _goes_on(run: Run) -> bool:
-        return run.end_time is None and run.final_state is None
+        return run.end_time is None and run.final_state is None and run.state != RunState.QUEUED
 
     def _classify(self) -> None:
         """Give what is new or changed the class that it asks for now, and keep classes that are new."""

@@ -20,7 +20,7 @@ from crosswind_server.domain.errors import Reason, Refused
 from crosswind_server.domain.lifecycle import Event
 from crosswind_server.domain.states import LIVE_TASK_STATES, TERMINAL_RUN_STATES, RunState, TaskState
 from crosswind_server.services.catalog.plans import PlanCache
-from crosswind_server.services.flow import progress, run_limits
+from crosswind_server.services.flow import active_runs, alarms, progress, run_limits
 from crosswind_server.services.flow.board import PIECE, Board
 from crosswind_server.services.flow.choosing import (
     ALL,
@@ -72,30 +72,34 @@ class _Rest:
 
 
 def clear(uow: UnitOfWork, plans: PlanCache, command: ClearTasks) -> Cleared:
-    """Clear task instances of a run. The run goes on, also one that had ended.
+    """Clear task instances of a run. The run goes on; one that had ended, as soon as its DAG has a place for it.
 
     Raises:
         Refused: RUN_NOT_FOUND, TASK_NOT_FOUND or RUN_CANCELLING.
     """
+    dag = _lock_dag_of_ended(uow, command)
     board, run = lock_open_run(uow, plans, team=command.team, dag_id=command.dag_id, run_id=command.run_id)
     chosen = choose(board, run, command)
     cleared = count(board, run, chosen)
     if not command.dry_run and cleared.count:
-        _begin(board, run, chosen, subject=command.subject)
+        _begin(board, run, chosen, subject=command.subject, dag=dag)
         progress.advance(board)
     return cleared
 
 
-def clear_run(board: Board, run: Run, *, only_failed: bool, subject: str) -> int:
+def clear_run(board: Board, run: Run, *, dag: Row[Any], only_failed: bool, subject: str) -> int:
     """Clear a run that is on the board and not being cancelled, or only what failed in it and all that depends on that.
 
     `progress.advance` is to follow. Answers how many instances that are.
+
+    Args:
+        dag: its row, locked before the run was.
     """
     command = ClearTasks(team=run.team, dag_id=run.dag_id, run_id=run.run_id, only_failed=only_failed)
     chosen = choose(board, run, command)
     cleared = count(board, run, chosen)
     if cleared.count:
-        _begin(board, run, chosen, subject=subject)
+        _begin(board, run, chosen, subject=subject, dag=dag)
     return cleared.count
 
 
@@ -137,25 +141,36 @@ def lock_run(uow: UnitOfWork, plans: PlanCache, *, team: str, dag_id: str, run_i
 # --- working off ------------------------------------------------------------------------------------------------------
 
 
-def _begin(board: Board, run: Run, chosen: Mapping[int, Choice], *, subject: str) -> None:
+def _lock_dag_of_ended(uow: UnitOfWork, command: ClearTasks) -> Row[Any] | None:
+    """Lock the DAG of a run that has ended: before the run, since a place may be free for it."""
+    found = None if command.dry_run else runs.find(uow, command.team, command.dag_id, command.run_id)
+    ended = found is not None and found.end_time is not None
+    return dags.lock(uow, command.team, command.dag_id) if ended else None
+
+
+def _begin(board: Board, run: Run, chosen: Mapping[int, Choice], *, subject: str, dag: Row[Any] | None) -> None:
     if RunState(run.state) in TERMINAL_RUN_STATES:
-        reopen(board, run)
+        reopen(board, run, dag)
     ranks = board.plan_of(run).ranks
     ordered = sorted(chosen.items(), key=lambda each: ranks[each[0]])
     _work_off(board, run, _Rest(chosen=ordered, subject=subject))
 
 
-def reopen(board: Board, run: Run) -> None:
-    """Let a run that had ended go on at once, whatever number of runs of its DAG go on; with a paused DAG, later."""
-    paused = any(row.paused for row in dags.get(board.uow, run.team, [run.dag_id]))
-    run.state = (RunState.QUEUED if paused else RunState.RUNNING).value
+def reopen(board: Board, run: Run, dag: Row[Any] | None) -> None:
+    """Let a run that had ended go on: at once where its DAG has a place for it, else QUEUED as any other.
+
+    Args:
+        dag: its row, locked before the run was; None: it was not, for the run ended only then.
+    """
+    begins = dag is not None and active_runs.has_place(board, dag, run)
+    run.state = (RunState.RUNNING if begins else RunState.QUEUED).value
     run.cancel_requested, run.final_state = False, None
-    run.start_time = None if paused else board.uow.now
+    run.start_time = board.uow.now if begins else None
     run.end_time = None
     board.touch_run(run)
     runs.set_queued_time(board.uow, run.id)
     run_limits.set_for_new(board, [run])
-    if not paused:
+    if begins:
         run_limits.set_for_started(board, [run])
 
 
@@ -205,6 +220,9 @@ def _work_off(board: Board, run: Run, rest: _Rest) -> None:
         run.holds += 1
         board.touch_run(run)
         board.leave_for(CLEAR, run.id, run.id, detail_json=rest.to_json())
+    elif run.state == RunState.QUEUED:
+        # It is a candidate from now on, and a place may have become free meanwhile.
+        alarms.ask_promotion(board.uow, [(run.team, run.dag_id)])
 
 
 def _clear_task(board: Board, piece: _Piece, summary: Instance, choice: Choice, rest: _Rest) -> bool:

@@ -8,8 +8,7 @@ from typing import Any
 
 from crosswind_server.domain.errors import Reason, Refused
 from crosswind_server.domain.states import RunState
-from crosswind_server.services.listing.run_waiting import explain_run
-from crosswind_server.services.listing.waiting import Waiting
+from crosswind_server.services.listing.waiting import Waiting, explain_queued_run
 from crosswind_server.store import run_listing as rows
 from crosswind_server.store.run_listing import RunFilter
 from crosswind_server.store.unit_of_work import UnitOfWork
@@ -151,7 +150,9 @@ def _complete(uow: UnitOfWork, found: Sequence[Any]) -> Sequence[ListedRun]:
             partition_key=row.partition_key,
             deadline_us=row.deadline_time,
             deadline_missed=row.deadline_missed,
-            waiting=explain_run(row, paused=(row.team, row.dag_id) in paused),
+            waiting=explain_queued_run(row, paused=(row.team, row.dag_id) in paused)
+            if row.state == RunState.QUEUED
+            else None,
         )
         for row in found
     ]

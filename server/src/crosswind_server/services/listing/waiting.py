@@ -32,7 +32,7 @@ def explain_waiting(uow: UnitOfWork, plan: DagPlan, run: Any, instances: Sequenc
         instances: their rows.
     """
     if run.state == RunState.QUEUED:
-        held = _explain_held(run, paused=rows.is_paused(uow, run.team, run.dag_id))
+        held = explain_queued_run(run, paused=rows.is_paused(uow, run.team, run.dag_id))
         return {row.id: held for row in instances if TaskState(row.state) not in TERMINAL_TASK_STATES}
     before = explain_upstream(uow, plan, run, [row for row in instances if row.state == TaskState.WAITING])
     queued = explain_queued(uow, plan, run, [row for row in instances if row.state == TaskState.QUEUED])
@@ -44,11 +44,21 @@ def explain_waiting(uow: UnitOfWork, plan: DagPlan, run: Any, instances: Sequenc
     return found
 
 
-def _explain_held(run: Any, *, paused: bool) -> Waiting:
-    """Why nothing of a queued run begins."""
+def explain_queued_run(run: Any, *, paused: bool) -> Waiting:
+    """Say why a queued run does not begin, and with it none of its tasks.
+
+    Args:
+        run: its row.
+        paused: whether its DAG is.
+    """
     if paused:
         return Waiting(WaitingReason.PAUSED, f"The DAG '{run.dag_id}' is paused; unpause it.")
-    text = f"Its run is queued: as many runs of the DAG '{run.dag_id}' are active as may be."
+    if run.unmade:
+        return Waiting(WaitingReason.RUN, "The run begins when the instances of all its tasks are made.")
+    if run.holds:
+        return Waiting(WaitingReason.RUN, "The run begins when all of it is cleared that somebody wanted to be.")
+    of = "its backfill" if run.backfill_id is not None else f"the DAG '{run.dag_id}'"
+    text = f"As many runs of {of} are active as may be; the oldest that is queued begins when one ends."
     return Waiting(WaitingReason.RUN, text)
 
 

@@ -51,7 +51,7 @@ const (
 // State of a DAG run.
 //
 // QUEUED -> RUNNING -> SUCCEEDED or FAILED; QUEUED or RUNNING -> CANCELLING -> CANCELLED. Clearing leads from a final
-// state back to QUEUED.
+// state back to QUEUED, or to RUNNING where there is a place for the run.
 type RunState int32
 
 const (
@@ -417,7 +417,8 @@ const (
 	WaitingReason_WAITING_REASON_TRIGGER WaitingReason = 11
 	// A person has not answered its question yet.
 	WaitingReason_WAITING_REASON_INPUT WaitingReason = 12
-	// Its run is QUEUED: as many runs of its DAG are active as may be.
+	// Its run is QUEUED: as many runs of its DAG, or of its backfill, are active as may be, or it is still being made or
+	// cleared.
 	WaitingReason_WAITING_REASON_RUN WaitingReason = 13
 	// Workers offer its bundle and serve its queue, but none has the labels, the role or the slots that it needs. Start
 	// one.
