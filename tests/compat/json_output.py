@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from crosswind.cli.application import run as run_command
+from tests.e2e.support.callbacks import write_calls
 from tests.e2e.support.control import Control
 from tests.e2e.support.processes import BIN, run
+from tests.e2e.support.scripted_worker import ScriptedProcess
 from tests.e2e.support.versions import serving
 from tests.e2e.support.workers import PythonKind, WorkerProcess
 
@@ -49,12 +51,18 @@ with DAG("nightly", schedule="@daily", start_date=datetime(2999, 1, 1)):
     numbers.override(queue="nobody serves it")()
 '''
 
+_ASKING = """
+dag asks { person }
+on person awaiting_input subject="Really?" body="Why" options=yes,no default=no fields={"type":"object"} timeout=1h
+"""
+
 
 def print_everything(folder: Path) -> Iterator[tuple[str, Any]]:
     """The answers of the commands, each with its name, from a server with a worker, on a run that failed."""
     dags = folder / "dags"
     dags.mkdir()
     (dags / "shapes.py").write_text(_DAG)
+    write_calls(dags)
     (folder / "secret").write_text("s3cret")
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(serving(None, folder))
@@ -73,6 +81,22 @@ def print_everything(folder: Path) -> Iterator[tuple[str, Any]]:
         options = ["--server", server.address, "--token-file", str(folder / "access-token"), "--output", "json"]
         (listed,) = _ask(["workers", "list", *options])
         worker_name = listed["name"]
+        calls = control.trigger("calls")
+        assert control.wait_run("calls", calls) == "FAILED"
+        (alarm,) = _ask(["workloads", "list", "calls", *options])
+        # Until its last record, so that its end is shown.
+        called = _ask(["workloads", "logs", alarm["workload_id"], "--follow", *options])
+        asking = ScriptedProcess(
+            server.address, folder / "enrolment-token", script=_ASKING, name="asking", folder=folder / "asking"
+        )
+        stack.callback(asking.close)
+        asking.start()
+        asking.wait_for("^published")
+        control.trigger("asks")
+        asking.wait_for("^ended person awaiting_input")
+        (asked,) = _ask(["inputs", "list", *options])
+        yield "inputs-list", [asked]
+        yield "workloads-logs", called
         connection = "postgres://ann@db:5432/sales"
         for title, arguments in {
             "variables-set": ["variables", "set", "key", "value", "--public", "--description", "what for"],
@@ -103,7 +127,11 @@ def print_everything(folder: Path) -> Iterator[tuple[str, Any]]:
             "backfills-create": ["backfills", "create", "nightly", "--from", "2026-03-01", "--to", "2026-03-03"],
             "backfills-list": ["backfills", "list"],
             "events-deliver": ["events", "deliver", "file-came", "--payload", '{"path": "/a"}'],
-            "inputs-list": ["inputs", "list"],
+            "inputs-answer": [
+                *("inputs", "answer", asked["input_request_id"], "--option", "yes", "--fields", '{"day": "friday"}')
+            ],
+            "workloads-list": ["workloads", "list"],
+            "workloads-show": ["workloads", "show", alarm["workload_id"]],
             "assets-list": ["assets", "list"],
             "assets-events": ["assets", "events"],
             "pools-set": ["pools", "set", "warehouse", "8", "--description", "what for"],
@@ -138,7 +166,7 @@ def _ask(arguments: Sequence[str]) -> Any:
         os.environ.update(kept)
     text = output.getvalue()
     assert text, f"crosswind {' '.join(arguments)} ended with {code} and printed nothing"
-    if arguments[:2] == ["tasks", "logs"]:
+    if arguments[1] == "logs":
         return [json.loads(line) for line in text.splitlines()]
     return json.loads(text)
 

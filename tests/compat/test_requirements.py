@@ -144,6 +144,8 @@ def examples(callers: Callers) -> Iterator[tuple[str, Any]]:
                 message.key.key = "list"
             if path == f"{TASK_SERVICE}ListAssetEvents":
                 message.of_run = True
+            if path.endswith("/ReadLogs"):
+                message.workload_id = str(uuid.uuid4())
             if path.endswith("/CreateBackfill"):
                 message.end_time.FromSeconds(1)
             if path not in (f"{WORKER_SERVICE}Negotiate", f"{WORKER_SERVICE}DeregisterWorker"):

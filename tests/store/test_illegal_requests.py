@@ -24,6 +24,8 @@ from tests.lifecycle.scene.scene import Scene
 from tests.lifecycle.scene.server import CallRefused
 
 _TASK: Final = 'dag_id: "d" run_id: "live" task_id: "{}"'
+_WORKLOAD: Final = 'call WorkloadService.{} workload_id: "00000000-0000-4000-8000-000000000000"'
+_LOG: Final = 'call LogService.ReadLogs workload_id: "00000000-0000-4000-8000-000000000000" {}'
 _TOO_LARGE: Final = "x" * 2_000_000
 
 # What there is: a run that has ended, one that is alive (`a` runs, `b` waits, `m` is expanded), one that is being
@@ -135,6 +137,18 @@ CASES: Final[list[tuple[str, str]]] = [
         "INVALID_ARGUMENT/INVALID_ARGUMENT",
     ),
     ('ask live/a TaskService.TriggerDagRun dag_id: "p"', "FAILED_PRECONDITION/DAG_PAUSED"),
+    # Workloads beside tasks
+    (_WORKLOAD.format("GetWorkload"), "NOT_FOUND/WORKLOAD_NOT_FOUND"),
+    (_WORKLOAD.format("ListWorkloadAttempts"), "NOT_FOUND/WORKLOAD_NOT_FOUND"),
+    (_LOG.format(""), "NOT_FOUND/WORKLOAD_NOT_FOUND"),
+    (_LOG.format('dag_id: "d"'), "INVALID_ARGUMENT/INVALID_ARGUMENT"),
+    (_LOG.format("map_index: 0"), "INVALID_ARGUMENT/INVALID_ARGUMENT"),
+    ('call LogService.ReadLogs dag_id: "d" run_id: "live"', "INVALID_ARGUMENT/INVALID_ARGUMENT"),
+    ('call WorkloadService.ListWorkloads dag_id: "d" run_id: "none"', "NOT_FOUND/RUN_NOT_FOUND"),
+    ('call WorkloadService.ListWorkloads run_id: "live"', "INVALID_ARGUMENT/INVALID_ARGUMENT"),
+    ('call WorkloadService.ListWorkloads dag_id: "d" task_id: "a"', "INVALID_ARGUMENT/INVALID_ARGUMENT"),
+    ("call WorkloadService.ListWorkloads kinds: WORKLOAD_KIND_UNSPECIFIED", "INVALID_ARGUMENT/INVALID_ARGUMENT"),
+    ("call WorkloadService.ListWorkloads states: TASK_STATE_UNSPECIFIED", "INVALID_ARGUMENT/INVALID_ARGUMENT"),
     # Assets
     ("emit nothing", "NOT_FOUND/ASSET_NOT_FOUND"),
     ('call AssetService.ListAssetEvents asset_name: "nothing"', "NOT_FOUND/ASSET_NOT_FOUND"),

@@ -145,13 +145,14 @@ class ScriptedWorker:
         request = worker_service_pb2.RegisterWorkerRequest(
             name=options.name,
             instance_id=self._instance_id,
-            sdk=bundle_pb2.Sdk(language="test", version="1"),
+            sdk=bundle_pb2.Sdk(language="test", language_version="1", version="1"),
             runtimes=["test"],
             slots=options.slots,
             queues=options.queue,
             labels=dict(label.split("=", 1) for label in options.label),
             roles=[value_named(worker_service_pb2.WorkerRole, "WORKER_ROLE", role) for role in options.role],
             process_id=os.getpid(),
+            host="here",
         )
         answer = self._call(self._calls.RegisterWorker, request)
         self._token = answer.worker_token
@@ -166,7 +167,7 @@ class ScriptedWorker:
             bundle=self._options.bundle,
             bundle_version=version,
             api_version=API_VERSION,
-            sdk=bundle_pb2.Sdk(language="test", version="1"),
+            sdk=bundle_pb2.Sdk(language="test", language_version="1", version="1"),
             dags=[
                 bundle_pb2.SerializedDag(dag_id=dag_id, dag=dag.SerializeToString(deterministic=True))
                 for dag_id, dag in dags.items()

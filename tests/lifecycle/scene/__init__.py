@@ -27,6 +27,7 @@ a line, or several with `;` between them; a value with blanks is quoted, or in b
     silent w1; heard w1                 a worker sends no heartbeats, or does again
     restart                             the server ends and begins again
     states d r1; runs d; attempts a; why a; xcom a; time
+    workloads d r1 kind=trigger why     triggers, callbacks and timetables, the newest first
     pause d; unpause d; cancel r1; cancel r1 a; clear r1; clear r1 a downstream; mark r1 a success; mark r1 failed
     drain w1; pause-worker w1; move w1; deregister w1
     backfill d from=.. to=.. reprocess=failed reverse dry_run; event NAME payload={..}; answer a choose=yes

@@ -14,7 +14,8 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from crosswind.control.v1 import states_pb2
+from crosswind.control.v1 import states_pb2, workloads_pb2
+from crosswind.manifest.v1 import dag_pb2
 from crosswind.value.v1.value_pb2 import Payload
 from tests.lifecycle.scene.command import command
 from tests.lifecycle.scene.scene import Scene
@@ -155,6 +156,24 @@ def attempts(scene: Scene, a: Arguments) -> Iterable[str]:
         state = _word(states_pb2.AttemptState, each.state, "ATTEMPT_STATE")
         failure = f" {each.failure.type}" if each.failure.type else ""
         yield f"{each.try_number} {state} on {each.worker}{failure}"
+
+
+@command("workloads")
+def workloads(scene: Scene, a: Arguments) -> Iterable[str]:
+    """Triggers, callbacks and timetables, the newest first: `workloads`, `workloads d r1 kind=trigger why`."""
+    whole, kinds = a.flag("why"), a.names("kind")
+    dag_id = a.words.pop(0) if a.words else ""
+    run_id = a.words.pop(0) if a.words else ""
+    numbers = [workloads_pb2.WorkloadKind.Value(f"WORKLOAD_KIND_{kind.upper()}") for kind in kinds]
+    answer = scene.call("WorkloadService.ListWorkloads", dag_id=dag_id, run_id=run_id, kinds=numbers, page_size=1_000)
+    for each in answer.workloads:
+        kind = _word(workloads_pb2.WorkloadKind, each.kind, "WORKLOAD_KIND")
+        subject = "/".join(filter(None, (each.dag_id, each.run_id, _name(each) if each.task_id else "")))
+        event = f" on {_word(dag_pb2.Callback.Event, each.callback_event, 'EVENT')}" if each.callback_event else ""
+        failure = f" {each.failure.type}" if each.failure.type else ""
+        yield f"{kind} {each.entry_point} of {subject}{event}: {_state(scene, each)}{failure}"
+        if whole and each.waiting_detail:
+            yield f"  {each.waiting_detail}"
 
 
 @command("xcom")

@@ -25,6 +25,7 @@ from crosswind.cli import (
     tokens,
     variables,
     workers,
+    workloads,
 )
 from crosswind.cli.failures import CommandError, ExitCode, exit_code_of
 from crosswind.cli.output import Output, note, print_json, print_line
@@ -42,6 +43,7 @@ app = typer.Typer(
 app.add_typer(dags.app, name="dags")
 app.add_typer(runs.app, name="runs")
 app.add_typer(tasks.app, name="tasks")
+app.add_typer(workloads.app, name="workloads")
 app.add_typer(backfills.app, name="backfills")
 app.add_typer(variables.app, name="variables")
 app.add_typer(connections.app, name="connections")

@@ -1,6 +1,5 @@
 """`crosswind tasks`: the task instances of a run, and their logs."""
 
-import json
 from collections.abc import Iterator
 from typing import Annotated, Any
 
@@ -8,7 +7,8 @@ import typer
 from google.protobuf.duration_pb2 import Duration
 
 from crosswind.cli.failures import CommandError, usage_error
-from crosswind.cli.output import Output, note, print_json, print_json_line, print_line, print_rows
+from crosswind.cli.log_records import print_log, read_pages
+from crosswind.cli.output import Output, note, print_json, print_line, print_rows
 from crosswind.cli.progress import (
     FINAL_RUN_STATES,
     FINAL_TASK_WORDS,
@@ -18,12 +18,12 @@ from crosswind.cli.progress import (
     state_word,
 )
 from crosswind.cli.references import RUN_HELP, find_run, run_name
-from crosswind.cli.rows import enum_name, enum_word, iso_time, pick, to_object
+from crosswind.cli.rows import enum_name, pick, to_object
 from crosswind.cli.runs import cleared_text
 from crosswind.cli.session import Session, command
 from crosswind.client.control_client import ControlClient, ControlError, new_request_id
 from crosswind.control.v1.dag_runs_pb2 import DagRun, GetDagRunRequest
-from crosswind.control.v1.logs_pb2 import NumberedLogRecord, ReadLogsRequest, ReadLogsResponse
+from crosswind.control.v1.logs_pb2 import ReadLogsRequest, ReadLogsResponse
 from crosswind.control.v1.states_pb2 import TaskState
 from crosswind.control.v1.task_instances_pb2 import (
     Attempt,
@@ -35,7 +35,6 @@ from crosswind.control.v1.task_instances_pb2 import (
     SetTaskInstanceStateRequest,
     TaskInstance,
 )
-from crosswind.execution.v1.logs_pb2 import LogRecord
 
 app = typer.Typer(help="Tasks of a run, and their logs.", no_args_is_help=True)
 
@@ -110,16 +109,8 @@ def read_logs(
     request = ReadLogsRequest(
         dag_id=found.dag_id, run_id=found.run_id, task_id=task, map_index=map_index, try_number=try_number
     )
-    dropped: dict[str, int] = {}
-    for page in _follow_pages(client, found, request) if follow else _read_pages(client, found, request):
-        for numbered in page.records:
-            if session.output is Output.JSON:
-                print_json_line(record_row(numbered))
-            else:
-                _print_record(numbered)
-        dropped[page.attempt_id] = page.dropped_count
-    if lost := sum(dropped.values()):
-        note(f"{lost} records of this log were dropped, because they came faster than they could be stored.")
+    pages = _follow_pages(client, found, request) if follow else _read_pages(client, found, request)
+    print_log(pages, output=session.output)
 
 
 @command(app, "clear")
@@ -211,36 +202,12 @@ def task_row(task: TaskInstance) -> dict[str, Any]:
     return {**pick(row, JSON_FIELDS), **{name: value for name, value in row.items() if name not in JSON_FIELDS}}
 
 
-def record_row(numbered: NumberedLogRecord) -> dict[str, Any]:
-    """A log record as an object; its attributes decoded."""
-    row = to_object(numbered.record)
-    attributes = row.pop("attributes_json")
-    row["attributes"] = json.loads(attributes) if attributes else {}
-    return {"sequence": numbered.sequence, **row, "dropped_before": numbered.dropped_before}
-
-
-def _print_record(numbered: NumberedLogRecord) -> None:
-    record = numbered.record
-    if numbered.dropped_before:
-        print_line(f"... {numbered.dropped_before} records were dropped here ...")
-    level = (enum_word(LogRecord.Level.DESCRIPTOR, record.level) or "info").upper()
-    source = enum_word(LogRecord.Source.DESCRIPTOR, record.source) or "task"
-    origin = record.logger or source
-    attributes = f" {record.attributes_json}" if record.attributes_json not in ("", "{}") else ""
-    print_line(f"{iso_time(record.time)} {level:<7} {origin}: {record.message}{attributes}")
-
-
 def _read_pages(client: ControlClient, run: DagRun, request: ReadLogsRequest) -> Iterator[ReadLogsResponse]:
     """What is there now."""
-    while True:
-        try:
-            page = client.call(client.logs.ReadLogs, request)
-        except ControlError as error:
-            raise _explain(client, run, request, error) from None
-        yield page
-        if page.complete or not page.records:
-            return
-        request.attempt_id, request.from_sequence = page.attempt_id, page.next_sequence
+    try:
+        yield from read_pages(client, request)
+    except ControlError as error:
+        raise _explain(client, run, request, error) from None
 
 
 def _follow_pages(client: ControlClient, run: DagRun, request: ReadLogsRequest) -> Iterator[ReadLogsResponse]:
@@ -267,7 +234,7 @@ def _follow_attempt(client: ControlClient, run: DagRun, request: ReadLogsRequest
         except ControlError as error:
             if error.reason != "LOG_NOT_FOUND" or request.attempt_id or run.state in FINAL_RUN_STATES:
                 raise _explain(client, run, request, error) from None
-            run = _await_change(client, run)
+            run = await_change(client, run)
             continue
         yield page
         request.attempt_id, request.from_sequence = page.attempt_id, page.next_sequence
@@ -294,10 +261,11 @@ def _await_next_attempt(client: ControlClient, run: DagRun, request: ReadLogsReq
             newer = attempt
         if newer is not None or state_word(found) in FINAL_TASK_WORDS:
             return newer
-        run = _await_change(client, run)
+        run = await_change(client, run)
 
 
-def _await_change(client: ControlClient, run: DagRun) -> DagRun:
+def await_change(client: ControlClient, run: DagRun) -> DagRun:
+    """The run as soon as anything of it is other than in `run`, or after a while."""
     request = GetDagRunRequest(
         dag_id=run.dag_id,
         run_id=run.run_id,

@@ -33,6 +33,7 @@ from crosswind.control.v1 import (
     tokens_pb2_grpc,
     variables_pb2_grpc,
     workers_pb2_grpc,
+    workloads_pb2_grpc,
     xcoms_pb2_grpc,
 )
 
@@ -137,6 +138,7 @@ class ControlClient:
         self.pools = pools_pb2_grpc.PoolServiceStub(self._channel)
         self.variables = variables_pb2_grpc.VariableServiceStub(self._channel)
         self.workers = workers_pb2_grpc.WorkerAdminServiceStub(self._channel)
+        self.workloads = workloads_pb2_grpc.WorkloadServiceStub(self._channel)
         self.xcoms = xcoms_pb2_grpc.XComServiceStub(self._channel)
 
     def __enter__(self) -> Self:

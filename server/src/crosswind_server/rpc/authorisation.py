@@ -100,6 +100,7 @@ _TABLE: Mapping[str, Mapping[Rule, str]] = {
         Rule.VIEWER: "ListWorkers GetWorker",
         Rule.OPERATOR: "DrainWorker PauseWorker MoveWorker",
     },
+    "crosswind.control.v1.WorkloadService": {Rule.VIEWER: "ListWorkloads GetWorkload ListWorkloadAttempts"},
     "crosswind.control.v1.XComService": {Rule.VIEWER: "ListXComs GetXCom ReadXComBlob"},
 }
 

@@ -1,35 +1,23 @@
-"""TaskInstanceService and LogService."""
+"""TaskInstanceService."""
 
 from __future__ import annotations
 
-import gzip
-import zlib
-from collections.abc import Sequence
 from typing import Any
 
-from google.protobuf.message import DecodeError
-
-from crosswind.control.v1 import logs_pb2, logs_pb2_grpc, task_instances_pb2, task_instances_pb2_grpc
+from crosswind.control.v1 import task_instances_pb2, task_instances_pb2_grpc
 from crosswind.execution.v1.failure_pb2 import Failure
-from crosswind.execution.v1.logs_pb2 import LogChunk, LogRecord, LogRecords
 from crosswind_server.rpc.authentication import caller
 from crosswind_server.rpc.calls import ServicerContext
 from crosswind_server.rpc.dag_facts import DagFacts, facts_of
 from crosswind_server.rpc.enums import attempt_state, state_counts, task_state, waiting_reason, wanted
-from crosswind_server.rpc.messages import change, invalid, read_or_wait, read_page, required, timestamp, wait_seconds
+from crosswind_server.rpc.messages import change, invalid, read_page, required, timestamp
 from crosswind_server.rpc.worker_messages import span
 from crosswind_server.services.dependencies import Services, UnitOfWork
-from crosswind_server.services.execution import logs
-from crosswind_server.services.execution.logs import LogPiece
 from crosswind_server.services.flow import clearing, ending
 from crosswind_server.services.flow.choosing import ClearTasks, TaskSelection
 from crosswind_server.services.flow.ending import TaskName
 from crosswind_server.services.listing import task_listing
 from crosswind_server.services.listing.task_listing import InstancePage, ListedInstance
-from crosswind_server.timing import LIMITS
-
-_RECORDS_AT_MOST = 1_000
-_ANSWER_BYTES = LIMITS.max_message_bytes - 64 * 1024
 
 
 class TaskInstanceServicer(task_instances_pb2_grpc.TaskInstanceServiceServicer):
@@ -70,7 +58,7 @@ class TaskInstanceServicer(task_instances_pb2_grpc.TaskInstanceServiceServicer):
         self, request: task_instances_pb2.GetTaskInstanceRequest, context: ServicerContext
     ) -> task_instances_pb2.GetTaskInstanceResponse:
         team, plans = caller().team, self._services.heart.plans
-        names = _names(request)
+        names = instance_names(request)
         found: InstancePage = await self._services.store.read(
             lambda uow: task_listing.get_instance(uow, plans, team, **names)
         )
@@ -79,7 +67,7 @@ class TaskInstanceServicer(task_instances_pb2_grpc.TaskInstanceServiceServicer):
     async def ListAttempts(
         self, request: task_instances_pb2.ListAttemptsRequest, context: ServicerContext
     ) -> task_instances_pb2.ListAttemptsResponse:
-        team, names = caller().team, _names(request)
+        team, names = caller().team, instance_names(request)
         page = read_page(request, team)
         before = str(page.after[0]) if page.after else None
         rows = await self._services.store.read(
@@ -115,7 +103,7 @@ class TaskInstanceServicer(task_instances_pb2_grpc.TaskInstanceServiceServicer):
     async def SetTaskInstanceState(
         self, request: task_instances_pb2.SetTaskInstanceStateRequest, context: ServicerContext
     ) -> task_instances_pb2.SetTaskInstanceStateResponse:
-        who, plans, names = caller(), self._services.heart.plans, _names(request)
+        who, plans, names = caller(), self._services.heart.plans, instance_names(request)
         if request.state not in _MARKS:
             raise invalid("state", "`state` says how the task ended: give SUCCEEDED, FAILED or SKIPPED.")
         state = _MARKS[request.state]
@@ -131,7 +119,7 @@ class TaskInstanceServicer(task_instances_pb2_grpc.TaskInstanceServiceServicer):
     async def CancelTaskInstance(
         self, request: task_instances_pb2.CancelTaskInstanceRequest, context: ServicerContext
     ) -> task_instances_pb2.CancelTaskInstanceResponse:
-        who, plans, names = caller(), self._services.heart.plans, _names(request)
+        who, plans, names = caller(), self._services.heart.plans, instance_names(request)
 
         def act(uow: UnitOfWork) -> task_instances_pb2.CancelTaskInstanceResponse:
             ending.cancel(uow, plans, _task_name(who.team, names), subject=who.subject)
@@ -161,42 +149,8 @@ def _show(found: InstancePage) -> task_instances_pb2.TaskInstance:
     return instance_message(found.instances[0], facts, whole_failure=True)
 
 
-class LogServicer(logs_pb2_grpc.LogServiceServicer):
-    """Logs for people."""
-
-    def __init__(self, services: Services) -> None:
-        self._services = services
-
-    async def ReadLogs(self, request: logs_pb2.ReadLogsRequest, context: ServicerContext) -> logs_pb2.ReadLogsResponse:
-        team, names = caller().team, _names(request)
-        if request.page_size < 0 or request.from_sequence < 0:
-            field = "page_size" if request.page_size < 0 else "from_sequence"
-            raise invalid(field, f"`{field}` is below 0; leave it out.")
-        last = request.last_records if request.WhichOneof("start") == "last_records" else None
-        if last is not None and not 1 <= last <= 10_000:
-            raise invalid("last_records", "`last_records` lies between 1 and 10,000.")
-        piece = await read_or_wait(
-            self._services,
-            lambda found: [logs.topic(found.attempt_id)],
-            lambda uow: task_listing.read_log(
-                uow,
-                team,
-                **names,
-                attempt_id=request.attempt_id,
-                try_number=request.try_number if request.HasField("try_number") else None,
-                from_sequence=request.from_sequence,
-                last_records=last,
-                grace_us=self._services.timing.lease_us,
-            ),
-            done=lambda found: bool(found.chunks) or found.ended,
-            # A log that was not closed ends with its grace, of which nobody hints.
-            look_again=lambda found: None if found.closes_us is None else found.closes_us / 1e6,
-            wait=wait_seconds(request.wait),
-        )
-        return logs_message(piece, limit=min(request.page_size or _RECORDS_AT_MOST, _RECORDS_AT_MOST))
-
-
-def _names(request: Any) -> dict[str, Any]:
+def instance_names(request: Any) -> dict[str, Any]:
+    """The names of the task instance in a request. Raises `Refused`: INVALID_ARGUMENT."""
     map_index = request.map_index if request.HasField("map_index") else -1
     if map_index < -1:
         raise invalid("map_index", "`map_index` counts from 0; leave it out for a task that is not mapped.")
@@ -215,10 +169,6 @@ def instance_message(
     row, task = listed.row, listed.task
     told = facts.tasks.get(row.task_id)
     reference = task.reference if task is not None else None
-    failure = Failure.FromString(row.failure_message) if row.failure_message is not None else None
-    if failure is not None and not whole_failure:
-        del failure.frames[:]
-        failure.ClearField("cause")
     summary = task_listing.is_summary(listed)
     return task_instances_pb2.TaskInstance(
         dag_id=listed.dag_id,
@@ -242,7 +192,7 @@ def instance_message(
         language=row.language or (told.language if told is not None else ""),
         bundle=reference.bundle if reference is not None else listed.own_bundle,
         bundle_version=row.bundle_version or "",
-        failure=failure,
+        failure=failure_message(row, whole=whole_failure),
         mapped_counts=state_counts(listed.mapped_counts) if summary else (),
         mapped_total=row.instances_total if summary else None,
         entry_point=task.entry_point if task is not None else "",
@@ -253,6 +203,17 @@ def instance_message(
         lost_count=row.losses,
         description=told.description if told is not None else "",
     )
+
+
+def failure_message(row: Any, *, whole: bool) -> Failure | None:
+    """Why a task instance or a workload failed; not whole without frames and causes. None: it did not."""
+    if row.failure_message is None:
+        return None
+    failure = Failure.FromString(row.failure_message)
+    if not whole:
+        del failure.frames[:]
+        failure.ClearField("cause")
+    return failure
 
 
 def attempt_message(row: Any) -> task_instances_pb2.Attempt:
@@ -276,48 +237,3 @@ def attempt_message(row: Any) -> task_instances_pb2.Attempt:
         cpu_time=span(row.cpu_time_us) if row.cpu_time_us is not None else None,
         max_memory_bytes=row.max_memory_bytes or 0,
     )
-
-
-def logs_message(piece: LogPiece, *, limit: int) -> logs_pb2.ReadLogsResponse:
-    """The records of a piece, as many as are allowed and fit."""
-    records: list[logs_pb2.NumberedLogRecord] = []
-    room = _ANSWER_BYTES
-    for chunk in piece.chunks:
-        for offset, record in enumerate(_open_chunk(chunk.compression, chunk.data, chunk.record_count)):
-            sequence = chunk.first_sequence + offset
-            if sequence < piece.from_sequence:
-                continue
-            numbered = logs_pb2.NumberedLogRecord(
-                sequence=sequence, record=record, dropped_before=chunk.dropped if offset == 0 else 0
-            )
-            room -= numbered.ByteSize() + 8
-            if len(records) == limit or (room < 0 and records):
-                return _logs_response(piece, records)
-            records.append(numbered)
-    return _logs_response(piece, records)
-
-
-def _logs_response(piece: LogPiece, records: Sequence[logs_pb2.NumberedLogRecord]) -> logs_pb2.ReadLogsResponse:
-    next_sequence = records[-1].sequence + 1 if records else piece.from_sequence
-    return logs_pb2.ReadLogsResponse(
-        attempt_id=piece.attempt_id,
-        try_number=piece.try_number,
-        records=records,
-        next_sequence=next_sequence,
-        complete=piece.ended and next_sequence >= piece.next_sequence,
-        dropped_count=piece.dropped,
-    )
-
-
-def _open_chunk(compression: int, data: bytes, count: int) -> Sequence[LogRecord]:
-    """The records of a chunk; one that cannot be opened shows as a line that says so, so that numbers have no gap."""
-    try:
-        if compression == LogChunk.COMPRESSION_GZIP:
-            data = gzip.decompress(data)
-        records = list(LogRecords.FromString(data).records)
-    except (OSError, EOFError, zlib.error, DecodeError):
-        records = []
-    unreadable = LogRecord(
-        level=LogRecord.LEVEL_WARNING, source=LogRecord.SOURCE_WORKER, message="(this record cannot be read)"
-    )
-    return [*records[:count], *(unreadable for _ in range(count - len(records)))]

@@ -22,20 +22,23 @@ from crosswind.control.v1 import (
     tokens_pb2_grpc,
     variables_pb2_grpc,
     workers_pb2_grpc,
+    workloads_pb2_grpc,
     xcoms_pb2_grpc,
 )
 from crosswind.execution.v1 import task_service_pb2_grpc
 from crosswind_server.rpc.control_assets import AssetServicer
 from crosswind_server.rpc.control_backfills import BackfillServicer
 from crosswind_server.rpc.control_dags import DagServicer
+from crosswind_server.rpc.control_logs import LogServicer
 from crosswind_server.rpc.control_pools import PoolServicer
 from crosswind_server.rpc.control_runs import DagRunServicer
 from crosswind_server.rpc.control_server import ServerServicer
-from crosswind_server.rpc.control_tasks import LogServicer, TaskInstanceServicer
+from crosswind_server.rpc.control_tasks import TaskInstanceServicer
 from crosswind_server.rpc.control_tokens import TokenServicer
 from crosswind_server.rpc.control_variables import ConnectionServicer, VariableServicer
 from crosswind_server.rpc.control_waiting import EventServicer, InputRequestServicer
 from crosswind_server.rpc.control_workers import BundleCatalogServicer, WorkerAdminServicer
+from crosswind_server.rpc.control_workloads import WorkloadServicer
 from crosswind_server.rpc.control_xcoms import XComServicer
 from crosswind_server.rpc.server import Register
 from crosswind_server.rpc.task_service import TaskServicer
@@ -59,6 +62,7 @@ _SERVICERS: Final[Sequence[tuple[Any, Any]]] = (
     (tokens_pb2_grpc.add_TokenServiceServicer_to_server, TokenServicer),
     (variables_pb2_grpc.add_VariableServiceServicer_to_server, VariableServicer),
     (workers_pb2_grpc.add_WorkerAdminServiceServicer_to_server, WorkerAdminServicer),
+    (workloads_pb2_grpc.add_WorkloadServiceServicer_to_server, WorkloadServicer),
     (xcoms_pb2_grpc.add_XComServiceServicer_to_server, XComServicer),
 )
 

@@ -27,19 +27,13 @@ from crosswind.options.v1 import options_pb2 as crosswind_dot_options_dot_v1_dot
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x63rosswind/control/v1/logs.proto\x12\x14\x63rosswind.control.v1\x1a!crosswind/execution/v1/logs.proto\x1a\"crosswind/options/v1/options.proto\x1a\x1egoogle/protobuf/duration.proto\"\xcb\x03\n\x0fReadLogsRequest\x12\x1b\n\x06\x64\x61g_id\x18\x01 \x01(\tB\x04\xd0\x9d\"\x01R\x05\x64\x61gId\x12\x1b\n\x06run_id\x18\x02 \x01(\tB\x04\xd0\x9d\"\x01R\x05runId\x12\x1d\n\x07task_id\x18\x03 \x01(\tB\x04\xd0\x9d\"\x01R\x06taskId\x12 \n\tmap_index\x18\x04 \x01(\x05H\x01R\x08mapIndex\x88\x01\x01\x12\"\n\ntry_number\x18\x05 \x01(\x05H\x02R\ttryNumber\x88\x01\x01\x12\x1d\n\nattempt_id\x18\x06 \x01(\tR\tattemptId\x12\x34\n\rfrom_sequence\x18\x07 \x01(\x03\x42\r\xca\x9d\"\t\t\x00\x00\x00\x00\x00\x00\x00\x00H\x00R\x0c\x66romSequence\x12;\n\x0clast_records\x18\x08 \x01(\x05\x42\x16\xca\x9d\"\x12\t\x00\x00\x00\x00\x00\x00\xf0?\x11\x00\x00\x00\x00\x00\x88\xc3@H\x00R\x0blastRecords\x12\x32\n\tpage_size\x18\t \x01(\x05\x42\x15\xc2\x9d\"\x04\x31\x30\x30\x30\xca\x9d\"\t\t\x00\x00\x00\x00\x00\x00\x00\x00R\x08pageSize\x12-\n\x04wait\x18\n \x01(\x0b\x32\x19.google.protobuf.DurationR\x04waitB\x07\n\x05startB\x0c\n\n_map_indexB\r\n\x0b_try_number\"\xf9\x01\n\x10ReadLogsResponse\x12\x1d\n\nattempt_id\x18\x01 \x01(\tR\tattemptId\x12\x1d\n\ntry_number\x18\x02 \x01(\x05R\ttryNumber\x12\x41\n\x07records\x18\x03 \x03(\x0b\x32\'.crosswind.control.v1.NumberedLogRecordR\x07records\x12#\n\rnext_sequence\x18\x04 \x01(\x03R\x0cnextSequence\x12\x1a\n\x08\x63omplete\x18\x05 \x01(\x08R\x08\x63omplete\x12#\n\rdropped_count\x18\x06 \x01(\x03R\x0c\x64roppedCount\"\x91\x01\n\x11NumberedLogRecord\x12\x1a\n\x08sequence\x18\x01 \x01(\x03R\x08sequence\x12\x39\n\x06record\x18\x02 \x01(\x0b\x32!.crosswind.execution.v1.LogRecordR\x06record\x12%\n\x0e\x64ropped_before\x18\x03 \x01(\x03R\rdroppedBefore2\xa2\x01\n\nLogService\x12\x93\x01\n\x08ReadLogs\x12%.crosswind.control.v1.ReadLogsRequest\x1a&.crosswind.control.v1.ReadLogsResponse\"8\xf0\xa9\"\x01\xfa\xa9\"\rRUN_NOT_FOUND\xfa\xa9\"\x0eTASK_NOT_FOUND\xfa\xa9\"\rLOG_NOT_FOUNDb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x63rosswind/control/v1/logs.proto\x12\x14\x63rosswind.control.v1\x1a!crosswind/execution/v1/logs.proto\x1a\"crosswind/options/v1/options.proto\x1a\x1egoogle/protobuf/duration.proto\"\xda\x03\n\x0fReadLogsRequest\x12\x15\n\x06\x64\x61g_id\x18\x01 \x01(\tR\x05\x64\x61gId\x12\x15\n\x06run_id\x18\x02 \x01(\tR\x05runId\x12\x17\n\x07task_id\x18\x03 \x01(\tR\x06taskId\x12 \n\tmap_index\x18\x04 \x01(\x05H\x01R\x08mapIndex\x88\x01\x01\x12\"\n\ntry_number\x18\x05 \x01(\x05H\x02R\ttryNumber\x88\x01\x01\x12\x1d\n\nattempt_id\x18\x06 \x01(\tR\tattemptId\x12\x34\n\rfrom_sequence\x18\x07 \x01(\x03\x42\r\xca\x9d\"\t\t\x00\x00\x00\x00\x00\x00\x00\x00H\x00R\x0c\x66romSequence\x12;\n\x0clast_records\x18\x08 \x01(\x05\x42\x16\xca\x9d\"\x12\t\x00\x00\x00\x00\x00\x00\xf0?\x11\x00\x00\x00\x00\x00\x88\xc3@H\x00R\x0blastRecords\x12\x32\n\tpage_size\x18\t \x01(\x05\x42\x15\xc2\x9d\"\x04\x31\x30\x30\x30\xca\x9d\"\t\t\x00\x00\x00\x00\x00\x00\x00\x00R\x08pageSize\x12-\n\x04wait\x18\n \x01(\x0b\x32\x19.google.protobuf.DurationR\x04wait\x12\x1f\n\x0bworkload_id\x18\x0b \x01(\tR\nworkloadIdB\x07\n\x05startB\x0c\n\n_map_indexB\r\n\x0b_try_number\"\xf9\x01\n\x10ReadLogsResponse\x12\x1d\n\nattempt_id\x18\x01 \x01(\tR\tattemptId\x12\x1d\n\ntry_number\x18\x02 \x01(\x05R\ttryNumber\x12\x41\n\x07records\x18\x03 \x03(\x0b\x32\'.crosswind.control.v1.NumberedLogRecordR\x07records\x12#\n\rnext_sequence\x18\x04 \x01(\x03R\x0cnextSequence\x12\x1a\n\x08\x63omplete\x18\x05 \x01(\x08R\x08\x63omplete\x12#\n\rdropped_count\x18\x06 \x01(\x03R\x0c\x64roppedCount\"\x91\x01\n\x11NumberedLogRecord\x12\x1a\n\x08sequence\x18\x01 \x01(\x03R\x08sequence\x12\x39\n\x06record\x18\x02 \x01(\x0b\x32!.crosswind.execution.v1.LogRecordR\x06record\x12%\n\x0e\x64ropped_before\x18\x03 \x01(\x03R\rdroppedBefore2\xb8\x01\n\nLogService\x12\xa9\x01\n\x08ReadLogs\x12%.crosswind.control.v1.ReadLogsRequest\x1a&.crosswind.control.v1.ReadLogsResponse\"N\xf0\xa9\"\x01\xfa\xa9\"\rRUN_NOT_FOUND\xfa\xa9\"\x0eTASK_NOT_FOUND\xfa\xa9\"\x12WORKLOAD_NOT_FOUND\xfa\xa9\"\rLOG_NOT_FOUNDb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'crosswind.control.v1.logs_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_READLOGSREQUEST'].fields_by_name['dag_id']._loaded_options = None
-  _globals['_READLOGSREQUEST'].fields_by_name['dag_id']._serialized_options = b'\320\235\"\001'
-  _globals['_READLOGSREQUEST'].fields_by_name['run_id']._loaded_options = None
-  _globals['_READLOGSREQUEST'].fields_by_name['run_id']._serialized_options = b'\320\235\"\001'
-  _globals['_READLOGSREQUEST'].fields_by_name['task_id']._loaded_options = None
-  _globals['_READLOGSREQUEST'].fields_by_name['task_id']._serialized_options = b'\320\235\"\001'
   _globals['_READLOGSREQUEST'].fields_by_name['from_sequence']._loaded_options = None
   _globals['_READLOGSREQUEST'].fields_by_name['from_sequence']._serialized_options = b'\312\235\"\t\t\000\000\000\000\000\000\000\000'
   _globals['_READLOGSREQUEST'].fields_by_name['last_records']._loaded_options = None
@@ -47,13 +41,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_READLOGSREQUEST'].fields_by_name['page_size']._loaded_options = None
   _globals['_READLOGSREQUEST'].fields_by_name['page_size']._serialized_options = b'\302\235\"\0041000\312\235\"\t\t\000\000\000\000\000\000\000\000'
   _globals['_LOGSERVICE'].methods_by_name['ReadLogs']._loaded_options = None
-  _globals['_LOGSERVICE'].methods_by_name['ReadLogs']._serialized_options = b'\360\251\"\001\372\251\"\rRUN_NOT_FOUND\372\251\"\016TASK_NOT_FOUND\372\251\"\rLOG_NOT_FOUND'
+  _globals['_LOGSERVICE'].methods_by_name['ReadLogs']._serialized_options = b'\360\251\"\001\372\251\"\rRUN_NOT_FOUND\372\251\"\016TASK_NOT_FOUND\372\251\"\022WORKLOAD_NOT_FOUND\372\251\"\rLOG_NOT_FOUND'
   _globals['_READLOGSREQUEST']._serialized_start=161
-  _globals['_READLOGSREQUEST']._serialized_end=620
-  _globals['_READLOGSRESPONSE']._serialized_start=623
-  _globals['_READLOGSRESPONSE']._serialized_end=872
-  _globals['_NUMBEREDLOGRECORD']._serialized_start=875
-  _globals['_NUMBEREDLOGRECORD']._serialized_end=1020
-  _globals['_LOGSERVICE']._serialized_start=1023
-  _globals['_LOGSERVICE']._serialized_end=1185
+  _globals['_READLOGSREQUEST']._serialized_end=635
+  _globals['_READLOGSRESPONSE']._serialized_start=638
+  _globals['_READLOGSRESPONSE']._serialized_end=887
+  _globals['_NUMBEREDLOGRECORD']._serialized_start=890
+  _globals['_NUMBEREDLOGRECORD']._serialized_end=1035
+  _globals['_LOGSERVICE']._serialized_start=1038
+  _globals['_LOGSERVICE']._serialized_end=1222
 # @@protoc_insertion_point(module_scope)

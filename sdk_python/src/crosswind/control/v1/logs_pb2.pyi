@@ -10,7 +10,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class ReadLogsRequest(_message.Message):
-    __slots__ = ("dag_id", "run_id", "task_id", "map_index", "try_number", "attempt_id", "from_sequence", "last_records", "page_size", "wait")
+    __slots__ = ("dag_id", "run_id", "task_id", "map_index", "try_number", "attempt_id", "from_sequence", "last_records", "page_size", "wait", "workload_id")
     DAG_ID_FIELD_NUMBER: _ClassVar[int]
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     TASK_ID_FIELD_NUMBER: _ClassVar[int]
@@ -21,6 +21,7 @@ class ReadLogsRequest(_message.Message):
     LAST_RECORDS_FIELD_NUMBER: _ClassVar[int]
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     WAIT_FIELD_NUMBER: _ClassVar[int]
+    WORKLOAD_ID_FIELD_NUMBER: _ClassVar[int]
     dag_id: str
     run_id: str
     task_id: str
@@ -31,7 +32,8 @@ class ReadLogsRequest(_message.Message):
     last_records: int
     page_size: int
     wait: _duration_pb2.Duration
-    def __init__(self, dag_id: _Optional[str] = ..., run_id: _Optional[str] = ..., task_id: _Optional[str] = ..., map_index: _Optional[int] = ..., try_number: _Optional[int] = ..., attempt_id: _Optional[str] = ..., from_sequence: _Optional[int] = ..., last_records: _Optional[int] = ..., page_size: _Optional[int] = ..., wait: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+    workload_id: str
+    def __init__(self, dag_id: _Optional[str] = ..., run_id: _Optional[str] = ..., task_id: _Optional[str] = ..., map_index: _Optional[int] = ..., try_number: _Optional[int] = ..., attempt_id: _Optional[str] = ..., from_sequence: _Optional[int] = ..., last_records: _Optional[int] = ..., page_size: _Optional[int] = ..., wait: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., workload_id: _Optional[str] = ...) -> None: ...
 
 class ReadLogsResponse(_message.Message):
     __slots__ = ("attempt_id", "try_number", "records", "next_sequence", "complete", "dropped_count")

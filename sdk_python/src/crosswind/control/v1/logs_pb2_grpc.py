@@ -47,7 +47,8 @@ class LogServiceServicer(object):
     """
 
     def ReadLogs(self, request, context):
-        """Reads log records of one attempt, in order, from a sequence number on. [BYTES-1] Changes nothing. Role: VIEWER.
+        """Reads log records of one attempt, of a task instance or of a workload beside tasks, in order, from a sequence number
+        on. [BYTES-1] Changes nothing. Role: VIEWER.
 
         Answers as many records as are there, up to `page_size` and the message limit. With `wait` and none there yet, it
         answers as soon as there is one or the log is complete. To follow a log, the caller repeats the call from
@@ -56,8 +57,9 @@ class LogServiceServicer(object):
         Errors:
         * NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.
         * NOT_FOUND / TASK_NOT_FOUND: the run has no such task instance. List them.
-        * NOT_FOUND / LOG_NOT_FOUND: the task instance has no such attempt, or none yet. List its attempts, or wait until
-        it is assigned.
+        * NOT_FOUND / WORKLOAD_NOT_FOUND: there is no workload of this id. List them.
+        * NOT_FOUND / LOG_NOT_FOUND: the task instance or workload has no such attempt, or none yet. List its attempts, or
+        wait until it is assigned.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

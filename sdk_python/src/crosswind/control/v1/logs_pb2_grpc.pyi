@@ -34,7 +34,8 @@ class LogServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> LogServiceAsyncStub: ...
     ReadLogs: _grpc.UnaryUnaryMultiCallable[_logs_pb2.ReadLogsRequest, _logs_pb2.ReadLogsResponse]
-    """Reads log records of one attempt, in order, from a sequence number on. [BYTES-1] Changes nothing. Role: VIEWER.
+    """Reads log records of one attempt, of a task instance or of a workload beside tasks, in order, from a sequence number
+    on. [BYTES-1] Changes nothing. Role: VIEWER.
 
     Answers as many records as are there, up to `page_size` and the message limit. With `wait` and none there yet, it
     answers as soon as there is one or the log is complete. To follow a log, the caller repeats the call from
@@ -43,8 +44,9 @@ class LogServiceStub:
     Errors:
     * NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.
     * NOT_FOUND / TASK_NOT_FOUND: the run has no such task instance. List them.
-    * NOT_FOUND / LOG_NOT_FOUND: the task instance has no such attempt, or none yet. List its attempts, or wait until
-      it is assigned.
+    * NOT_FOUND / WORKLOAD_NOT_FOUND: there is no workload of this id. List them.
+    * NOT_FOUND / LOG_NOT_FOUND: the task instance or workload has no such attempt, or none yet. List its attempts, or
+      wait until it is assigned.
     """
 
 @_typing.type_check_only
@@ -53,7 +55,8 @@ class LogServiceAsyncStub(LogServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ReadLogs: _aio.UnaryUnaryMultiCallable[_logs_pb2.ReadLogsRequest, _logs_pb2.ReadLogsResponse]  # type: ignore[assignment]
-    """Reads log records of one attempt, in order, from a sequence number on. [BYTES-1] Changes nothing. Role: VIEWER.
+    """Reads log records of one attempt, of a task instance or of a workload beside tasks, in order, from a sequence number
+    on. [BYTES-1] Changes nothing. Role: VIEWER.
 
     Answers as many records as are there, up to `page_size` and the message limit. With `wait` and none there yet, it
     answers as soon as there is one or the log is complete. To follow a log, the caller repeats the call from
@@ -62,8 +65,9 @@ class LogServiceAsyncStub(LogServiceStub):
     Errors:
     * NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.
     * NOT_FOUND / TASK_NOT_FOUND: the run has no such task instance. List them.
-    * NOT_FOUND / LOG_NOT_FOUND: the task instance has no such attempt, or none yet. List its attempts, or wait until
-      it is assigned.
+    * NOT_FOUND / WORKLOAD_NOT_FOUND: there is no workload of this id. List them.
+    * NOT_FOUND / LOG_NOT_FOUND: the task instance or workload has no such attempt, or none yet. List its attempts, or
+      wait until it is assigned.
     """
 
 class LogServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -75,7 +79,8 @@ class LogServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _logs_pb2.ReadLogsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_logs_pb2.ReadLogsResponse, _abc.Awaitable[_logs_pb2.ReadLogsResponse]]:
-        """Reads log records of one attempt, in order, from a sequence number on. [BYTES-1] Changes nothing. Role: VIEWER.
+        """Reads log records of one attempt, of a task instance or of a workload beside tasks, in order, from a sequence number
+        on. [BYTES-1] Changes nothing. Role: VIEWER.
 
         Answers as many records as are there, up to `page_size` and the message limit. With `wait` and none there yet, it
         answers as soon as there is one or the log is complete. To follow a log, the caller repeats the call from
@@ -84,8 +89,9 @@ class LogServiceServicer(metaclass=_abc_1.ABCMeta):
         Errors:
         * NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.
         * NOT_FOUND / TASK_NOT_FOUND: the run has no such task instance. List them.
-        * NOT_FOUND / LOG_NOT_FOUND: the task instance has no such attempt, or none yet. List its attempts, or wait until
-          it is assigned.
+        * NOT_FOUND / WORKLOAD_NOT_FOUND: there is no workload of this id. List them.
+        * NOT_FOUND / LOG_NOT_FOUND: the task instance or workload has no such attempt, or none yet. List its attempts, or
+          wait until it is assigned.
         """
 
 def add_LogServiceServicer_to_server(servicer: LogServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

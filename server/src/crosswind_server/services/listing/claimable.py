@@ -16,7 +16,7 @@ from crosswind_server.domain.ids import time_text
 from crosswind_server.domain.plan import DAG_GROUP, DagPlan
 from crosswind_server.domain.states import WaitingReason
 from crosswind_server.services.listing.upstream import NAMED_AT_MOST, names_of
-from crosswind_server.store import admissions, bounds, claim_classes
+from crosswind_server.store import admissions, bounds, claim_classes, run_listing
 from crosswind_server.store import task_listing as rows
 from crosswind_server.store.bounds import Bound
 from crosswind_server.store.task_listing import OfferingWorker
@@ -29,7 +29,7 @@ Cause = tuple[WaitingReason, str]
 class _Scene:
     """What queued instances of one run wait beside: read once for all of them."""
 
-    plan: DagPlan
+    plan: DagPlan | None
     run: Any
     now: int
     paused: bool = False
@@ -80,10 +80,6 @@ def explain_queued(uow: UnitOfWork, plan: DagPlan, run: Any, queued: Sequence[An
     """Say of queued instances of one run, by id, why each waits."""
     if not queued:
         return {}
-    offering: dict[str, list[OfferingWorker]] = {}
-    for worker in rows.list_offering_workers(uow, run.team, {row.offer_key for row in queued}):
-        if worker.state == "active":
-            offering.setdefault(worker.offer_key, []).append(worker)
     scene = _Scene(
         plan=plan,
         run=run,
@@ -93,9 +89,46 @@ def explain_queued(uow: UnitOfWork, plan: DagPlan, run: Any, queued: Sequence[An
         classes=claim_classes.get(uow, {row.claim_class for row in queued}),
         pools=bounds.read_pools(uow, run.team, {row.pool for row in queued if row.pool is not None}),
         limits=bounds.read_limits(uow, run.team, {row.task_limit for row in queued if row.task_limit is not None}),
-        offering=offering,
+        offering=_offering(uow, run.team, queued),
     )
     return {row.id: _explain(row, scene) for row in queued}
+
+
+def explain_queued_workloads(uow: UnitOfWork, team: str, queued: Sequence[Any]) -> Mapping[str, Cause]:
+    """The same of workloads beside tasks, of any runs: nothing bounds them within these, and they take no pool's slots.
+
+    Args:
+        team: theirs.
+        queued: their rows, with the `dag_id` and the `bundle` of their runs.
+    """
+    if not queued:
+        return {}
+    classes = claim_classes.get(uow, {row.claim_class for row in queued})
+    paused = run_listing.paused_dags(uow, {(team, row.dag_id) for row in queued})
+    offering = _offering(uow, team, queued)
+    return {
+        row.id: _explain(
+            row,
+            _Scene(
+                plan=None,
+                run=row,
+                now=uow.now,
+                paused=(team, row.dag_id) in paused,
+                classes=classes,
+                offering=offering,
+            ),
+        )
+        for row in queued
+    }
+
+
+def _offering(uow: UnitOfWork, team: str, queued: Sequence[Any]) -> Mapping[str, Sequence[OfferingWorker]]:
+    """The live workers that take work, by what they offer of what is queued."""
+    offering: dict[str, list[OfferingWorker]] = {}
+    for worker in rows.list_offering_workers(uow, team, {row.offer_key for row in queued}):
+        if worker.state == "active":
+            offering.setdefault(worker.offer_key, []).append(worker)
+    return offering
 
 
 def _explain(row: Any, scene: _Scene) -> Cause:
@@ -123,7 +156,7 @@ def _too_early(queued: _Queued) -> Cause | None:
 
 def _held(queued: _Queued) -> Cause | None:
     row, plan = queued.row, queued.scene.plan
-    if not row.held:
+    if not row.held or plan is None:
         return None
     active, group = queued.scene.active, row.limit_group
     bound = None if group == DAG_GROUP else plan.run_limits.get(group)

@@ -8,18 +8,16 @@ from typing import Any
 
 from crosswind_server.domain.errors import Reason, Refused
 from crosswind_server.domain.plan import DagPlan, TaskPlan
-from crosswind_server.domain.states import AttemptState, TaskState
+from crosswind_server.domain.states import TaskState
 from crosswind_server.services.catalog.dag_listing import read_messages
 from crosswind_server.services.catalog.plans import PlanCache
 from crosswind_server.services.execution.logs import LogPiece
+from crosswind_server.services.listing import log_reading
+from crosswind_server.services.listing.log_reading import LogWanted
 from crosswind_server.services.listing.run_listing import find_run
 from crosswind_server.services.listing.waiting import Waiting, explain_waiting
-from crosswind_server.store import logs as log_rows
 from crosswind_server.store import task_listing as rows
 from crosswind_server.store.unit_of_work import UnitOfWork
-
-_LIVE = frozenset({AttemptState.ASSIGNED, AttemptState.RUNNING, AttemptState.CANCELLING})
-_CHUNKS_AT_ONCE = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,43 +91,14 @@ def list_attempts(
 
 
 def read_log(
-    uow: UnitOfWork,
-    team: str,
-    *,
-    dag_id: str,
-    run_id: str,
-    task_id: str,
-    map_index: int,
-    attempt_id: str,
-    try_number: int | None,
-    from_sequence: int,
-    last_records: int | None,
-    grace_us: int,
+    uow: UnitOfWork, team: str, *, dag_id: str, run_id: str, task_id: str, map_index: int, wanted: LogWanted
 ) -> LogPiece:
     """Read a part of an attempt's log. Raises `Refused`: RUN_NOT_FOUND, TASK_NOT_FOUND or LOG_NOT_FOUND."""
     run = find_run(uow, team, dag_id, run_id)
     instance = _find(uow, run, task_id, map_index)
-    attempt = rows.find_attempt(uow, instance.id, attempt_id=attempt_id, try_number=try_number)
-    if attempt is None:
-        which = f"attempt {attempt_id}" if attempt_id else f"try {try_number}" if try_number else "attempt yet"
-        raise Refused(
-            Reason.LOG_NOT_FOUND,
-            f"The task '{task_id}' of run '{run_id}' has no {which}; wait until it is assigned, or list its attempts.",
-            metadata={"dag_id": dag_id, "run_id": run_id, "task_id": task_id},
-        )
-    first = from_sequence if last_records is None else max(0, attempt.log_next_sequence - last_records)
-    over = AttemptState(attempt.state) not in _LIVE
-    closes = attempt.end_time + grace_us - uow.now if over and attempt.end_time is not None else None
-    return LogPiece(
-        attempt_id=attempt.id,
-        try_number=attempt.try_number,
-        from_sequence=first,
-        chunks=log_rows.read_chunks(uow, attempt.id, from_sequence=first, limit=_CHUNKS_AT_ONCE),
-        next_sequence=attempt.log_next_sequence,
-        dropped=attempt.log_dropped,
-        ended=over and (attempt.log_closed or (closes is not None and closes < 0)),
-        closes_us=closes,
-    )
+    metadata = {"dag_id": dag_id, "run_id": run_id, "task_id": task_id}
+    of = f"The task '{task_id}' of run '{run_id}'"
+    return log_reading.read_piece(uow, instance.id, wanted, of=of, metadata=metadata)
 
 
 def _find(uow: UnitOfWork, run: Any, task_id: str, map_index: int) -> Any:

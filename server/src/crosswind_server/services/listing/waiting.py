@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from crosswind_server.domain.plan import DagPlan
-from crosswind_server.domain.states import TERMINAL_TASK_STATES, RunState, TaskState, WaitingReason
-from crosswind_server.services.listing.claimable import Cause, explain_queued, moment
+from crosswind_server.domain.states import TERMINAL_TASK_STATES, RunState, TaskState, WaitingReason, Workload
+from crosswind_server.services.listing.claimable import Cause, explain_queued, explain_queued_workloads, moment
 from crosswind_server.services.listing.upstream import explain_upstream
 from crosswind_server.store import task_listing as rows
 from crosswind_server.store.unit_of_work import UnitOfWork
@@ -44,6 +44,19 @@ def explain_waiting(uow: UnitOfWork, plan: DagPlan, run: Any, instances: Sequenc
     return found
 
 
+def explain_workloads(uow: UnitOfWork, team: str, workloads: Sequence[Any]) -> Mapping[str, Waiting]:
+    """Say why each of some workloads beside tasks waits; those that do not are left out.
+
+    Args:
+        uow: the transaction.
+        team: theirs.
+        workloads: their rows, with the `dag_id` and the `bundle` of their runs.
+    """
+    queued = explain_queued_workloads(uow, team, [row for row in workloads if row.state == TaskState.QUEUED])
+    found = {row.id: _explain(row, before={}, queued=queued) for row in workloads}
+    return {key: waiting for key, waiting in found.items() if waiting is not None}
+
+
 def explain_queued_run(run: Any, *, paused: bool) -> Waiting:
     """Say why a queued run does not begin, and with it none of its tasks.
 
@@ -70,7 +83,8 @@ def _explain(row: Any, *, before: Mapping[str, Cause], queued: Mapping[str, Caus
             return Waiting(WaitingReason.TRIGGER, _explain_wait(row))
         case TaskState.UP_FOR_RETRY | TaskState.UP_FOR_RESCHEDULE | TaskState.DEFERRED:
             what = {TaskState.UP_FOR_RETRY: "The next try begins", TaskState.DEFERRED: "The task goes on"}
-            words = what.get(TaskState(row.state), "The task is asked again")
+            asked = "trigger" if row.workload == Workload.TRIGGER else "task"
+            words = what.get(TaskState(row.state), f"The {asked} is asked again")
             return Waiting(WaitingReason.NOT_BEFORE, f"{words} not before {moment(row.not_before)}.")
         case TaskState.AWAITING_INPUT:
             until = f" by {moment(row.not_before)}" if row.not_before is not None else ""

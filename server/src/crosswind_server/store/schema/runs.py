@@ -126,6 +126,7 @@ _IN_POOL = text(f"pool IS NOT NULL AND {_ASKING}")
 _IN_TASK_LIMIT = text("task_limit IS NOT NULL AND state IN ('assigned', 'running', 'cancelling')")
 _NOT_BEFORE = text("not_before IS NOT NULL")
 _WAITS_FOR = text("waits_for IS NOT NULL")
+_WORKLOAD = text("task_index < 0")
 _OPEN_WORKLOAD = text("task_index < 0 AND end_time IS NULL")
 
 task_instance = Table(
@@ -273,6 +274,8 @@ task_instance = Table(
         sqlite_where=_OPEN_WORKLOAD,
         postgresql_where=_OPEN_WORKLOAD,
     ),
+    # All of them, for people.
+    Index("ix_task_instance_workloads", "team", "id", sqlite_where=_WORKLOAD, postgresql_where=_WORKLOAD),
 )
 
 # Which task instances wait for a task of an earlier run to end well: found when that task does.

@@ -27,11 +27,11 @@ const (
 // Asks for log records of one attempt.
 type ReadLogsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The DAG. REQUIRED.
+	// The DAG. REQUIRED without `workload_id`.
 	DagId string `protobuf:"bytes,1,opt,name=dag_id,json=dagId,proto3" json:"dag_id,omitempty"`
-	// The run. REQUIRED.
+	// The run. REQUIRED without `workload_id`.
 	RunId string `protobuf:"bytes,2,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
-	// The task. REQUIRED.
+	// The task. REQUIRED without `workload_id`.
 	TaskId string `protobuf:"bytes,3,opt,name=task_id,json=taskId,proto3" json:"task_id,omitempty"`
 	// Which instance of a mapped task. Absent: the only one; the summary of a mapped task has no log.
 	MapIndex *int32 `protobuf:"varint,4,opt,name=map_index,json=mapIndex,proto3,oneof" json:"map_index,omitempty"`
@@ -49,7 +49,10 @@ type ReadLogsRequest struct {
 	// At most this many records, up to 1,000; more counts as 1,000. 0: 1,000.
 	PageSize int32 `protobuf:"varint,9,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// How long to wait for a record; see "Waiting" in states.proto. Absent or zero: do not wait.
-	Wait          *durationpb.Duration `protobuf:"bytes,10,opt,name=wait,proto3" json:"wait,omitempty"`
+	Wait *durationpb.Duration `protobuf:"bytes,10,opt,name=wait,proto3" json:"wait,omitempty"`
+	// A workload beside tasks, whose log is read in place of a task instance's: `dag_id`, `run_id`, `task_id` and
+	// `map_index` MUST then be absent. Empty: a task instance's.
+	WorkloadId    string `protobuf:"bytes,11,opt,name=workload_id,json=workloadId,proto3" json:"workload_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -163,6 +166,13 @@ func (x *ReadLogsRequest) GetWait() *durationpb.Duration {
 		return x.Wait
 	}
 	return nil
+}
+
+func (x *ReadLogsRequest) GetWorkloadId() string {
+	if x != nil {
+		return x.WorkloadId
+	}
+	return ""
 }
 
 type isReadLogsRequest_Start interface {
@@ -343,11 +353,11 @@ var File_crosswind_control_v1_logs_proto protoreflect.FileDescriptor
 
 const file_crosswind_control_v1_logs_proto_rawDesc = "" +
 	"\n" +
-	"\x1fcrosswind/control/v1/logs.proto\x12\x14crosswind.control.v1\x1a!crosswind/execution/v1/logs.proto\x1a\"crosswind/options/v1/options.proto\x1a\x1egoogle/protobuf/duration.proto\"\xcb\x03\n" +
-	"\x0fReadLogsRequest\x12\x1b\n" +
-	"\x06dag_id\x18\x01 \x01(\tB\x04Н\"\x01R\x05dagId\x12\x1b\n" +
-	"\x06run_id\x18\x02 \x01(\tB\x04Н\"\x01R\x05runId\x12\x1d\n" +
-	"\atask_id\x18\x03 \x01(\tB\x04Н\"\x01R\x06taskId\x12 \n" +
+	"\x1fcrosswind/control/v1/logs.proto\x12\x14crosswind.control.v1\x1a!crosswind/execution/v1/logs.proto\x1a\"crosswind/options/v1/options.proto\x1a\x1egoogle/protobuf/duration.proto\"\xda\x03\n" +
+	"\x0fReadLogsRequest\x12\x15\n" +
+	"\x06dag_id\x18\x01 \x01(\tR\x05dagId\x12\x15\n" +
+	"\x06run_id\x18\x02 \x01(\tR\x05runId\x12\x17\n" +
+	"\atask_id\x18\x03 \x01(\tR\x06taskId\x12 \n" +
 	"\tmap_index\x18\x04 \x01(\x05H\x01R\bmapIndex\x88\x01\x01\x12\"\n" +
 	"\n" +
 	"try_number\x18\x05 \x01(\x05H\x02R\ttryNumber\x88\x01\x01\x12\x1d\n" +
@@ -357,7 +367,9 @@ const file_crosswind_control_v1_logs_proto_rawDesc = "" +
 	"\flast_records\x18\b \x01(\x05B\x16ʝ\"\x12\t\x00\x00\x00\x00\x00\x00\xf0?\x11\x00\x00\x00\x00\x00\x88\xc3@H\x00R\vlastRecords\x122\n" +
 	"\tpage_size\x18\t \x01(\x05B\x15\u009d\"\x041000ʝ\"\t\t\x00\x00\x00\x00\x00\x00\x00\x00R\bpageSize\x12-\n" +
 	"\x04wait\x18\n" +
-	" \x01(\v2\x19.google.protobuf.DurationR\x04waitB\a\n" +
+	" \x01(\v2\x19.google.protobuf.DurationR\x04wait\x12\x1f\n" +
+	"\vworkload_id\x18\v \x01(\tR\n" +
+	"workloadIdB\a\n" +
 	"\x05startB\f\n" +
 	"\n" +
 	"_map_indexB\r\n" +
@@ -374,10 +386,10 @@ const file_crosswind_control_v1_logs_proto_rawDesc = "" +
 	"\x11NumberedLogRecord\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x03R\bsequence\x129\n" +
 	"\x06record\x18\x02 \x01(\v2!.crosswind.execution.v1.LogRecordR\x06record\x12%\n" +
-	"\x0edropped_before\x18\x03 \x01(\x03R\rdroppedBefore2\xa2\x01\n" +
+	"\x0edropped_before\x18\x03 \x01(\x03R\rdroppedBefore2\xb8\x01\n" +
 	"\n" +
-	"LogService\x12\x93\x01\n" +
-	"\bReadLogs\x12%.crosswind.control.v1.ReadLogsRequest\x1a&.crosswind.control.v1.ReadLogsResponse\"8\xf0\xa9\"\x01\xfa\xa9\"\rRUN_NOT_FOUND\xfa\xa9\"\x0eTASK_NOT_FOUND\xfa\xa9\"\rLOG_NOT_FOUNDB\xd5\x01\n" +
+	"LogService\x12\xa9\x01\n" +
+	"\bReadLogs\x12%.crosswind.control.v1.ReadLogsRequest\x1a&.crosswind.control.v1.ReadLogsResponse\"N\xf0\xa9\"\x01\xfa\xa9\"\rRUN_NOT_FOUND\xfa\xa9\"\x0eTASK_NOT_FOUND\xfa\xa9\"\x12WORKLOAD_NOT_FOUND\xfa\xa9\"\rLOG_NOT_FOUNDB\xd5\x01\n" +
 	"\x18com.crosswind.control.v1B\tLogsProtoP\x01Z<crosswind.dev/go/internal/gen/crosswind/control/v1;controlv1\xa2\x02\x03CCX\xaa\x02\x14Crosswind.Control.V1\xca\x02\x14Crosswind\\Control\\V1\xe2\x02 Crosswind\\Control\\V1\\GPBMetadata\xea\x02\x16Crosswind::Control::V1b\x06proto3"
 
 var (

@@ -28,7 +28,8 @@ const (
 //
 // Logs of attempts. The rules of the package (states.proto) hold.
 type LogServiceClient interface {
-	// Reads log records of one attempt, in order, from a sequence number on. [BYTES-1] Changes nothing. Role: VIEWER.
+	// Reads log records of one attempt, of a task instance or of a workload beside tasks, in order, from a sequence number
+	// on. [BYTES-1] Changes nothing. Role: VIEWER.
 	//
 	// Answers as many records as are there, up to `page_size` and the message limit. With `wait` and none there yet, it
 	// answers as soon as there is one or the log is complete. To follow a log, the caller repeats the call from
@@ -37,8 +38,9 @@ type LogServiceClient interface {
 	// Errors:
 	//   - NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.
 	//   - NOT_FOUND / TASK_NOT_FOUND: the run has no such task instance. List them.
-	//   - NOT_FOUND / LOG_NOT_FOUND: the task instance has no such attempt, or none yet. List its attempts, or wait until
-	//     it is assigned.
+	//   - NOT_FOUND / WORKLOAD_NOT_FOUND: there is no workload of this id. List them.
+	//   - NOT_FOUND / LOG_NOT_FOUND: the task instance or workload has no such attempt, or none yet. List its attempts, or
+	//     wait until it is assigned.
 	ReadLogs(ctx context.Context, in *ReadLogsRequest, opts ...grpc.CallOption) (*ReadLogsResponse, error)
 }
 
@@ -66,7 +68,8 @@ func (c *logServiceClient) ReadLogs(ctx context.Context, in *ReadLogsRequest, op
 //
 // Logs of attempts. The rules of the package (states.proto) hold.
 type LogServiceServer interface {
-	// Reads log records of one attempt, in order, from a sequence number on. [BYTES-1] Changes nothing. Role: VIEWER.
+	// Reads log records of one attempt, of a task instance or of a workload beside tasks, in order, from a sequence number
+	// on. [BYTES-1] Changes nothing. Role: VIEWER.
 	//
 	// Answers as many records as are there, up to `page_size` and the message limit. With `wait` and none there yet, it
 	// answers as soon as there is one or the log is complete. To follow a log, the caller repeats the call from
@@ -75,8 +78,9 @@ type LogServiceServer interface {
 	// Errors:
 	//   - NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.
 	//   - NOT_FOUND / TASK_NOT_FOUND: the run has no such task instance. List them.
-	//   - NOT_FOUND / LOG_NOT_FOUND: the task instance has no such attempt, or none yet. List its attempts, or wait until
-	//     it is assigned.
+	//   - NOT_FOUND / WORKLOAD_NOT_FOUND: there is no workload of this id. List them.
+	//   - NOT_FOUND / LOG_NOT_FOUND: the task instance or workload has no such attempt, or none yet. List its attempts, or
+	//     wait until it is assigned.
 	ReadLogs(context.Context, *ReadLogsRequest) (*ReadLogsResponse, error)
 	mustEmbedUnimplementedLogServiceServer()
 }

@@ -127,6 +127,8 @@ const (
 	ErrorReason_ERROR_REASON_INPUT_REQUEST_NOT_FOUND ErrorReason = 68
 	// NOT_FOUND. No such token.
 	ErrorReason_ERROR_REASON_TOKEN_NOT_FOUND ErrorReason = 69
+	// NOT_FOUND. No such workload beside tasks. List them.
+	ErrorReason_ERROR_REASON_WORKLOAD_NOT_FOUND ErrorReason = 73
 	// UNAVAILABLE. The server is stopping. Connect elsewhere, or again in a moment. [STOP-1]
 	ErrorReason_ERROR_REASON_SERVER_STOPPING ErrorReason = 70
 	// UNAVAILABLE. The database cannot be reached, is full, or the result of a commit is unknown. Repeat the same call.
@@ -200,6 +202,7 @@ var (
 		67: "ERROR_REASON_BACKFILL_NOT_FOUND",
 		68: "ERROR_REASON_INPUT_REQUEST_NOT_FOUND",
 		69: "ERROR_REASON_TOKEN_NOT_FOUND",
+		73: "ERROR_REASON_WORKLOAD_NOT_FOUND",
 		70: "ERROR_REASON_SERVER_STOPPING",
 		71: "ERROR_REASON_DATABASE_UNAVAILABLE",
 		72: "ERROR_REASON_INTERNAL",
@@ -260,6 +263,7 @@ var (
 		"ERROR_REASON_BACKFILL_NOT_FOUND":        67,
 		"ERROR_REASON_INPUT_REQUEST_NOT_FOUND":   68,
 		"ERROR_REASON_TOKEN_NOT_FOUND":           69,
+		"ERROR_REASON_WORKLOAD_NOT_FOUND":        73,
 		"ERROR_REASON_SERVER_STOPPING":           70,
 		"ERROR_REASON_DATABASE_UNAVAILABLE":      71,
 		"ERROR_REASON_INTERNAL":                  72,
@@ -304,7 +308,7 @@ var File_crosswind_execution_v1_errors_proto protoreflect.FileDescriptor
 
 const file_crosswind_execution_v1_errors_proto_rawDesc = "" +
 	"\n" +
-	"#crosswind/execution/v1/errors.proto\x12\x16crosswind.execution.v1\x1a\"crosswind/options/v1/options.proto*\xb7\x18\n" +
+	"#crosswind/execution/v1/errors.proto\x12\x16crosswind.execution.v1\x1a\"crosswind/options/v1/options.proto*\xeb\x18\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x125\n" +
 	"\x18ERROR_REASON_STALE_LEASE\x10\x01\x1a\x17ڣ\"\x13FAILED_PRECONDITION\x12.\n" +
@@ -354,7 +358,8 @@ const file_crosswind_execution_v1_errors_proto_rawDesc = "" +
 	"\x1cERROR_REASON_ASSET_NOT_FOUND\x10B\x1a\rڣ\"\tNOT_FOUND\x122\n" +
 	"\x1fERROR_REASON_BACKFILL_NOT_FOUND\x10C\x1a\rڣ\"\tNOT_FOUND\x127\n" +
 	"$ERROR_REASON_INPUT_REQUEST_NOT_FOUND\x10D\x1a\rڣ\"\tNOT_FOUND\x12/\n" +
-	"\x1cERROR_REASON_TOKEN_NOT_FOUND\x10E\x1a\rڣ\"\tNOT_FOUND\x121\n" +
+	"\x1cERROR_REASON_TOKEN_NOT_FOUND\x10E\x1a\rڣ\"\tNOT_FOUND\x122\n" +
+	"\x1fERROR_REASON_WORKLOAD_NOT_FOUND\x10I\x1a\rڣ\"\tNOT_FOUND\x121\n" +
 	"\x1cERROR_REASON_SERVER_STOPPING\x10F\x1a\x0fڣ\"\vUNAVAILABLE\x126\n" +
 	"!ERROR_REASON_DATABASE_UNAVAILABLE\x10G\x1a\x0fڣ\"\vUNAVAILABLE\x12'\n" +
 	"\x15ERROR_REASON_INTERNAL\x10H\x1a\fڣ\"\bINTERNAL\x128\n" +

@@ -552,6 +552,14 @@ def upgrade() -> None:
         sqlite_where=sa.text("task_index < 0 AND end_time IS NULL"),
         postgresql_where=sa.text("task_index < 0 AND end_time IS NULL"),
     )
+    op.create_index(
+        "ix_task_instance_workloads",
+        "task_instance",
+        ["team", "id"],
+        unique=False,
+        sqlite_where=sa.text("task_index < 0"),
+        postgresql_where=sa.text("task_index < 0"),
+    )
     op.create_table(
         "worker_bundle",
         sa.Column("instance_id", sa.String(length=36), nullable=False),
