@@ -40,11 +40,11 @@ COLUMNS = (
     "task_id",
     "map_index",
     "try_number",
-    "waiting_reason",
+    "waiting_detail",
     "queued_time",
     "worker",
 )
-SPARE = ("worker", "map_index", "waiting_reason", "callback_event", "queued_time", "try_number", "run_id", "dag_id")
+SPARE = ("worker", "map_index", "waiting_detail", "callback_event", "queued_time", "try_number", "run_id", "dag_id")
 ATTEMPT_COLUMNS = ("try_number", "state", "worker", "start_time", "duration", "attempt_id")
 
 
