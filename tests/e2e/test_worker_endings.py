@@ -1,6 +1,7 @@
 """How a worker ends tasks, its work and itself: partitions, draining, signals, timeouts. [LEASE-1] [STOP-1]"""
 
 import re
+import threading
 import time
 import uuid
 
@@ -9,7 +10,9 @@ import pytest
 from crosswind.control.v1 import states_pb2, workers_pb2
 from crosswind.execution.v1 import worker_service_pb2
 from tests.e2e.support.cluster import Cluster, one_task
+from tests.e2e.support.control import attempt_state
 from tests.e2e.support.servers import Pace
+from tests.e2e.support.workers import NO_WORKER, PYTHON_SOURCE
 from tests.postgres import PostgresServer
 
 
@@ -192,6 +195,41 @@ def test_task_that_runs_too_long_is_ended_and_tried_again(cluster, obeys):
     assert failed.failure.type == "crosswind.ExecutionTimeout"
     assert "longer than its execution timeout of 1.5 s" in failed.failure.message
     assert ("had to be killed" in failed.failure.message) is not obeys
+
+
+@NO_WORKER
+def test_task_that_its_worker_does_not_end_in_time_is_ended_by_the_server(cluster):
+    """The worker goes on sending heartbeats, and is told that the attempt is lost."""
+    worker = cluster.start_scripted_worker(
+        "dag d { a timeout=500ms grace=100ms retries=1 delay=0s }\non a wait=never times=1"
+    )
+    run = cluster.control.trigger("d")
+    worker.wait_for("^told cancel a")
+    worker.wait_for("^dropped a STALE_LEASE")
+    assert cluster.control.wait_run("d", run) == "SUCCEEDED"
+    failed, _ = cluster.control.attempts("d", run, "a")
+    assert failed.failure.type == "crosswind.ExecutionTimeout"
+    assert cluster.control.attempt_states("d", run, "a") == ["FAILED", "SUCCEEDED"]
+
+
+@PYTHON_SOURCE
+def test_task_of_a_dead_worker_that_runs_too_long_is_ended_by_the_server(cluster):
+    """Its lease would last longer: the timeout, its grace and a heartbeat end the attempt, as its author said."""
+    pace = Pace(lease_duration=8.0)
+    cluster.start_server(pace=pace)
+    began = time.monotonic()
+    cluster.write(one_task(cancel_grace=0.2, timeout=2.0))
+    worker = cluster.start_worker()
+    # A server ends nothing before it has been there for a lease duration; that time is the event. [LEASE-3]
+    threading.Event().wait(began + pace.lease_duration - time.monotonic())
+    run = cluster.control.trigger("one")
+    puppet = cluster.stage.enter("work")
+    worker.kill9()
+    puppet.wait_gone()
+    assert cluster.control.attempt_states("one", run, "work") == ["RUNNING"]
+    assert cluster.control.wait_run("one", run) == "FAILED"
+    (failed,) = cluster.control.attempts("one", run, "work")
+    assert (attempt_state(failed), failed.failure.type) == ("FAILED", "crosswind.ExecutionTimeout")
 
 
 def test_memory_and_processor_time_of_a_task_are_reported_and_shown(cluster):

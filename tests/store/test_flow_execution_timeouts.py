@@ -55,6 +55,25 @@ def test_an_attempt_that_its_worker_does_not_end_fails_and_is_tried_again(flow: 
     assert flow.store.read_blocking(probe).timeout is None
 
 
+def test_the_timekeeper_hears_of_a_timeout_that_comes_before_it_looks_again(flow: Flow):
+    worker = flow.register()
+    short, long = Duration(seconds=1), Duration(seconds=60)
+    flow.publish(
+        dag_of("d", task("a", execution_timeout=short, cancel_grace=short), task("b", execution_timeout=long)),
+        to=worker,
+    )
+    flow.trigger("d")
+    soon, later = flow.take(worker)
+    published: list[str] = []
+    publish = flow.store.hints.publish
+    flow.store.hints.publish = lambda topics: published.extend(topics)  # type: ignore[method-assign]  # a spy
+    flow.start(later, worker)
+    assert "timers" not in published
+    flow.start(soon, worker)
+    assert "timers" in published
+    flow.store.hints.publish = publish  # type: ignore[method-assign]  # as it was
+
+
 def test_an_attempt_that_is_being_cancelled_is_left_to_its_lease(flow: Flow):
     worker, run = begin(flow)
     (lease,) = flow.take(worker)

@@ -60,6 +60,11 @@ class Timing:
         return round(self.lease_duration * SECOND_US)
 
     @property
+    def look_interval(self) -> float:
+        """The timekeeper looks at its clock at least this often, in seconds: what is due later needs no hint."""
+        return min(self.longest_sleep, self.start_deadline, self.lease_duration)
+
+    @property
     def absence_us(self) -> int:
         """A server that was late by more may have left so many heartbeats unheard that leases ran out. [LEASE-3]
 

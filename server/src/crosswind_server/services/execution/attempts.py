@@ -36,9 +36,9 @@ from crosswind_server.services.flow.board import Board
 from crosswind_server.services.flow.rows import AttemptRecord, Instance
 from crosswind_server.services.flow.settlement import Ending, FailureFacts, Settler, state_of
 from crosswind_server.services.flow.waiting import Wait
-from crosswind_server.store import attempts, runs, task_instances, xcoms
+from crosswind_server.store import attempts, runs, task_instances, timers, xcoms
 from crosswind_server.store.unit_of_work import UnitOfWork
-from crosswind_server.timing import Timing
+from crosswind_server.timing import SECOND_US, Timing
 
 MAX_XCOMS: Final = 1_000
 _KEPT_FACTS: Final = 1_000
@@ -194,10 +194,10 @@ class Attempts:
         if not records:
             return
         uow = board.uow
-        rows = [
-            {"id": record.id, "lease": record.lease, "timeout_due": self._timeout_due(board, record)}
-            for record in records
-        ]
+        dues = {record.id: self._timeout_due(board, record) for record in records}
+        if any(due is not None and due < uow.now + self._timing.look_interval * SECOND_US for due in dues.values()):
+            uow.hint(timers.TOPIC)
+        rows = [{"id": record.id, "lease": record.lease, "timeout_due": dues[record.id]} for record in records]
         if attempts.start(uow, rows, lease_expires=uow.now + self._timing.lease_us) != len(records):
             raise RuntimeError("An attempt changed although its run is locked.")
         changed = []

@@ -167,8 +167,7 @@ class Timekeeper:
         if due.continuation:
             return 0.0
         timing = self._timing
-        # What begins after this moment is due no earlier than this, so no hint is needed for it.
-        pause = min(timing.longest_sleep, timing.start_deadline, timing.lease_duration)
+        pause = timing.look_interval
         moments = [due.waiting, due.timer]
         if expiring:
             silence = None if due.quietest is None else due.quietest + timing.lease_us
