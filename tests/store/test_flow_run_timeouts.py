@@ -5,6 +5,7 @@ from typing import Any
 from google.protobuf.duration_pb2 import Duration
 from sqlalchemy import select
 
+from crosswind.execution.v1.lease_pb2 import CallbackContext
 from crosswind.manifest.v1 import dag_pb2
 from crosswind_server.store.schema import dag_run, task_instance, timer
 from tests.store.clocks import SECOND, TimedFlow
@@ -100,6 +101,13 @@ def test_a_missed_deadline_is_noted_once_and_the_run_goes_on(timed: TimedFlow):
     assert (row.state, row.deadline_missed) == ("running", True)
     assert called(timed, run) == ["mod:late"]
     assert row.revision > revision
+    late, _ = timed.take(worker)
+    assert (late.workload, late.entry_point) == ("callback", "mod:late")
+    told = CallbackContext.FromString(timed.start(late, worker).workload_message or b"")
+    assert (told.event, told.state) == (dag_pb2.Callback.EVENT_DEADLINE, "running")
+    assert not told.HasField("task_instance")
+    timed.finish(late, "failed")
+    assert timed.row(dag_run, run).state == "running"
     timed.work_off(worker)
     row = timed.row(dag_run, run)
     assert (row.state, row.deadline_missed, called(timed, run)) == ("succeeded", True, ["mod:late"])
