@@ -52,7 +52,9 @@ def test_a_running_task_is_cleared_marked_and_cancelled(cluster):
 def test_an_event_of_an_asset_runs_who_waits_for_it(each_cluster):
     cluster = each_cluster
     worker = cluster.start_scripted_worker(
-        'dag etl { load outlets=orders }\ndag report assets=orders { sum }\non load emit=orders extra.orders={"rows":3}'
+        "dag etl { load outlets=orders }\ndag report assets=orders { sum }\ndag watch { look outlets=orders }\n"
+        'on load emit=orders extra.orders={"rows":3}\n'
+        "on look deferred event=file-came times=1\non look emit=orders@tuesday"
     )
     cluster.control.trigger("etl")
     worker.wait_for("^ended sum succeeded")
@@ -63,5 +65,14 @@ def test_an_event_of_an_asset_runs_who_waits_for_it(each_cluster):
     emitted = crosswind(cluster, "assets", "emit", "orders", "--partition", "monday")
     (by_hand,) = emitted["triggered_runs"]
     assert cluster.control.wait_run("report", by_hand["run_id"]) == "SUCCEEDED"
+    # A watcher waits without a slot, and emits when it goes on.
+    watching = cluster.control.trigger("watch")
+    worker.wait_for("^ended look deferred")
+    mark = worker.mark()
+    assert crosswind(cluster, "events", "deliver", "file-came")["delivered_count"] == 1
+    worker.wait_for("^ended sum succeeded", since=mark)
+    assert cluster.control.wait_run("watch", watching) == "SUCCEEDED"
+    seen, *_ = crosswind(cluster, "assets", "events", "orders")
+    assert (seen["partition_key"], seen["task"]["task_id"]) == ("tuesday", "look")
     (asset,) = crosswind(cluster, "assets", "list")
-    assert (asset["event_count"], asset["scheduled_dag_ids"]) == (2, ["report"])
+    assert (asset["event_count"], asset["scheduled_dag_ids"]) == (3, ["report"])
