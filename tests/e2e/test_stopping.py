@@ -1,16 +1,18 @@
 """SIGTERM of a server and of a worker while they are busy, and the cancel of a task. [STOP-1] [LEASE-4]"""
 
+import contextlib
 from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from typing import Any
 
 import pytest
 
 from crosswind.execution.v1 import worker_service_pb2
+from crosswind.execution.v1.outcome_pb2 import Cancelled, Outcome
 from tests.e2e.support.cluster import Cluster, chain, one_task
 from tests.e2e.support.control import attempt_state
 from tests.e2e.support.processes import PATIENCE, wait_until_gone
 from tests.e2e.support.protocol_worker import ProtocolWorker, Refused, independent_tasks, manifest_of
-from tests.e2e.support.servers import Pace
+from tests.e2e.support.servers import Pace, ServerProcess
 from tests.e2e.support.workers import NO_WORKER
 
 
@@ -44,9 +46,13 @@ def test_server_stopped_while_busy_ends_no_attempt(each_cluster):
     assert cluster.control.attempt_states("chain", run, "first") == ["SUCCEEDED"]
 
 
+UNHURRIED = Pace(heartbeat_interval=100.0, lease_duration=400.0, start_deadline=100.0, poll_wait=2 * PATIENCE)
+"""Of a server that tells its workers nothing before a test gives up, but for what it is woken to tell."""
+
+
 def open_poll(cluster: Cluster, worker: ProtocolWorker, *held: str) -> Future[Any]:
     """A poll that the server has: it told another one that this one took its place."""
-    polls = [cluster.in_background(lambda: worker.poll(held=held, wait=PATIENCE)) for _ in range(2)]
+    polls = [cluster.in_background(lambda: worker.poll(held=held, wait=2 * PATIENCE)) for _ in range(2)]
     (superseded,), (opened,) = wait(polls, timeout=PATIENCE, return_when=FIRST_EXCEPTION)
     with pytest.raises(Refused) as refused:
         superseded.result()
@@ -129,9 +135,50 @@ def test_drained_worker_leaves_when_its_tasks_have_ended(cluster):
     assert cluster.control.wait_run("one", run) == "SUCCEEDED"
 
 
+@NO_WORKER
+def test_cancel_answers_the_poll_that_waits(each_cluster):
+    """[LEASE-4] Nothing but the word of the cancel wakes it: of itself it would wait longer than the test does."""
+    cluster = each_cluster
+    cluster.start_server(pace=UNHURRIED)
+    bare = cluster.protocol_worker()
+    bare.register(manifests=[manifest_of("b", "v1", independent_tasks("d", 1))])
+    run = cluster.control.trigger("d")
+    (lease,) = bare.poll().leases
+    bare.start(lease.attempt)
+    opened = open_poll(cluster, bare, lease.attempt.attempt_id)
+    cluster.control.cancel("d", run)
+    (directive,) = opened.result(timeout=PATIENCE).directives
+    assert directive.cancel.attempt_id == lease.attempt.attempt_id
+    bare.finish(lease.attempt, outcome=Outcome(cancelled=Cancelled(how="exited")))
+    assert cluster.control.wait_run("d", run) == "CANCELLED"
+
+
+@NO_WORKER
+def test_cancel_at_one_server_answers_the_poll_that_waits_at_another(postgres_url, worker_kind, clusters, tmp_path):
+    """[LEASE-4] The database carries the word from server to server."""
+    cluster = Cluster(worker_kind, postgres_url, tmp_path)
+    clusters.append(cluster)
+    first = cluster.start_server(pace=UNHURRIED)
+    bare = cluster.protocol_worker()
+    bare.register(manifests=[manifest_of("b", "v1", independent_tasks("d", 1))])
+    key = {"CROSSWIND_ENCRYPTION_KEY_FILE": str(first.home / "encryption-key")}
+    with ServerProcess(postgres_url, tmp_path / "second", name="second", pace=UNHURRIED, environment=key) as second:
+        cluster.processes.append(second)
+        run = cluster.control.trigger("d")
+        (lease,) = bare.poll().leases
+        bare.start(lease.attempt)
+        opened = open_poll(cluster, bare, lease.attempt.attempt_id)
+        with contextlib.closing(second.control()) as elsewhere:
+            elsewhere.cancel("d", run)
+        (directive,) = opened.result(timeout=PATIENCE).directives
+        assert directive.cancel.attempt_id == lease.attempt.attempt_id
+
+
 @pytest.mark.parametrize("obeys", [True, False], ids=["obeys-term", "ignores-term"])
 def test_cancelled_task_is_terminated_and_killed_if_it_does_not_obey(each_cluster, obeys):
+    """Its worker is told by the poll that waits, and by nothing else: its heartbeats are minutes apart."""
     cluster = each_cluster
+    cluster.start_server(pace=UNHURRIED)
     cluster.write(chain(), one_task(cancel_grace=0.5 if not obeys else 20.0))
     worker = cluster.start_worker()
     run = cluster.control.trigger("one")
