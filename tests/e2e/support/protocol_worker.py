@@ -99,6 +99,12 @@ class ProtocolWorker:
         self.token = answer.worker_token
         return answer
 
+    def deregister(self) -> None:
+        """Leave."""
+        self._call(
+            self._stub.DeregisterWorker, worker_service_pb2.DeregisterWorkerRequest(instance_id=self.instance_id)
+        )
+
     def poll(
         self, *, held: Iterable[str] = (), wait: float = 10.0, max_leases: int | None = None, known: str = ""
     ) -> worker_service_pb2.PollWorkResponse:

@@ -118,7 +118,9 @@ class ScriptedWorker:
         self._spoken = threading.Condition()
         self._digest = ""
         self._polls = itertools.count(1)
-        self._versions = itertools.count(int(options.version))
+        first = int(options.version)
+        exact = [options.exact_version] if options.exact_version else []
+        self._versions = itertools.chain(exact, (f"v{number}" for number in itertools.count(first)))
         self._heartbeat_s = 1.0
         self._left = threading.Event()
         self._threads = ThreadPoolExecutor(options.slots)
@@ -162,7 +164,7 @@ class ScriptedWorker:
     def _publish(self) -> None:
         self._script = Script(Path(self._options.script).read_text())
         dags = self._script.dags
-        version = f"v{next(self._versions)}"
+        version = next(self._versions)
         manifest = bundle_pb2.Manifest(
             bundle=self._options.bundle,
             bundle_version=version,
@@ -335,6 +337,8 @@ class ScriptedProcess(Process):
         script: what it publishes and plays; `script` may be written again before `say("publish")`.
         roles, queues, labels: as it registers.
         version: the number of the first bundle version that it publishes.
+        exact_version: the name of that version, where it is another worker's too; its manifest is the one that the
+            server was given first.
     """
 
     def __init__(
@@ -351,6 +355,7 @@ class ScriptedProcess(Process):
         labels: Mapping[str, str] | None = None,
         bundle: str = "scripted",
         version: int = 1,
+        exact_version: str = "",
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.script_file = folder / "script.txt"
@@ -358,7 +363,7 @@ class ScriptedProcess(Process):
         command = [
             *(sys.executable, "-m", __name__, "--server", server, "--token-file", str(token_file)),
             *("--script", str(self.script_file), "--name", name, "--slots", str(slots)),
-            *("--bundle", bundle, "--version", str(version)),
+            *("--bundle", bundle, "--version", str(version), "--exact-version", exact_version),
             *(part for role in roles for part in ("--role", role)),
             *(part for queue in queues for part in ("--queue", queue)),
             *(part for key, value in (labels or {}).items() for part in ("--label", f"{key}={value}")),
@@ -394,6 +399,7 @@ def main() -> None:
         parser.add_argument(f"--{option}", required=True)
     parser.add_argument("--slots", type=int, default=8)
     parser.add_argument("--version", default="1")
+    parser.add_argument("--exact-version", default="")
     for option in ("role", "queue", "label"):
         parser.add_argument(f"--{option}", action="append", default=[])
     ScriptedWorker(parser.parse_args()).run()
