@@ -6,6 +6,8 @@ here searches a graph.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -53,6 +55,42 @@ class Counts:
         ended = (self.succeeded, self.failed, self.upstream_failed, self.skipped, self.cancelled)
         if min(ended) < 0 or sum(ended) > self.total:
             raise ValueError(f"more task instances have ended than there are: {self}")
+
+    @staticmethod
+    def of(states: Iterable[TaskState]) -> Counts:
+        """Count states of instances that have all ended; one that was removed counts as failed."""
+        found = Counter(states)
+        good = {
+            name: found.pop(TaskState(name), 0) for name in ("succeeded", "upstream_failed", "skipped", "cancelled")
+        }
+        failed = found.total()
+        return Counts(total=failed + sum(good.values()), failed=failed, **good)
+
+    def counting(self, ended: TaskState, by: int = 1) -> Counts:
+        """The same after one more of them ended, or with -1 before; a state that is no end changes nothing."""
+        succeeded, failed, upstream_failed = self.succeeded, self.failed, self.upstream_failed
+        skipped, cancelled = self.skipped, self.cancelled
+        match ended:
+            case TaskState.SUCCEEDED:
+                succeeded += by
+            case TaskState.FAILED:
+                failed += by
+            case TaskState.UPSTREAM_FAILED:
+                upstream_failed += by
+            case TaskState.SKIPPED:
+                skipped += by
+            case TaskState.CANCELLED:
+                cancelled += by
+            case _:
+                return self
+        return Counts(
+            total=self.total,
+            succeeded=succeeded,
+            failed=failed,
+            upstream_failed=upstream_failed,
+            skipped=skipped,
+            cancelled=cancelled,
+        )
 
     @property
     def bad(self) -> int:

@@ -84,6 +84,24 @@ ALL_DIRECT: Final = Skips()
 EVERYTHING: Final = Skips(cascade=True)
 """All that is downstream."""
 
+_BOUND_TO_TIME: Final = frozenset({"scheduled", "backfill", "asset"})
+
+
+def may_be_outdated(run_type: str) -> bool:
+    """Whether runs of a type may be outdated, for a latest-only task; one that somebody triggered never is."""
+    return run_type in _BOUND_TO_TIME
+
+
+def is_outdated(*, has_later_run: bool, next_run_time: int | None, now: int) -> bool:
+    """Whether a run that may be is not the latest of its DAG's schedule: a latest-only task skips what follows it.
+
+    Args:
+        has_later_run: whether the DAG has a scheduled run that is later.
+        next_run_time: when the next scheduled run of the DAG is due; None: there is none.
+        now: the time.
+    """
+    return has_later_run or (next_run_time is not None and next_run_time <= now)
+
 
 def skipped_by_branch(plan: DagPlan, task: TaskPlan, follow_ids: Collection[str]) -> Skips | None:
     """What a branch skips that follows some tasks or groups; None: nothing.

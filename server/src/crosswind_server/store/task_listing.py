@@ -106,8 +106,11 @@ def sum_up_mapped(uow: UnitOfWork, parent_ids: Collection[str]) -> Mapping[str, 
     }
 
 
-def states_at(uow: UnitOfWork, run_key: str, places: Collection[tuple[int, int]]) -> Mapping[tuple[int, int], str]:
-    """Read the states of instances of a run, by the positions of their tasks and their map indexes."""
+def standing_at(
+    uow: UnitOfWork, run_key: str, places: Collection[tuple[int, int]]
+) -> Mapping[tuple[int, int], Row[Any]]:
+    """Read how instances of a run stand, and what they heard of their upstream tasks, by the positions of their tasks
+    and their map indexes."""
     if not places:
         return {}
     table = task_instance.c
@@ -116,11 +119,20 @@ def states_at(uow: UnitOfWork, run_key: str, places: Collection[tuple[int, int]]
         [{"task_index": index, "map_index": map_index} for index, map_index in places],
     )
     query = (
-        select(table.task_index, table.map_index, table.state)
+        select(
+            table.task_index,
+            table.map_index,
+            table.state,
+            table.upstream_succeeded,
+            table.upstream_failed,
+            table.upstream_skipped,
+            table.sources_ended,
+            table.skips,
+        )
         .join(source, and_(table.task_index == source.c.task_index, table.map_index == source.c.map_index))
         .where(table.run_key == run_key)
     )
-    return {(row.task_index, row.map_index): row.state for row in uow.execute(query, parameters)}
+    return {(row.task_index, row.map_index): row for row in uow.execute(query, parameters)}
 
 
 def is_paused(uow: UnitOfWork, team: str, dag_id: str) -> bool:

@@ -38,15 +38,19 @@ def expand(board: Board, instances: Sequence[Instance], *, budget: int) -> int:
 
     A task that is mapped over nothing is skipped, one that cannot be mapped fails. Answers the budget that is left.
     """
-    if any(instance.state == TaskState.REMOVED for instance in board.instances.values()):
-        board.flush()
-    earlier = task_instances.mapped_before(board.uow, [instance.id for instance in instances])
     for instance in instances:
-        if earlier.get(instance.id):
-            continue  # Instances from before it was cleared still have live attempts; the last to end lets it go on.
         if begin_expansion(board, instance):
             budget = make_instances(board, instance, first=0, budget=budget)
     return budget
+
+
+def are_held_by_earlier(board: Board, instances: Sequence[Instance]) -> set[str]:
+    """The ids of those mapped tasks of which instances from before they were cleared still have live attempts; the last
+    to end lets the task go on."""
+    if any(instance.state == TaskState.REMOVED for instance in board.instances.values()):
+        board.flush()
+    earlier = task_instances.mapped_before(board.uow, [instance.id for instance in instances])
+    return {instance_id for instance_id, alive in earlier.items() if alive}
 
 
 def begin_expansion(board: Board, instance: Instance) -> bool:

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from sqlalchemy import Row
 
+from crosswind_server.domain.decision import Place, place_of
 from crosswind_server.domain.plan import GroupPlan, TaskPlan
 from crosswind_server.domain.states import TaskState
 from crosswind_server.services.flow.board import PIECE, Board
@@ -32,24 +33,13 @@ REJUDGE: Final = "rejudge"
 
 def is_whole(task: TaskPlan, instance: Instance) -> bool:
     """Whether it is the row of a task in a mapped group that stands for all its instances."""
-    return task.mapped_group is not None and instance.map_index < 0
+    return place_of(task, instance.map_index) is Place.GROUP_TASK
 
 
 def group_of(board: Board, instance: Instance) -> GroupPlan | None:
     """The mapped group around an instance's task."""
     group_id = board.task_of(instance).mapped_group
     return None if group_id is None else board.plan_of(board.runs[instance.run_key]).groups[group_id]
-
-
-def let_go(board: Board, ready: Sequence[Instance]) -> list[Instance]:
-    """Those of what is ready that may go on: a task of a mapped group once it knows of all that the group is mapped
-    over."""
-    return [each for each in ready if not _waits_for_sources(board, each)]
-
-
-def _waits_for_sources(board: Board, instance: Instance) -> bool:
-    group = group_of(board, instance)
-    return group is not None and instance.map_index < 0 and instance.sources_ended < len(group.sources)
 
 
 def expand(board: Board, wholes: Sequence[Instance], *, budget: int) -> int:

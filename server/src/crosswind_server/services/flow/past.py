@@ -13,7 +13,8 @@ from typing import Any, Final
 
 from sqlalchemy import Row
 
-from crosswind_server.domain.plan import PastRule
+from crosswind_server.domain.decision import Past
+from crosswind_server.domain.past import GOOD_ENDS, needed_before
 from crosswind_server.domain.states import TaskState
 from crosswind_server.services.flow.board import Board
 from crosswind_server.services.flow.rows import Instance, Run
@@ -22,31 +23,25 @@ from crosswind_server.store import past_waits, runs
 PAST: Final = "past"
 """Kind of a continuation: let the subject go on if what it depends on in the run before ended well. Its detail names
 that run, which is locked too."""
-_GOOD: Final = frozenset({TaskState.SUCCEEDED, TaskState.SKIPPED})
 
 
-def let_go(board: Board, ready: Sequence[Instance]) -> list[Instance]:
-    """Those of what is ready that need not look at the run before; for the others a continuation looks."""
-    free = []
-    for instance in ready:
-        if _is_free(board, instance):
-            free.append(instance)
-            continue
-        run = board.runs[instance.run_key]
-        previous = runs.find_previous(board.uow, run.id)
-        if previous is None:
-            free.append(instance)
-        else:
-            _leave(board, run.id, instance.id, previous)
-    return free
+def standing_of(board: Board, instance: Instance) -> Past:
+    """How an instance stands towards the run before, as far as that is known without looking."""
+    if instance.id in board.past_is_fine or board.runs[instance.run_key].logical_time is None:
+        return Past.FREE
+    return Past.UNKNOWN
 
 
-def _is_free(board: Board, instance: Instance) -> bool:
-    task = board.task_of(instance)
-    inside = task.mapped_group is not None and instance.map_index >= 0
-    if task.past is PastRule.NONE or inside or instance.id in board.past_is_fine:
-        return True
-    return board.runs[instance.run_key].logical_time is None
+def look(board: Board, asking: Sequence[Instance]) -> list[Past]:
+    """How instances stand towards the run before. Where there is one, a continuation looks at it."""
+    previous = {run_key: runs.find_previous(board.uow, run_key) for run_key in {each.run_key for each in asking}}
+    found = []
+    for instance in asking:
+        before = previous[instance.run_key]
+        if before is not None:
+            _leave(board, instance.run_key, instance.id, before)
+        found.append(Past.FREE if before is None else Past.HELD)
+    return found
 
 
 def _leave(board: Board, run_key: str, instance_id: str, previous: str) -> None:
@@ -80,22 +75,17 @@ def go_on(board: Board, piece: Row[Any]) -> None:
 def _missing(board: Board, instance: Instance, before: Run) -> list[str]:
     """The tasks of the run before that have not ended well, though the instance depends on them."""
     plan = board.plan_of(before)
-    there = plan.by_id.get(instance.task_id)
-    if there is None:
-        return []
-    wanted = [there.index]
-    if board.task_of(instance).past is PastRule.DOWNSTREAM:
-        wanted += there.downstream
-    board.load_tasks((before.id, index) for index in wanted)
-    found = [(index, board.tasks.get((before.id, index))) for index in wanted]
-    return [plan.tasks[index].task_id for index, row in found if row is None or TaskState(row.state) not in _GOOD]
+    needed = needed_before(board.task_of(instance), plan)
+    board.load_tasks((before.id, index) for index in needed)
+    found = [(index, board.tasks.get((before.id, index))) for index in needed]
+    return [plan.tasks[index].task_id for index, row in found if row is None or TaskState(row.state) not in GOOD_ENDS]
 
 
 def tell(board: Board, ended: Iterable[Instance]) -> None:
     """Let those look again that wait for tasks of an earlier run which now ended well."""
     by_run: dict[str, list[str]] = {}
     for instance in ended:
-        if board.runs[instance.run_key].awaited and instance.map_index < 0 and TaskState(instance.state) in _GOOD:
+        if board.runs[instance.run_key].awaited and instance.map_index < 0 and TaskState(instance.state) in GOOD_ENDS:
             by_run.setdefault(instance.run_key, []).append(instance.task_id)
     for run_key, task_ids in by_run.items():
         for row in past_waits.take(board.uow, run_key, task_ids):

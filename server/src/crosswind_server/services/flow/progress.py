@@ -12,17 +12,17 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from crosswind_server.domain.readiness import Counts, ended_run_state, mapped_state
+from crosswind_server.domain.readiness import ended_run_state, mapped_state
 from crosswind_server.domain.skipping import merge
 from crosswind_server.domain.states import TERMINAL_RUN_STATES, RunState, TaskState, final_state_of
 from crosswind_server.services.flow import callbacks, groups, past, run_ends, waits
 from crosswind_server.services.flow.board import PIECE, Board
-from crosswind_server.services.flow.deciding import decide
+from crosswind_server.services.flow.deciding import decide_all
 from crosswind_server.services.flow.recounting import (
     ADVANCE,
     count_mapped_end,
     hear,
-    hear_outside,
+    instances_of,
     recount,
     successors_of,
 )
@@ -48,7 +48,7 @@ def advance(board: Board, *, causes: int = 1) -> None:
         wave, board.ended = board.ended, []
         fresh = [ended for ended in wave if ended.id not in board.told]
         callbacks.of_ended(board, fresh)
-        budget = decide(board, _tell(board, wave, fresh, budget))
+        budget = decide_all(board, _tell(board, wave, fresh, budget))
     waits.release(board)
     board.flush()
     _end_runs(board)
@@ -95,7 +95,7 @@ def _tell(board: Board, wave: Sequence[Instance], fresh: Sequence[Instance], bud
                 hear(board, successor, ended)
                 board.judge(successor)
             elif successor.state == TaskState.EXPANDED and groups.is_whole(board.task_of(successor), successor):
-                hear_outside(board, successor, ended)
+                hear(board, successor, ended)
                 expanded[successor.id] = successor
     for whole in expanded.values():
         budget = groups.rejudge(board, whole, budget=budget)
@@ -128,16 +128,7 @@ def _count_instances(board: Board, ended: Sequence[Instance]) -> None:
 
 def mapped_state_of(summary: Instance) -> TaskState:
     """The state that the instances of a mapped task make up, by what it has counted of them."""
-    return mapped_state(
-        Counts(
-            total=summary.instances_total,
-            succeeded=summary.instances_succeeded,
-            failed=summary.instances_failed,
-            upstream_failed=summary.instances_upstream_failed,
-            skipped=summary.instances_skipped,
-            cancelled=summary.instances_cancelled,
-        )
-    )
+    return mapped_state(instances_of(summary))
 
 
 def _merge_skips(board: Board, parent: Instance, instance: Instance) -> None:

@@ -1,7 +1,7 @@
 """How a task instance counts its upstream tasks: one by one as they end, or all anew where that was undone. [SCHED-2]
 
-Here belongs what a counter means. `progress` counts ends as they happen; after a clear or a mark the counters of those
-that wait are computed from the states of their upstream tasks, which gives the same numbers.
+What a counter means is said in `domain.hearing`. `progress` counts ends as they happen; after a clear or a mark the
+counters of those that wait are computed from the states of their upstream tasks, which gives the same numbers.
 """
 
 from __future__ import annotations
@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
-from crosswind_server.domain.plan import TaskPlan
-from crosswind_server.domain.readiness import TriggerRule
-from crosswind_server.domain.skipping import Skips, read_skips
+from crosswind_server.domain import hearing
+from crosswind_server.domain.hearing import NOTHING, End
+from crosswind_server.domain.readiness import Counts
+from crosswind_server.domain.skipping import read_skips
 from crosswind_server.domain.states import TERMINAL_TASK_STATES, TaskState
 from crosswind_server.services.flow.board import Board
+from crosswind_server.services.flow.facts import heard_of, remember
 from crosswind_server.services.flow.rows import Instance
 from crosswind_server.store import continuations
 
@@ -23,82 +25,43 @@ end of which they are told: a task that was cleared meanwhile, and ended again, 
 
 
 def successors_of(board: Board, ended: Instance) -> tuple[int, ...]:
-    """Positions of the tasks that are told of an instance's end, in the order in which they are.
-
-    One of a mapped group's instances tells those of its own index. The task as a whole then tells who is outside; where
-    it never had instances it tells all.
-    """
+    """Positions of the tasks that are told of an instance's end, in the order in which they are."""
     task = board.task_of(ended)
-    if ended.map_index >= 0:
-        return task.inner_downstream
-    return task.outer_downstream if task.mapped_group is not None and ended.instances_total else task.downstream
+    return hearing.successors_of(task, map_index=ended.map_index, expanded=ended.instances_total > 0)
 
 
 def hear(board: Board, successor: Instance, ended: Instance) -> None:
-    """Let an instance that waits hear how one of its upstream tasks ended: it counts it, or is skipped by it."""
-    task = board.task_of(successor)
-    skips = read_skips(ended.skips)
-    if skips is not None and skips.covers(task):
-        board.end(successor, TaskState.SKIPPED, skips=skips.onward)
-        return
-    if skips is not None and skips.cascade:
-        # A teardown runs nevertheless; what comes after it is skipped when it has ended.
-        successor.skips = skips.onward
-    count_end(successor, task, TaskState(ended.state))
-    group = task.mapped_group
-    if group is not None and successor.map_index < 0:
-        plan = board.plan_of(board.runs[successor.run_key])
-        successor.sources_ended += ended.task_index in plan.groups[group].sources
+    """Let an instance that waits hear how one of its upstream tasks ended, or an expanded task of a mapped group, whose
+    instances share what it hears."""
+    plan = board.plan_of(board.runs[successor.run_key])
+    task = plan.tasks[successor.task_index]
+    group = plan.groups[task.mapped_group] if task.mapped_group is not None and successor.map_index < 0 else None
+    is_source = group is not None and ended.task_index in group.sources
+    end = End(TaskState(ended.state), read_skips(ended.skips), is_source)
+    remember(successor, hearing.hear(task, heard_of(successor), end))
     board.touch(successor)
 
 
-def hear_outside(board: Board, whole: Instance, ended: Instance) -> None:
-    """Let an expanded task of a mapped group hear how a task outside ended; its instances share what it counts."""
-    task = board.task_of(whole)
-    skips = read_skips(ended.skips)
-    if skips is not None and skips.covers(task):
-        whole.skips = Skips(None if skips.cascade else frozenset(), skips.cascade, itself=True).to_json()
-    elif skips is not None and skips.cascade:
-        whole.skips = skips.onward
-    count_end(whole, task, TaskState(ended.state))
-    board.touch(whole)
-
-
-def count_end(successor: Instance, task: TaskPlan, ended: TaskState) -> None:
-    """Count the end of one upstream task.
-
-    Args:
-        successor: the instance that counts.
-        task: its task.
-        ended: how the upstream task ended.
-    """
-    match ended:
-        case TaskState.SUCCEEDED:
-            successor.upstream_succeeded += 1
-        case TaskState.SKIPPED:
-            successor.upstream_skipped += 1
-        case TaskState.UPSTREAM_FAILED if task.trigger_rule is TriggerRule.ONE_DONE:
-            # For this rule alone a task that never ran is no end, failed upstream or skipped alike.
-            successor.upstream_skipped += 1
-        case _:
-            successor.upstream_failed += 1
+def instances_of(summary: Instance) -> Counts:
+    """How the instances of a mapped task ended, as its summary has counted them."""
+    return Counts(
+        total=summary.instances_total,
+        succeeded=summary.instances_succeeded,
+        failed=summary.instances_failed,
+        upstream_failed=summary.instances_upstream_failed,
+        skipped=summary.instances_skipped,
+        cancelled=summary.instances_cancelled,
+    )
 
 
 def count_mapped_end(summary: Instance, ended: TaskState, *, by: int = 1) -> None:
     """Count the end of one instance of a mapped task in its summary, or with -1 take that back."""
-    match ended:
-        case TaskState.SUCCEEDED:
-            summary.instances_succeeded += by
-        case TaskState.SKIPPED:
-            summary.instances_skipped += by
-        case TaskState.CANCELLED:
-            summary.instances_cancelled += by
-        case TaskState.FAILED:
-            summary.instances_failed += by
-        case TaskState.UPSTREAM_FAILED:
-            summary.instances_upstream_failed += by
-        case _:
-            pass
+    counts = instances_of(summary).counting(ended, by)
+    summary.instances_succeeded = counts.succeeded
+    summary.instances_failed = counts.failed
+    summary.instances_upstream_failed = counts.upstream_failed
+    summary.instances_skipped = counts.skipped
+    summary.instances_cancelled = counts.cancelled
 
 
 def recount(board: Board, waiting: Iterable[Instance], *, undone: Collection[str] = ()) -> list[Instance]:
@@ -118,17 +81,12 @@ def recount(board: Board, waiting: Iterable[Instance], *, undone: Collection[str
     ended = any(each is not None and each.ended for each in found)
     untold = _untold(board, {each.run_key for each in chosen}) if ended else {}
     for each in chosen:
-        shared = each.state == TaskState.EXPANDED
-        each.upstream_succeeded = each.upstream_failed = each.upstream_skipped = 0
-        each.sources_ended = each.sources_ended if shared else 0
-        each.skips = None
+        remember(each, NOTHING)
         board.touch(each)
         for place in places[each.id]:
             upstream = board.at(*place)
-            if upstream is None or upstream.id in undone or each.ended:
-                continue
-            if _has_told(board, upstream, each.task_index, untold):
-                (hear_outside if shared else hear)(board, each, upstream)
+            if upstream is not None and upstream.id not in undone and _has_told(board, upstream, each, untold):
+                hear(board, each, upstream)
     return chosen
 
 
@@ -139,19 +97,17 @@ def _is_shared(board: Board, instance: Instance) -> bool:
 
 def _counted_by(board: Board, instance: Instance) -> list[tuple[str, int, int]]:
     """The places of the instances whose ends an instance counts itself."""
-    task = board.task_of(instance)
-    if instance.map_index >= 0:
-        return [(instance.run_key, index, instance.map_index) for index in task.inner_upstream]
-    return [(instance.run_key, index, -1) for index in task.upstream]
+    places = hearing.counted_by(board.task_of(instance), instance.map_index)
+    return [(instance.run_key, *place) for place in places]
 
 
-def _has_told(board: Board, upstream: Instance, index: int, untold: dict[tuple[str, int], int]) -> bool:
+def _has_told(board: Board, upstream: Instance, successor: Instance, untold: dict[tuple[str, int], int]) -> bool:
     state = TaskState(upstream.state)
     if state not in TERMINAL_TASK_STATES or (state is TaskState.REMOVED and upstream.map_index >= 0):
         return False
     successors = successors_of(board, upstream)
     position = untold.get((upstream.id, upstream.end_time or 0), len(successors))
-    return index in successors[:position]
+    return successor.task_index in successors[:position]
 
 
 def _untold(board: Board, run_keys: Collection[str]) -> dict[tuple[str, int], int]:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from crosswind_server.domain.decision import Decision, Fact, Past, Step, decide
+from crosswind_server.domain.hearing import upstream_of
 from crosswind_server.domain.plan import DagPlan, PastRule, TaskPlan
-from crosswind_server.domain.states import TERMINAL_TASK_STATES, RunState, TaskState, WaitingReason
+from crosswind_server.domain.states import TERMINAL_TASK_STATES, TaskState, WaitingReason
+from crosswind_server.services.flow.facts import facts_of
 from crosswind_server.store import past_waits, task_instances
 from crosswind_server.store import task_listing as rows
 from crosswind_server.store.unit_of_work import UnitOfWork
@@ -25,57 +28,58 @@ def explain_upstream(
         run: its row.
         waiting: the rows of the instances.
     """
-    tasks = {row.id: plan.by_id.get(row.task_id) for row in waiting}
-    places = {row.id: _upstream_of(tasks[row.id], row.map_index) for row in waiting}
-    states = rows.states_at(uow, run.id, {place for several in places.values() for place in several})
-    past = [row.id for row in waiting if _depends_on_past(tasks[row.id])]
+    tasks = {row.id: plan.by_id[row.task_id] for row in waiting if row.task_id in plan.by_id}
+    places = {row.id: upstream_of(tasks[row.id], row.map_index) for row in waiting if row.id in tasks}
+    wholes = {(row.task_index, -1) for row in waiting if row.map_index >= 0}
+    found = rows.standing_at(uow, run.id, wholes.union(*places.values()))
+    past = [row_id for row_id, task in tasks.items() if task.past is not PastRule.NONE]
     awaited: dict[str, list[Any]] = {}
-    for found in past_waits.awaited(uow, past):
-        awaited.setdefault(found.instance_id, []).append(found)
-    mapped = [row.id for row in waiting if row.map_index < 0 and _is_mapped(tasks[row.id])]
+    for each in past_waits.awaited(uow, past):
+        awaited.setdefault(each.instance_id, []).append(each)
+    decisions = {
+        row.id: _decide(plan, tasks[row.id], run, row, found, awaited=row.id in awaited)
+        for row in waiting
+        if row.id in tasks
+    }
+    mapped = [row_id for row_id, decision in decisions.items() if decision.asks is Fact.EARLIER]
     earlier = task_instances.mapped_before(uow, mapped) if mapped else {}
     explained = {}
     for row in waiting:
+        decision = decisions.get(row.id)
         pending = [
             plan.tasks[index].task_id + (f"[{map_index}]" if map_index >= 0 else "")
-            for index, map_index in places[row.id]
-            if TaskState(states.get((index, map_index), TaskState.REMOVED)) not in TERMINAL_TASK_STATES
+            for index, map_index in places.get(row.id, ())
+            if (index, map_index) in found and TaskState(found[index, map_index].state) not in TERMINAL_TASK_STATES
         ]
         if row.id in awaited:
-            names = names_of([found.task_id for found in awaited[row.id]], "task")
-            run_id = awaited[row.id][0].run_id
-            explained[row.id] = (
-                WaitingReason.PAST,
-                f"Waits for {names} of the run '{run_id}' before it to succeed.",
-            )
-        elif pending:
+            names = names_of([each.task_id for each in awaited[row.id]], "task")
+            text = f"Waits for {names} of the run '{awaited[row.id][0].run_id}' before it to succeed."
+            explained[row.id] = (WaitingReason.PAST, text)
+        elif decision is not None and decision.asks is Fact.PAST:
+            explained[row.id] = (WaitingReason.PAST, "Waits until the run before it has been looked at.")
+        elif decision is not None and decision.step is Step.WAIT and pending:
             explained[row.id] = (WaitingReason.UPSTREAM, f"Waits for {names_of(pending, 'task')} to end.")
         elif earlier.get(row.id):
             text = "Waits for the attempts of its instances from before it was cleared to end."
             explained[row.id] = (WaitingReason.CANCEL_PENDING, text)
-        elif run.state == RunState.QUEUED:
-            explained[row.id] = (WaitingReason.UPSTREAM, "Waits for its run to begin.")
-        elif row.id in past:
-            explained[row.id] = (WaitingReason.PAST, "Waits until the run before it has been looked at.")
         else:
             explained[row.id] = (WaitingReason.UPSTREAM, "Is about to be made ready.")
     return explained
 
 
-def _upstream_of(task: TaskPlan | None, map_index: int) -> list[tuple[int, int]]:
-    """Positions and map indexes of what an instance waits for: in a mapped group that of its own index."""
-    if task is None:
-        return []
-    inner = frozenset(task.inner_upstream) if map_index >= 0 else frozenset[int]()
-    return [(index, map_index if index in inner else -1) for index in task.upstream]
-
-
-def _is_mapped(task: TaskPlan | None) -> bool:
-    return task is not None and task.mapping is not None
-
-
-def _depends_on_past(task: TaskPlan | None) -> bool:
-    return task is not None and task.past is not PastRule.NONE
+def _decide(
+    plan: DagPlan,
+    task: TaskPlan,
+    run: Any,
+    row: Any,
+    found: Mapping[tuple[int, int], Any],
+    *,
+    awaited: bool,
+) -> Decision:
+    """What the scheduling decision says of an instance by what was read; what else it asks for is not known."""
+    past = Past.HELD if awaited else Past.FREE if run.logical_time is None else Past.UNKNOWN
+    whole = found.get((row.task_index, -1)) if row.map_index >= 0 else None
+    return decide(task, facts_of(plan, task, row, whole=whole, past=past))
 
 
 def names_of(names: Sequence[str], what: str) -> str:
