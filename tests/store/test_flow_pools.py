@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 
 from crosswind_server.domain.errors import Refused
 from crosswind_server.services.execution.assigning import Lease
-from crosswind_server.services.fleet import pools
+from crosswind_server.services.fleet import pools, worker_listing
 from crosswind_server.store.engine import Store
 from crosswind_server.store.group_commit import each
 from crosswind_server.store.schema import task_instance
@@ -134,6 +134,102 @@ def test_a_large_weight_that_has_waited_long_gets_the_next_slots(flow: Flow):
         assert "small" not in take(flow, worker)
     flow.finish(last)
     assert take(flow, worker) == ["large"]
+
+
+def test_a_large_weight_of_another_queue_is_not_starved(flow: Flow):
+    """The worker that takes the small ones never sees it, and yet leaves it what comes free."""
+    flow.set_pool("db", 4)
+    lights, heavies = flow.register("l", slots=100, queues=["light"]), flow.register("h", queues=["heavy"])
+    small = mapped(task("small", pool="db", queue="light"), list(range(20)))
+    large = task("large", pool="db", pool_slots=3, queue="heavy")
+    made = [dag_of("d", small), dag_of("e", large), dag_of("f", task("free", queue="light"))]
+    for worker in (lights, heavies):
+        flow.publish(*made, to=worker, version="v1")
+    flow.trigger("d")
+    running = flow.take(lights)
+    for lease in running:
+        flow.start(lease, lights)
+    flow.trigger("e")
+    flow.age(20, task_id="large")
+    flow.finish(running.pop())
+    assert flow.take(heavies) == []
+    (fourth,) = flow.take(lights)
+    flow.start(fourth, lights)
+    flow.age(20, task_id="large")
+    flow.trigger("f")
+    flow.finish(fourth)
+    assert take(flow, lights) == ["free"], "what needs no pool goes on"
+    flow.finish(running.pop())
+    assert take(flow, lights) == []
+    # Now it fits, and is not given away before its worker comes for it.
+    flow.finish(running.pop())
+    work = flow.poll(lights)
+    assert (work.leases, work.look_again_us is not None) == ((), True)
+    assert take(flow, heavies) == ["large"]
+    assert shown(flow, "db") == (4, 4, 15)
+
+
+def test_only_what_comes_behind_leaves_something_to_what_has_waited_long(flow: Flow):
+    flow.set_pool("db", 4)
+    lights, heavies = flow.register("l", slots=100, queues=["light"]), flow.register("h", queues=["heavy"])
+    low, high = (mapped(task(name, pool="db", queue="light"), list(range(9))) for name in ("low", "high"))
+    high.priority = 2
+    made = [dag_of("d", low), dag_of("u", high), dag_of("e", task("large", pool="db", pool_slots=4, queue="heavy"))]
+    for worker in (lights, heavies):
+        flow.publish(*made, to=worker, version="v1")
+    flow.trigger("d")
+    running = flow.take(lights)
+    for lease in running:
+        flow.start(lease, lights)
+    flow.trigger("e")
+    flow.age(60, task_id="large")
+    flow.trigger("u")
+    flow.finish(running.pop())
+    # Two points of priority are worth as much as two minutes, and it has waited for one.
+    assert take(flow, lights) == ["high"]
+    flow.age(120, task_id="large")
+    flow.finish(running.pop())
+    assert take(flow, lights) == []
+
+
+@pytest.mark.parametrize(
+    "cause", ["paused dag", "no worker", "paused worker", "labels", "slots", "small pool", "limit"]
+)
+def test_what_nobody_could_take_keeps_nothing(flow: Flow, cause: str):
+    flow.set_pool("db", 4)
+    lights = flow.register("l", slots=100, queues=["light"])
+    heavies = flow.register("h", slots=2, queues=["heavy"])
+    large = task("large", pool="db", pool_slots=3, queue="heavy", slots=3 if cause == "slots" else 1)
+    if cause == "labels":
+        large.worker_labels.add(key="gpu", value="a100", required=True)
+    if cause == "small pool":
+        large.pool_slots = 5
+    if cause == "limit":
+        large.max_active_instances = 1
+    small = mapped(task("small", pool="db", queue="light"), list(range(20)))
+    made = dag_of("d", small), dag_of("e", large)
+    for worker in (lights, heavies):
+        flow.publish(*made, to=worker, version="v1")
+    if cause == "limit":
+        flow.set_pool("db", 7)
+        flow.trigger("e")
+        assert take(flow, heavies) == ["large"]
+    flow.trigger("d")
+    running = flow.take(lights)
+    assert len(running) == 4
+    for lease in running:
+        flow.start(lease, lights)
+    flow.trigger("e")
+    flow.age(100, task_id="large")
+    match cause:
+        case "paused dag":
+            flow.pause("e", True)
+        case "no worker":
+            flow.deregister(heavies)
+        case "paused worker":
+            flow.act(lambda uow: worker_listing.pause_worker(uow, TEAM, "h", paused=True))
+    flow.finish(running.pop())
+    assert take(flow, lights) == ["small"]
 
 
 def test_many_slots_of_a_worker_are_waited_for_likewise(flow: Flow):

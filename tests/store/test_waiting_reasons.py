@@ -227,6 +227,28 @@ def test_a_pool_that_is_missing_too_small_or_full(flow: Flow):
     assert [given.task_id for given in flow.take(worker_)] == [other]
 
 
+def test_a_pool_whose_slots_are_kept_for_what_has_waited_long(flow: Flow):
+    worker_ = flow.register("w1")
+    large = task("large", pool="db", pool_slots=3)
+    flow.set_pool("db", 3)
+    flow.publish(dag_of("d", task("a", pool="db")), dag_of("e", large), to=worker_)
+    flow.trigger("d")
+    (lease,) = flow.take(worker_)
+    flow.start(lease, worker_)
+    heavy = flow.trigger("e")
+    flow.age(29)
+    run = flow.trigger("d")
+    expect(flow, run, a=READY)
+    flow.age(1, task_id="large")
+    kept = r"What is free of the pool 'db' is kept for the task 'large', which has waited long for 3 free slots\."
+    expect(flow, run, a=(WaitingReason.POOL, kept))
+    full = (WaitingReason.POOL, r"Waits for 3 free slots of the pool 'db'; 1 of 3 are taken\.")
+    expect(flow, heavy, large=full)
+    assert flow.take(worker_) == []
+    flow.finish(lease)
+    assert [given.task_id for given in flow.take(worker_)] == ["large"]
+
+
 def test_a_bound_of_the_dag_and_of_a_task_in_a_run(flow: Flow):
     worker_ = flow.register("w1")
     bounded = mapped(task("m", max_active_instances_per_run=1), [1, 2])

@@ -35,6 +35,25 @@ def rank_of(queued_time: int, priority: int) -> int:
     return queued_time - priority * AGE_OF_A_POINT_US
 
 
+def left_of(free: int, *, wanted: int, waited_us: int, at_hand: bool) -> int:
+    """What of the free slots of a pool is left to those that come after one that is not given any now.
+
+    One that has waited for `PATIENCE_US` keeps what is free and too little for it: else what takes less would come
+    first for ever.
+
+    Args:
+        free: slots.
+        wanted: so many it takes, at least 1.
+        waited_us: so long it has waited, in microseconds.
+        at_hand: whether somebody could take it this moment, if the slots were enough: then it keeps them if they are.
+    """
+    if waited_us < PATIENCE_US:
+        return free
+    if wanted > free:
+        return 0
+    return free - wanted if at_hand else free
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class LabelPlan:
     """A label that a worker must have, or else should have."""
@@ -100,6 +119,21 @@ def read_labels(labels_json: str) -> tuple[LabelPlan, ...]:
 def missing(labels: Iterable[LabelPlan], of_worker: Mapping[str, str], *, required: bool) -> list[LabelPlan]:
     """Which of the required, or else of the preferred labels a worker does not have."""
     return [each for each in labels if each.required is required and of_worker.get(each.key) != each.value]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerTraits:
+    """What a worker is, as far as it decides what it may be given."""
+
+    queues: tuple[str, ...]
+    roles: tuple[str, ...]
+    labels: Mapping[str, str]
+    slots: int
+
+    def could_ever_take(self, *, queue: str, role: str, slots: int, labels: Iterable[LabelPlan]) -> bool:
+        """Whether it is what an instance needs, whose code it offers; it may have no slots free for it now."""
+        serves = queue in self.queues and role in self.roles and slots <= self.slots
+        return serves and not missing(labels, self.labels, required=True)
 
 
 def task_limit_key(dag_id: str, task_id: str) -> str:

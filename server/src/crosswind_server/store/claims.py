@@ -47,6 +47,7 @@ from crosswind_server.store.schema import (
 from crosswind_server.store.unit_of_work import UnitOfWork
 
 _t = task_instance.c
+_q = task_instance.alias("waiting").c
 _c = claim_class.c
 _IS_CLAIMABLE = and_(guards.is_one_of(_t.state, guards.QUEUED), ~_t.held)
 
@@ -223,6 +224,46 @@ def find_best(uow: UnitOfWork, team: str, most: Sequence[tuple[str, int]]) -> Se
 
 def _rounded(count: int) -> int:
     return 1 << (count - 1).bit_length() if count else 0
+
+
+_best_id = (
+    select(_q.id)
+    .where(guards.is_one_of(_q.state, guards.QUEUED), ~_q.held, _q.team == _c.team, _q.claim_class == _c.id)
+    .order_by(_q.rank)
+    .limit(1)
+    .correlate(claim_class)
+    .scalar_subquery()
+)
+_weighed = (
+    select(claim_class, _best_id.label("best_id"))
+    .where(_c.team == bindparam("team"), guards.is_among(_c.pool, "pools"), _c.pool_slots > literal_column("1"))
+    .subquery("weighed")
+)
+_PATIENT = (
+    select(*_weighed.c, _t.task_id, _t.rank, _t.queued_time)
+    .join(task_instance, _t.id == _weighed.c.best_id)
+    .join(dag_run, dag_run.c.id == _t.run_key)
+    .join(dag, and_(dag.c.team == dag_run.c.team, dag.c.dag_id == dag_run.c.dag_id))
+    .where(_t.queued_time <= bindparam("since"), dag.c.paused.is_(False), dag_run.c.final_state.is_(None))
+    .order_by(_t.rank, _t.id)
+    .limit(bindparam("most"))
+)
+
+
+def patient_of_pools(
+    uow: UnitOfWork, team: str, pools: Collection[str], *, since: int, most: int
+) -> Sequence[Row[Any]]:
+    """What has waited long for several slots of pools, whoever it is for: the best of each class, best first.
+
+    Answers the columns of a class, and `best_id`, `task_id`, `rank` and `queued_time` of the instance. Costs a probe of
+    the claim's index for each class that takes several slots of a pool.
+
+    Args:
+        since: only what is queued since this time, in microseconds, or longer.
+        most: so many at most.
+    """
+    named = {"team": team, "pools": list(pools), "since": since, "most": most}
+    return uow.execute(_PATIENT, named).all() if pools else []
 
 
 _CLAIMED = (

@@ -6,13 +6,15 @@ Here belongs the choice. The way of a poll, and how a lease is written down, is 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from sqlalchemy import Row
 
-from crosswind_server.domain.claims import PATIENCE_US, PREFERENCE_US, missing, read_labels
+from crosswind_server.domain.claims import PATIENCE_US, PREFERENCE_US, left_of, missing, read_labels
+from crosswind_server.services.execution import patience
+from crosswind_server.services.execution.patience import Patient
 from crosswind_server.store import bounds, claims
 from crosswind_server.store.bounds import Bound
 from crosswind_server.store.unit_of_work import UnitOfWork
@@ -20,6 +22,8 @@ from crosswind_server.store.unit_of_work import UnitOfWork
 _SPARE: Final = 32
 _MOST_CLASSES: Final = 128
 """Only so many classes are looked at beyond the number of leases, those whose first rank is best."""
+_LOOK_AGAIN_US: Final = 5_000_000
+"""When a worker looks again that was not given what somebody else waits for: that may have gone without being taken."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +62,39 @@ class Choice:
 
 
 @dataclass(slots=True)
+class _Picking:
+    """What a worker is about to be given.
+
+    Args:
+        slots: of the worker that are free.
+        pool_free, limit_free: what is free of pools and bounds.
+        patient: what waits for slots of pools, whoever it is for, best first; empties as it is passed.
+        ids: of what is to be locked.
+    """
+
+    slots: int
+    pool_free: dict[str, int]
+    limit_free: dict[str, int]
+    patient: list[Patient]
+    ids: list[str] = field(default_factory=list)
+    look_again_us: int | None = None
+
+    def pass_patient(self, rank: int | None) -> None:
+        """Keep the slots of pools for what waits for them and comes before a rank, or for all of it."""
+        while self.patient and (rank is None or self.patient[0].rank < rank):
+            first = self.patient.pop(0)
+            free = self.pool_free[first.pool]
+            left = left_of(free, wanted=first.pool_slots, waited_us=first.waited_us, at_hand=first.at_hand)
+            if left < free:
+                self.pool_free[first.pool] = left
+                self.look_again(_LOOK_AGAIN_US)
+
+    def look_again(self, after_us: int) -> None:
+        """Let the worker look again after so many microseconds at the latest."""
+        self.look_again_us = after_us if self.look_again_us is None else min(self.look_again_us, after_us)
+
+
+@dataclass(slots=True)
 class Claims:
     """The claims of one transaction: what its workers want, and the pools and bounds of that, locked together.
 
@@ -69,6 +106,7 @@ class Claims:
     wanted: dict[str, Sequence[Wanted]] = field(default_factory=dict)
     pools: Mapping[str, Bound] = field(default_factory=dict)
     limits: Mapping[str, Bound] = field(default_factory=dict)
+    patient: list[Patient] = field(default_factory=list)
 
     @classmethod
     def begin(cls, uow: UnitOfWork, workers: Sequence[Row[Any]]) -> dict[str, Claims]:
@@ -87,6 +125,7 @@ class Claims:
             self.pools = bounds.lock_pools(self.uow, self.team, pools)
         if limits := {each.task_limit for each in every if each.task_limit is not None}:
             self.limits = bounds.lock_limits(self.uow, self.team, limits)
+        self.patient = patience.patient_of(self.uow, self.team, self.pools)
 
     def offers_of(self, instance_id: str) -> dict[str, tuple[tuple[str, str], ...]]:
         """The bundles and versions in which a worker has what it wants, by offer key."""
@@ -117,49 +156,53 @@ class Claims:
             return Choice(contended=contended)
         found = claims.find_best(self.uow, self.team, [(each.id, count) for each, count in asked])
         by_id = {each.id: each for each, _ in asked}
-        ids, look_again_us = self._pick(found, by_id, slots=slots, limit=limit)
-        rows = claims.lock(self.uow, ids)
+        picking = self._pick(found, by_id, slots=slots, limit=limit)
+        rows = claims.lock(self.uow, picking.ids)
         for row in rows:
             self._take(by_id[row.claim_class])
-        return Choice(rows=rows, contended=contended or len(rows) < len(ids), look_again_us=look_again_us)
+        self._note_taken({row.id for row in rows})
+        contended = contended or len(rows) < len(picking.ids)
+        return Choice(rows=rows, contended=contended, look_again_us=picking.look_again_us)
 
-    def _pick(
-        self, found: Sequence[Row[Any]], classes: Mapping[str, Wanted], *, slots: int, limit: int
-    ) -> tuple[list[str], int | None]:
-        """The ids of what is to be locked, and when it is worth to look again."""
-        now = self.uow.now
+    def _pick(self, found: Sequence[Row[Any]], classes: Mapping[str, Wanted], *, slots: int, limit: int) -> _Picking:
         pool_free = {name: pool.free for name, pool in self.pools.items()}
         limit_free = {key: limit.free for key, limit in self.limits.items()}
-        picked: list[str] = []
-        look_again_us: int | None = None
+        own = {row.id for row in found}
+        picking = _Picking(slots, pool_free, limit_free, [each for each in self.patient if each.id not in own])
         for row in found:
-            if len(picked) == limit or slots == 0:
+            if len(picking.ids) == limit or picking.slots == 0:
                 break
             each = classes[row.claim_class]
-            waited = now - row.queued_time
+            waited = self.uow.now - row.queued_time
+            picking.pass_patient(row.rank)
             if each.preferring and waited < PREFERENCE_US:
-                left = PREFERENCE_US - waited
-                look_again_us = left if look_again_us is None else min(look_again_us, left)
+                picking.look_again(PREFERENCE_US - waited)
                 continue
             if each.task_limit is not None and limit_free.get(each.task_limit, 1) < 1:
                 continue
-            # What has waited long keeps what is free, and too little for it, from what comes after it: else what takes
-            # less would come first for ever.
             if each.pool is not None and each.pool_slots > pool_free[each.pool]:
-                if waited >= PATIENCE_US:
-                    pool_free[each.pool] = 0
+                free = pool_free[each.pool]
+                pool_free[each.pool] = left_of(free, wanted=each.pool_slots, waited_us=waited, at_hand=True)
                 continue
-            if each.slots > slots:
+            # The same for the slots of a worker.
+            if each.slots > picking.slots:
                 if waited >= PATIENCE_US:
                     break
                 continue
-            picked.append(row.id)
-            slots -= each.slots
+            picking.ids.append(row.id)
+            picking.slots -= each.slots
             if each.pool is not None:
                 pool_free[each.pool] -= each.pool_slots
             if each.task_limit is not None and each.task_limit in limit_free:
                 limit_free[each.task_limit] -= 1
-        return picked, look_again_us
+        return picking
+
+    def _note_taken(self, ids: Collection[str]) -> None:
+        """Keep nothing more for what is taken, and let those look again from whom it was kept."""
+        waiting = [each for each in self.patient if each.id not in ids]
+        if len(waiting) < len(self.patient):
+            self.patient = waiting
+            self.uow.hint(f"work:{self.team}")
 
     def _bounds_of(self, each: Wanted) -> Iterable[Bound]:
         if each.pool is not None and each.pool in self.pools:

@@ -11,10 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from crosswind_server.domain.claims import PREFERENCE_US, LabelPlan, missing, read_labels
+from crosswind_server.domain.claims import PREFERENCE_US, LabelPlan, left_of, missing, read_labels
 from crosswind_server.domain.ids import time_text
 from crosswind_server.domain.plan import DAG_GROUP, DagPlan
 from crosswind_server.domain.states import WaitingReason
+from crosswind_server.services.execution.patience import Patient, patient_of
 from crosswind_server.services.listing.upstream import NAMED_AT_MOST, names_of
 from crosswind_server.store import admissions, bounds, claim_classes, run_listing
 from crosswind_server.store import task_listing as rows
@@ -37,6 +38,7 @@ class _Scene:
     classes: Mapping[str, Any] = field(default_factory=dict)
     pools: Mapping[str, Bound] = field(default_factory=dict)
     limits: Mapping[str, Bound] = field(default_factory=dict)
+    patient: Sequence[Patient] = ()
     offering: Mapping[str, Sequence[OfferingWorker]] = field(default_factory=dict)
 
 
@@ -80,6 +82,7 @@ def explain_queued(uow: UnitOfWork, plan: DagPlan, run: Any, queued: Sequence[An
     """Say of queued instances of one run, by id, why each waits."""
     if not queued:
         return {}
+    pools = bounds.read_pools(uow, run.team, {row.pool for row in queued if row.pool is not None})
     scene = _Scene(
         plan=plan,
         run=run,
@@ -87,7 +90,8 @@ def explain_queued(uow: UnitOfWork, plan: DagPlan, run: Any, queued: Sequence[An
         paused=rows.is_paused(uow, run.team, run.dag_id),
         active=admissions.count_active(uow, [run.id]) if any(row.held for row in queued) else {},
         classes=claim_classes.get(uow, {row.claim_class for row in queued}),
-        pools=bounds.read_pools(uow, run.team, {row.pool for row in queued if row.pool is not None}),
+        pools=pools,
+        patient=patient_of(uow, run.team, pools),
         limits=bounds.read_limits(uow, run.team, {row.task_limit for row in queued if row.task_limit is not None}),
         offering=_offering(uow, run.team, queued),
     )
@@ -229,6 +233,21 @@ def _pool_full(queued: _Queued) -> Cause | None:
     return WaitingReason.POOL, text
 
 
+def _pool_kept(queued: _Queued) -> Cause | None:
+    """As `execution.claiming` keeps it."""
+    row = queued.row
+    if row.pool is None:
+        return None
+    free = queued.scene.pools[row.pool].free
+    for other in queued.scene.patient:
+        if other.pool == row.pool and other.rank < row.rank:
+            free = left_of(free, wanted=other.pool_slots, waited_us=other.waited_us, at_hand=other.at_hand)
+            if free < row.pool_slots:
+                what = f"the task '{other.task_id}', which has waited long for {_slots(other.pool_slots)}"
+                return WaitingReason.POOL, f"What is free of the pool '{row.pool}' is kept for {what}."
+    return None
+
+
 def _task_limited(queued: _Queued) -> Cause | None:
     row = queued.row
     limit = queued.scene.limits.get(row.task_limit) if row.task_limit is not None else None
@@ -275,6 +294,7 @@ _CAUSES: Sequence[Callable[[_Queued], Cause | None]] = (
     _pool_impossible,
     _workers_paused,
     _pool_full,
+    _pool_kept,
     _task_limited,
     _all_busy,
     _rather_another,

@@ -6,6 +6,8 @@ from sqlalchemy import Column, Index, Integer, String, Table, Text, text
 
 from crosswind_server.store.columns import metadata, time_column
 
+_WEIGHED = text("pool_slots > 1")
+
 # What a worker must be and what must be free for instances to be given to it. Many instances have one class, so what
 # does not fit a worker now never stands in the way of what does. A row never changes: its id is a hash of its content.
 claim_class = Table(
@@ -24,6 +26,8 @@ claim_class = Table(
     # JSON array of key, value and whether it is required.
     Column("labels_json", Text, nullable=False),
     Index("ix_claim_class_offer_key", "team", "offer_key"),
+    # Which of those that share a pool take several of its slots.
+    Index("ix_claim_class_pool", "team", "pool", sqlite_where=_WEIGHED, postgresql_where=_WEIGHED),
 )
 
 # Slots that the tasks which name it share. What is taken is counted, never stored; a claim locks the row meanwhile.

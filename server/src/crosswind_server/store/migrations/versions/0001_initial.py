@@ -111,6 +111,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_claim_class")),
     )
     op.create_index("ix_claim_class_offer_key", "claim_class", ["team", "offer_key"], unique=False)
+    op.create_index(
+        "ix_claim_class_pool",
+        "claim_class",
+        ["team", "pool"],
+        unique=False,
+        sqlite_where=sa.text("pool_slots > 1"),
+        postgresql_where=sa.text("pool_slots > 1"),
+    )
     op.create_table(
         "connection",
         sa.Column("team", sa.String(length=100), nullable=False),
