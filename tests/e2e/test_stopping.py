@@ -1,6 +1,7 @@
 """SIGTERM of a server and of a worker while they are busy, and the cancel of a task. [STOP-1] [LEASE-4]"""
 
 import contextlib
+import re
 from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from typing import Any
 
@@ -192,6 +193,8 @@ def test_cancelled_task_is_terminated_and_killed_if_it_does_not_obey(each_cluste
     assert cluster.control.wait_run("one", run) == "CANCELLED"
     (attempt,) = cluster.control.attempts("one", run, "work")
     assert attempt_state(attempt) == "CANCELLED"
+    (told,) = [line for line in cluster.control.read_log("one", run, "work") if line.startswith("The worker ends")]
+    assert re.fullmatch(r"The worker ends the task: [^.]+\.", told)  # with a reason, where a poll told it first
     assert worker.alive
 
 

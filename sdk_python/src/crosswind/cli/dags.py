@@ -26,11 +26,20 @@ from crosswind.cli.references import run_name
 from crosswind.cli.rows import enum_word, to_object
 from crosswind.cli.runs import follow_run
 from crosswind.cli.session import Session, command
+from crosswind.cli.versions import find_dag_version
 from crosswind.client.control_client import new_request_id
 from crosswind.control.v1.bundles_pb2 import Bundle, ListBundlesRequest
 from crosswind.control.v1.dag_runs_pb2 import TriggerDagRunRequest
-from crosswind.control.v1.dags_pb2 import Dag, GetDagRequest, ListDagsRequest, UpdateDagRequest
+from crosswind.control.v1.dags_pb2 import (
+    Dag,
+    GetDagRequest,
+    GetDagVersionRequest,
+    ListDagsRequest,
+    ListDagVersionsRequest,
+    UpdateDagRequest,
+)
 from crosswind.control.v1.states_pb2 import RunState
+from crosswind.manifest.v1 import dag_pb2
 from crosswind.value.v1.value_pb2 import Payload
 
 app = typer.Typer(help="DAGs, and starting runs of them.", no_args_is_help=True)
@@ -50,6 +59,16 @@ COLUMNS = (
     "latest_run_id",
     "latest_run_state",
 )
+VERSION_COLUMNS = (
+    "version_number",
+    "dag_version_id",
+    "current",
+    "offered",
+    "task_count",
+    "bundle",
+    "bundle_versions",
+    "create_time",
+)
 SPARE = ("next_run_time", "schedule", "bundle", "task_count", "offered", "paused")
 
 
@@ -59,10 +78,11 @@ def list_dags(
     containing: Annotated[str, typer.Argument(metavar="[TEXT]", help="Only DAGs whose id contains this.")] = "",
     tag: Annotated[list[str] | None, typer.Option(help="Only DAGs with this tag. May be repeated.")] = None,
     bundle: Annotated[str, typer.Option(help="Only DAGs of this bundle.")] = "",
+    removed: Annotated[bool, typer.Option("--removed", help="Also DAGs that their bundle no longer has.")] = False,
 ) -> None:
     """Lists the DAGs, and says which sources of their bundles could not be read."""
     client = session.client
-    request = ListDagsRequest(dag_id_contains=containing, tags=tag or [], bundle=bundle)
+    request = ListDagsRequest(dag_id_contains=containing, tags=tag or [], bundle=bundle, include_removed=removed)
     dags = list(client.list_rows(client.dags.ListDags, request, "dags"))
     print_rows(
         map(to_object, dags),
@@ -77,19 +97,41 @@ def list_dags(
 
 
 @command(app, "show")
-def show_dag(session: Session, dag: DagArgument) -> None:
+def show_dag(
+    session: Session,
+    dag: DagArgument,
+    version: Annotated[
+        str, typer.Option(metavar="VERSION", help="A version of it, or how it begins. Default: the current one.")
+    ] = "",
+) -> None:
     """Shows a DAG and its tasks."""
     client = session.client
+    if version:
+        wanted = GetDagVersionRequest(dag_id=dag, dag_version_id=find_dag_version(client, dag, version))
+        found = client.call(client.dags.GetDagVersion, wanted)
+        _print_dag(session, to_object(found.dag_version), found.manifest)
+        return
     answer = client.call(client.dags.GetDag, GetDagRequest(dag_id=dag, include_manifest=True))
-    shown = to_object(answer.dag)
-    tasks = [to_object(task) for task in answer.manifest.tasks]
+    _print_dag(session, to_object(answer.dag), answer.manifest)
+
+
+def _print_dag(session: Session, shown: dict[str, Any], manifest: dag_pb2.Dag) -> None:
+    tasks = [to_object(task) for task in manifest.tasks]
     if session.output is Output.JSON:
-        print_json({**shown, "manifest": to_object(answer.manifest)})
+        print_json({**shown, "manifest": to_object(manifest)})
         return
     print_object(shown, output=session.output)
     print_line("")
     rows = [{**task, "depends_on": [edge["task_id"] for edge in task["upstream"]]} for task in tasks]
     print_table(make_table(rows, ("task_id", "entry_point", "language", "depends_on", "queue")))
+
+
+@command(app, "versions")
+def list_versions(session: Session, dag: DagArgument) -> None:
+    """Lists the versions of a DAG, the newest first."""
+    client = session.client
+    found = client.list_rows(client.dags.ListDagVersions, ListDagVersionsRequest(dag_id=dag), "dag_versions")
+    print_rows(map(to_object, found), VERSION_COLUMNS, output=session.output, spare=("bundle_versions", "bundle"))
 
 
 @command(app, "check")

@@ -33,6 +33,7 @@ HEADINGS = {
     "dag_id": "dag",
     "map_index": "map",
     "map_label": "name",
+    "version_number": "version",
     "try_number": "try",
     "waiting_reason": "waits for",
     "waiting_detail": "waits for",

@@ -68,6 +68,7 @@ COLUMNS = (
     "worker",
 )
 SPARE = ("worker", "map_label", "map_index", "waiting_detail")
+ATTEMPT_COLUMNS = ("try_number", "state", "start_time", "duration", "worker", "log_record_count", "why")
 
 
 @command(app, "list")
@@ -182,6 +183,23 @@ def cancel_task(session: Session, run: RunArgument, task: TaskArgument, map_inde
         dag_id=found.dag_id, run_id=found.run_id, task_id=task, map_index=map_index, request_id=new_request_id()
     )
     _print_changed(session, found, client.call(client.task_instances.CancelTaskInstance, request).task_instance)
+
+
+@command(app, "attempts")
+def list_attempts(session: Session, run: RunArgument, task: TaskArgument, map_index: MapIndexOption = None) -> None:
+    """Lists the attempts of a task, the newest first, also those from before it was cleared."""
+    client = session.client
+    found = find_run(client, run)
+    request = ListAttemptsRequest(dag_id=found.dag_id, run_id=found.run_id, task_id=task, map_index=map_index)
+    attempts = client.list_rows(client.task_instances.ListAttempts, request, "attempts")
+    rows = ({**to_object(each), "why": each.failure.message or None} for each in attempts)
+    print_rows(
+        rows,
+        ATTEMPT_COLUMNS,
+        output=session.output,
+        spare=("worker", "log_record_count", "why"),
+        empty="The task has no attempt yet.",
+    )
 
 
 def _print_changed(session: Session, run: DagRun, task: TaskInstance) -> None:

@@ -28,13 +28,14 @@ COLUMNS = (
     "language",
     "api_version",
     "queues",
+    "roles",
     "offers",
     "bundle_api_versions",
     "memory_bytes",
     "host",
     "last_heartbeat_time",
 )
-SPARE = ("host", "paused", "memory_bytes", "language", "bundle_api_versions", "last_heartbeat_time")
+SPARE = ("host", "paused", "roles", "memory_bytes", "language", "bundle_api_versions", "last_heartbeat_time")
 
 
 @command(app, "list")

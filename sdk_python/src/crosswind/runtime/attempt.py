@@ -131,9 +131,8 @@ class Attempt:
         if ending.is_immediate:
             self.kill()
             return
-        self._attempt_log.write_worker(
-            f"The worker ends the task: {reason or ending.sentence}.", logs_pb2.LogRecord.LEVEL_WARNING
-        )
+        why = (reason or ending.sentence).rstrip(".")  # a reason is a sentence
+        self._attempt_log.write_worker(f"The worker ends the task: {why}.", logs_pb2.LogRecord.LEVEL_WARNING)
         self._task.terminate()
         grace = seconds(self._context.cancel_grace) if self._context.HasField("cancel_grace") else _CANCEL_GRACE_SECONDS
         self._set_timer("kill", grace, self.kill)

@@ -104,35 +104,38 @@ func (TaskKind) EnumDescriptor() ([]byte, []int) {
 	return file_crosswind_manifest_v1_task_proto_rawDescGZIP(), []int{0}
 }
 
-// When a task runs, given how its direct upstream tasks ended. A cancelled upstream counts as failed.
+// When a task runs, given how its direct upstream tasks ended: FAILED, UPSTREAM_FAILED and CANCELLED count as failed. A
+// rule that cannot be met any more decides at once that the task is SKIPPED or UPSTREAM_FAILED.
 type TriggerRule int32
 
 const (
 	// Not said: all succeeded.
 	TriggerRule_TRIGGER_RULE_UNSPECIFIED TriggerRule = 0
-	// All succeeded.
+	// All succeeded. Else UPSTREAM_FAILED where one failed, SKIPPED where one was skipped.
 	TriggerRule_TRIGGER_RULE_ALL_SUCCESS TriggerRule = 1
-	// All failed.
+	// All failed. Else SKIPPED.
 	TriggerRule_TRIGGER_RULE_ALL_FAILED TriggerRule = 2
 	// All ended.
 	TriggerRule_TRIGGER_RULE_ALL_DONE TriggerRule = 3
-	// All ended, and at least one succeeded.
+	// All ended, none was skipped, and at least one succeeded. Else SKIPPED where one was skipped, UPSTREAM_FAILED where
+	// none succeeded.
 	TriggerRule_TRIGGER_RULE_ALL_DONE_MIN_ONE_SUCCESS TriggerRule = 4
-	// One succeeded; does not wait for the others.
+	// One succeeded; does not wait for the others. Else SKIPPED where all were skipped, otherwise UPSTREAM_FAILED.
 	TriggerRule_TRIGGER_RULE_ONE_SUCCESS TriggerRule = 5
-	// One failed; does not wait for the others.
+	// One failed; does not wait for the others. Else SKIPPED.
 	TriggerRule_TRIGGER_RULE_ONE_FAILED TriggerRule = 6
-	// One succeeded or failed; does not wait for the others.
+	// One succeeded, failed itself or was cancelled; does not wait for the others. Else SKIPPED: one that was skipped, or is
+	// UPSTREAM_FAILED, never ran.
 	TriggerRule_TRIGGER_RULE_ONE_DONE TriggerRule = 7
-	// All ended, none failed.
+	// All ended, none failed. Else UPSTREAM_FAILED.
 	TriggerRule_TRIGGER_RULE_NONE_FAILED TriggerRule = 8
-	// All ended, none failed, at least one succeeded.
+	// All ended, none failed, at least one succeeded. Else UPSTREAM_FAILED where one failed, SKIPPED where all were skipped.
 	TriggerRule_TRIGGER_RULE_NONE_FAILED_MIN_ONE_SUCCESS TriggerRule = 9
-	// All ended, none skipped.
+	// All ended, none skipped. Else SKIPPED.
 	TriggerRule_TRIGGER_RULE_NONE_SKIPPED TriggerRule = 10
 	// At once.
 	TriggerRule_TRIGGER_RULE_ALWAYS TriggerRule = 11
-	// All skipped.
+	// All skipped. Else SKIPPED.
 	TriggerRule_TRIGGER_RULE_ALL_SKIPPED TriggerRule = 12
 )
 
