@@ -33,6 +33,7 @@ on wait deferred trigger=ENTRY args={"number":21} method=go_on state={"seen":1} 
 """
 
 
+@pytest.mark.timeout(600)  # where nothing of Go has been built yet
 def test_a_worker_in_the_triggerer_role_runs_what_a_task_waits_for(cluster: Cluster):
     """A task defers to code of its bundle, which a worker of another role runs, and goes on with what came."""
     if isinstance(cluster.kind, GoKind):
@@ -188,6 +189,7 @@ def test_a_timetable_is_asked_for_the_next_dates_until_it_has_none(cluster: Clus
     assert not cluster.control.dag("d").HasField("next_run_time")
 
 
+@pytest.mark.timeout(600)  # where nothing of Go has been built yet
 @NO_WORKER
 def test_a_scheduled_bundle_in_go_runs_by_itself(cluster: Cluster, go_bundles: GoBundles):
     """The manifest that the Go SDK wrote, with a schedule, which it cannot say yet: the server creates its runs."""

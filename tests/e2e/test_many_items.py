@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from crosswind.execution.v1 import task_service_pb2, worker_service_pb2
 from tests.e2e.support.cluster import Cluster
 from tests.e2e.support.processes import PATIENCE
@@ -37,6 +39,7 @@ with DAG("wide"):
 '''
 
 
+@pytest.mark.timeout(10 * PATIENCE)  # a thousand processes on a busy machine
 @PYTHON_SOURCE
 def test_a_thousand_results_are_reduced_in_slices(cluster: Cluster):
     """They are larger together than a message may be: the server gives them in parts, and never all at once."""
@@ -56,7 +59,7 @@ def test_a_thousand_results_are_reduced_in_slices(cluster: Cluster):
     cluster.start_worker("makes", slots=8)
     cluster.start_worker("reduces", through=proxy, queues=["reducing"])
     run = cluster.control.trigger("wide")
-    assert cluster.control.wait_run("wide", run, seconds=4 * PATIENCE) == "SUCCEEDED"
+    assert cluster.control.wait_run("wide", run, seconds=8 * PATIENCE) == "SUCCEEDED"
     found = json.loads(cluster.control.xcom("wide", run, "reduce"))
     assert found == {"count": ITEMS, "total": sum(range(ITEMS))}
     (context,) = given
