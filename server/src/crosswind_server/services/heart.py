@@ -35,6 +35,7 @@ from crosswind_server.services.flow import (
     timetables,
     version_policy,
 )
+from crosswind_server.services.flow.abandoned import AbandonedCallbacks
 from crosswind_server.services.flow.asset_events import AssetRuns
 from crosswind_server.services.flow.backfills import Backfills
 from crosswind_server.services.flow.continuing import Continuer
@@ -42,7 +43,7 @@ from crosswind_server.services.flow.run_limits import Deadlines
 from crosswind_server.services.flow.runs import Runs
 from crosswind_server.services.flow.schedules import Schedules
 from crosswind_server.services.flow.timers import Timekeeper
-from crosswind_server.services.requests import FORGET_OLD_ANSWERS
+from crosswind_server.services.requests import forget_old_answers
 from crosswind_server.store.engine import Store
 from crosswind_server.store.group_commit import each
 from crosswind_server.store.unit_of_work import UnitOfWork
@@ -84,6 +85,7 @@ class Heart:
         self.asset_runs = AssetRuns(self.plans, self.runs)
         self.deadlines = Deadlines(self.plans)
         self.backfills = Backfills(self.plans)
+        self.abandoned = AbandonedCallbacks(self.plans)
         self.continuer = Continuer(
             self.plans,
             {
@@ -125,12 +127,15 @@ class Heart:
                 alarms.DEADLINE: self.deadlines.ring,
                 alarms.BACKFILL: self.backfills.ring,
             },
-            clean=FORGET_OLD_ANSWERS,
+            clean=each(self._clean),
         )
         self.publish = each(self.bundles.publish)
         self.register = each(self.workers.register)
         self.trigger = each(self.runs.trigger)
         self.deregister = each(self._deregister)
+
+    def _clean(self, uow: UnitOfWork, _: object) -> int:
+        return forget_old_answers(uow) + self.abandoned.look(uow)
 
     def _deregister(self, uow: UnitOfWork, who: tuple[str, str]) -> None:
         team, instance_id = who

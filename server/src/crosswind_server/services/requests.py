@@ -73,12 +73,9 @@ def once(uow: UnitOfWork, sealer: Sealer, identity: RequestIdentity, act: Callab
     return response
 
 
-def forget_old_answers(uow: UnitOfWork, _: None) -> int:
+def forget_old_answers(uow: UnitOfWork) -> int:
     """Delete the answers that nobody may ask for any more; returns how many."""
     return rows.delete_answers(uow, before=uow.now - KEEP_US)
-
-
-FORGET_OLD_ANSWERS: Final = each(forget_old_answers)
 
 
 def _perform(uow: UnitOfWork, action: Callable[[UnitOfWork], bytes]) -> bytes:

@@ -6,12 +6,11 @@ import functools
 from collections.abc import Collection, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Row, Select, Update, and_, bindparam, insert, literal, literal_column, or_, select, update
+from sqlalchemy import Row, Select, Update, and_, bindparam, insert, literal_column, or_, select, update
 
 from crosswind_server.store import guards
 from crosswind_server.store.dialect import RowValues
-from crosswind_server.store.offers import LIVE_OFFERS
-from crosswind_server.store.schema import attempt, bundle_offer, dag, dag_run, task_instance
+from crosswind_server.store.schema import attempt, dag_run, task_instance
 from crosswind_server.store.unit_of_work import UnitOfWork
 
 COLUMNS: Final = (
@@ -119,38 +118,6 @@ def touch_unlocked(uow: UnitOfWork, ids: Collection[str]) -> None:
     get a new revision anyway.
     """
     uow.execute(_touching(uow.dialect.claim_rows(_FREE, dag_run)), {"ids": list(ids)})
-
-
-def lock_stranded(uow: UnitOfWork, team: str, bundles: Collection[str], *, limit: int) -> Sequence[Row[Any]]:
-    """Lock so many active runs of the bundles' DAGs in a version that no live worker offers, though one offers the
-    current one.
-
-    Answers the columns of a run and the DAG's `current_version_id`. [SCHED-3]
-    """
-
-    def offered(dag_version_id: Any) -> Any:
-        return (
-            select(1)
-            .select_from(LIVE_OFFERS)
-            .where(bundle_offer.c.team == team, bundle_offer.c.offer_key == literal("dag:").concat(dag_version_id))
-            .exists()
-        )
-
-    query = (
-        select(*COLUMNS, dag.c.current_version_id)
-        .join(dag, and_(dag.c.team == dag_run.c.team, dag.c.dag_id == dag_run.c.dag_id))
-        .where(
-            dag_run.c.team == team,
-            dag_run.c.end_time.is_(None),
-            dag.c.bundle.in_(list(bundles)),
-            dag_run.c.code_version_id != dag.c.current_version_id,
-            ~offered(dag_run.c.code_version_id),
-            offered(dag.c.current_version_id),
-        )
-        .order_by(dag_run.c.id)
-        .limit(limit)
-    )
-    return uow.execute(uow.dialect.lock_rows(query, dag_run)).all()
 
 
 def miss_deadlines(uow: UnitOfWork, ids: Collection[str]) -> None:

@@ -9,6 +9,10 @@ from crosswind_server.domain.plan import DagPlan, VersionPolicy
 
 TASK_REMOVED: Final = "crosswind.TaskRemoved"
 VERSION_GONE: Final = "crosswind.VersionGone"
+OUTDATED: Final = manifests.failure_message(
+    VERSION_GONE, "The DAG has a newer version, whose timetable is asked in place of this one.", retryable=False
+)
+"""Why the timetable of a version fails that no worker offers any more, serialized."""
 
 
 def why_not(own: DagPlan, code: DagPlan, task_id: str) -> bytes | None:
@@ -22,7 +26,8 @@ def why_not(own: DagPlan, code: DagPlan, task_id: str) -> bytes | None:
     if own.dag_version_id == code.dag_version_id:
         return None
     if own.version_policy is VersionPolicy.FAIL:
-        text = "No worker offers this run's version any more, and its DAG says that it then fails; trigger it anew."
+        then = "it then fails; trigger it anew" if task_id else "what is left of it then fails"
+        text = f"No worker offers this run's version any more, and its DAG says that {then}."
         return manifests.failure_message(VERSION_GONE, text, retryable=False)
     if task_id and task_id not in code.by_id:
         text = f"No worker offers this run's version any more, and the newest version has no task '{task_id}'."

@@ -2,6 +2,7 @@
 
 Looked at whenever offers change. While no live worker offers the DAG's current version either, runs wait. A run changes
 its version at once, and what waits of it then in pieces: whatever is made ready meanwhile follows the run. [SCHED-1]
+A run that has ended is no exception as long as it has callbacks to run.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from typing import Any, Final
 from sqlalchemy import Row
 
 from crosswind_server.domain.plan import offer_key_of
-from crosswind_server.domain.states import TaskState
+from crosswind_server.domain.states import TaskState, Workload
 from crosswind_server.services.catalog.plans import PlanCache
 from crosswind_server.services.flow import progress
 from crosswind_server.services.flow.board import PIECE, Board
-from crosswind_server.services.flow.lost_versions import why_not
+from crosswind_server.services.flow.lost_versions import OUTDATED, why_not
 from crosswind_server.services.flow.rows import Run
-from crosswind_server.store import runs, task_instances
+from crosswind_server.store import runs, stranded, task_instances
 from crosswind_server.store.unit_of_work import UnitOfWork
 
 STRANDED: Final = "stranded"
@@ -47,23 +48,21 @@ def go_on_looking(board: Board, piece: Row[Any]) -> None:
 
 def go_on_moving(board: Board, piece: Row[Any]) -> None:
     """Work off a continuation of kind `VERSION`."""
-    run = board.runs[piece.subject_id]
-    if run.end_time is None:
-        _move(board, run, PIECE)
+    _move(board, board.runs[piece.subject_id], PIECE)
 
 
 def _apply(board: Board, team: str, bundles: Collection[str]) -> None:
-    stranded = runs.lock_stranded(board.uow, team, bundles, limit=MOST)
+    found = stranded.lock_runs(board.uow, team, bundles, limit=MOST)
     budget = PIECE
-    for row in stranded:
+    for row in found:
         run = Run(*tuple(row)[: len(runs.COLUMNS)])
         board.runs[run.id] = run
         run.code_version_id = row.current_version_id
         board.touch_run(run)
         budget -= _move(board, run, budget)
-    if len(stranded) == MOST:
+    if len(found) == MOST:
         board.leave_for(STRANDED, None, team, detail_json=json.dumps({"bundles": sorted(bundles)}))
-    if stranded:
+    if found:
         board.uow.hint(f"work:{team}")
 
 
@@ -76,7 +75,10 @@ def _move(board: Board, run: Run, budget: int) -> int:
         return 0
     rows, more = task_instances.lock_idle_elsewhere(board.uow, run.id, key, budget)
     for instance in board.put_rows(rows):
-        failure = why_not(own, code, instance.task_id if instance.is_task else "")
+        if instance.workload == Workload.TIMETABLE:
+            failure: bytes | None = OUTDATED
+        else:
+            failure = why_not(own, code, instance.task_id if instance.is_task else "")
         if failure is not None:
             board.end(instance, TaskState.FAILED, failure=failure)
         else:

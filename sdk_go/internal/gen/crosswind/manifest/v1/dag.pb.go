@@ -87,8 +87,9 @@ const (
 	// Not said: as newest.
 	VersionPolicy_VERSION_POLICY_UNSPECIFIED VersionPolicy = 0
 	// It goes on with the newest version: the graph stays, the code is the newest. A task that is no longer there fails.
+	// Callbacks of a run that has ended go on so too.
 	VersionPolicy_VERSION_POLICY_NEWEST VersionPolicy = 1
-	// Its remaining tasks fail.
+	// Its remaining tasks and callbacks fail.
 	VersionPolicy_VERSION_POLICY_FAIL VersionPolicy = 2
 )
 
