@@ -206,6 +206,8 @@ class Twin:
         before = [seen[name] for name in node.after]
         setups = [seen[name] for name in node.setups]
         verdict = decide(node.rule, before) if node.kind != "teardown" else _tear_down(before, setups)
+        if verdict == READY and node.kind != "teardown":
+            verdict = self._guard(node, seen)
         if verdict != READY or not node.mapped:
             states[node.name] = verdict
             return
@@ -218,6 +220,17 @@ class Twin:
             states[node.name] = EXPANDED
             for index in range(count):
                 states[f"{node.name}[{index}]"] = READY
+
+    def _guard(self, node: Node, seen: Mapping[str, str]) -> str:
+        """What a task becomes that could run, by the setups in whose scope it is without being directly after them."""
+        guards = []
+        for setup in self.nodes:
+            if setup.kind != "setup" or setup.name in node.after or node.name not in self._all_after(setup.name):
+                continue
+            closing = [each.name for each in self.nodes if setup.name in each.setups]
+            if not closing or not self._all_after(node.name).isdisjoint(closing):
+                guards.append(seen[setup.name])
+        return decide("all_success", guards)
 
     def _skips(self, name: str, after: str, seen: Mapping[str, str]) -> bool:
         """Whether a task that has ended skips one directly after it, by its own choice or by one before it."""

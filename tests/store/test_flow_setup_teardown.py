@@ -5,16 +5,20 @@ from typing import Any
 import pytest
 
 from crosswind.manifest.v1 import task_pb2
+from crosswind_server.domain.states import WaitingReason
 from tests.store.dags import dag_of, mapped, task
 from tests.store.flow import Flow
+from tests.store.test_flow_groups import group
+from tests.store.test_waiting_reasons import expect
 
 SETUP = task_pb2.TASK_KIND_SETUP
 TEARDOWN = task_pb2.TASK_KIND_TEARDOWN
 DONE = task_pb2.TRIGGER_RULE_ALL_DONE
+ALWAYS = task_pb2.TRIGGER_RULE_ALWAYS
 
 
-def setup(task_id: str, *upstream: str) -> task_pb2.Task:
-    return task(task_id, *upstream, kind=SETUP)
+def setup(task_id: str, *upstream: str, **fields: Any) -> task_pb2.Task:
+    return task(task_id, *upstream, kind=SETUP, **fields)
 
 
 def teardown(task_id: str, *upstream: str, setups: list[str] | None = None, **fields: Any) -> task_pb2.Task:
@@ -118,6 +122,84 @@ def test_a_mapped_setup_counts_as_a_whole(flow: Flow):
     for lease, outcome in zip(flow.take(worker), ["succeeded", "skipped"], strict=True):
         flow.run(lease, worker, outcome)
     assert flow.states(run)["clean"] == "queued"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "state"), [("failed", "upstream_failed"), ("skipped", "skipped"), ("succeeded", "succeeded")]
+)
+def test_a_setup_that_did_not_succeed_keeps_its_scope_from_running_whatever_the_rules_say(
+    flow: Flow, outcome: str, state: str
+):
+    worker = flow.register()
+    made = dag_of(
+        "d",
+        setup("make"),
+        task("direct", "make", trigger_rule=DONE),
+        task("work", "make"),
+        task("report", "work", trigger_rule=DONE),
+        mapped(task("each", "work", trigger_rule=DONE), [1, 2]),
+        task("after", "report"),
+        teardown("clean", "after", "each", setups=["make"]),
+        task("outside", "clean", trigger_rule=DONE),
+    )
+    flow.publish(made, to=worker)
+    run = flow.trigger("d")
+    flow.work_off(worker, outcomes={"make": outcome})
+    found = flow.states(run)
+    # Directly after the setup a task goes by its own rule alone.
+    assert (found["direct"], found["outside"]) == ("succeeded", "succeeded")
+    assert [found[name] for name in ("work", "report", "each", "after", "clean")] == [state] * 5
+
+
+def test_a_task_that_could_run_otherwise_waits_for_its_setup_and_says_so(flow: Flow):
+    worker = flow.register()
+    made = dag_of(
+        "d",
+        setup("make"),
+        task("other"),
+        task("work", "make", "other"),
+        task("report", "work", trigger_rule=DONE),
+        teardown("clean", "report", setups=["make"]),
+    )
+    flow.publish(made, to=worker)
+    run = flow.trigger("d")
+    leases = {lease.task_id: lease for lease in flow.take(worker)}
+    flow.run(leases["other"], worker, "failed")
+    assert (flow.states(run)["work"], flow.states(run)["report"]) == ("upstream_failed", "waiting")
+    expect(flow, run, report=(WaitingReason.UPSTREAM, "Waits for setup 'make' to succeed."))
+    flow.run(leases["make"], worker)
+    assert flow.states(run)["report"] == "queued"
+
+
+def test_a_setup_without_teardown_guards_all_that_comes_after_it(flow: Flow):
+    worker = flow.register()
+    made = dag_of("d", setup("make"), task("work", "make"), task("end", "work", trigger_rule=ALWAYS))
+    flow.publish(made, to=worker)
+    run = flow.trigger("d")
+    (make,) = flow.take(worker)
+    flow.run(make, worker, "failed")
+    assert flow.states(run) == {"make": "failed", "work": "upstream_failed", "end": "upstream_failed"}
+    assert flow.run_state(run) == "failed"
+
+
+def test_in_a_mapped_group_a_setup_guards_its_own_index(flow: Flow):
+    worker = flow.register()
+    made = dag_of(
+        "d",
+        setup("make", group_id="g"),
+        task("work", "make", group_id="g"),
+        task("report", "work", trigger_rule=DONE, group_id="g"),
+        teardown("clean", "report", setups=["make"], group_id="g"),
+        groups=[group([1, 2])],
+    )
+    flow.publish(made, to=worker)
+    run = flow.trigger("d")
+    for lease in flow.take(worker):
+        flow.run(lease, worker, "failed" if lease.map_index == 0 else "succeeded")
+    flow.work_off(worker)
+    found: dict[Any, str] = flow.states(run)
+    assert [found["report", index] for index in (0, 1)] == ["upstream_failed", "succeeded"]
+    assert [found["clean", index] for index in (0, 1)] == ["upstream_failed", "succeeded"]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from typing import Final
 
 from crosswind_server.domain.hearing import Heard
 from crosswind_server.domain.plan import PastRule, TaskKind, TaskPlan
-from crosswind_server.domain.readiness import Counts, Readiness, judge
+from crosswind_server.domain.readiness import Counts, Readiness, TriggerRule, judge
 from crosswind_server.domain.scopes import judge_teardown
 from crosswind_server.domain.skipping import EVERYTHING, Skips
 
@@ -52,6 +52,8 @@ class Awaited(StrEnum):
 
     UPSTREAM = "upstream"
     """Others before it, by its trigger rule."""
+    SETUPS = "setups"
+    """Setups in whose scope it is, though it is not directly after them."""
     SOURCES = "sources"
     """Those over whose outputs its group is mapped."""
     PAST = "past"
@@ -86,7 +88,7 @@ class Facts:
         place: what it stands for.
         around: of one instance in a mapped group: what its task as a whole has heard outside; else None.
         sources: of a task in a mapped group as a whole: over the outputs of how many tasks the group is mapped.
-        setups: of a teardown: how its setups ended; None: not known.
+        setups: how the setups of a teardown ended, or those that guard a task stand; None: not known.
         past: how it stands towards the run before.
         earlier: of a mapped task: whether instances from before it was cleared are still alive; None: not known.
         stopping: whether its run is being stopped.
@@ -155,6 +157,13 @@ def decide(task: TaskPlan, facts: Facts) -> Decision:
         return _ASKS[Fact.SETUPS]
     else:
         readiness = judge_teardown(upstream, facts.setups)
+    if task.guards and readiness is Readiness.RUN and facts.place is not Place.GROUP_TASK:
+        if facts.setups is None:
+            return _ASKS[Fact.SETUPS]
+        # A setup that did not succeed keeps its scope from running, whatever the rules of the tasks there.
+        readiness = judge(TriggerRule.ALL_SUCCESS, facts.setups)
+        if readiness is Readiness.WAIT:
+            return _WAITS[Awaited.SETUPS]
     match readiness:
         case Readiness.SKIP:
             return steps[Step.SKIP]

@@ -88,6 +88,8 @@ def _skipped_by(task: TaskPlan, told: Skips, before: Skips | None) -> Skips | No
 def successors_of(task: TaskPlan, *, map_index: int, expanded: bool) -> tuple[int, ...]:
     """Positions of the tasks that are told of an instance's end, in the order in which they are.
 
+    Those that it guards come last: they count nothing, and look at it anew.
+
     One of a mapped group's instances tells those of its own index. The task as a whole then tells who is outside; where
     it never had instances it tells all.
 
@@ -96,8 +98,9 @@ def successors_of(task: TaskPlan, *, map_index: int, expanded: bool) -> tuple[in
         expanded: whether the task ever had instances.
     """
     if map_index >= 0:
-        return task.inner_downstream
-    return task.outer_downstream if task.mapped_group is not None and expanded else task.downstream
+        return task.inner_downstream + task.guarded
+    downstream = task.outer_downstream if task.mapped_group is not None and expanded else task.downstream
+    return downstream + task.guarded
 
 
 def upstream_of(task: TaskPlan, map_index: int) -> list[tuple[int, int]]:
@@ -106,14 +109,15 @@ def upstream_of(task: TaskPlan, map_index: int) -> list[tuple[int, int]]:
 
 
 def setups_of(task: TaskPlan, map_index: int) -> list[tuple[int, int]]:
-    """Positions and map indexes of the setups that an instance of a teardown tears down."""
-    return _at(task, task.setups, map_index)
+    """Positions and map indexes of the setups that an instance of a teardown tears down, or in whose scope it is."""
+    return _at(task, task.setups if task.is_teardown else task.guards, map_index)
 
 
 def _at(task: TaskPlan, indexes: tuple[int, ...], map_index: int) -> list[tuple[int, int]]:
     if map_index < 0:
         return [(index, -1) for index in indexes]
-    return [(index, map_index if index in task.inner_upstream else -1) for index in indexes]
+    inside = {*task.inner_upstream, *task.inner_guards}
+    return [(index, map_index if index in inside else -1) for index in indexes]
 
 
 def counted_by(task: TaskPlan, map_index: int) -> list[tuple[int, int]]:

@@ -17,6 +17,7 @@ from typing import Final
 from crosswind_server.domain.arguments import InputPlan, MappingPlan, StoredValue
 from crosswind_server.domain.assets import AssetRef, Condition
 from crosswind_server.domain.claims import LabelPlan, task_limit_key
+from crosswind_server.domain.guarding import with_guards
 from crosswind_server.domain.readiness import TriggerRule
 from crosswind_server.domain.retry import RetryPolicy
 from crosswind_server.domain.schedule import Schedule
@@ -138,6 +139,9 @@ class TaskPlan:
             depends on the one with its own index.
         depth: the longest way to it from a task without upstream.
         setups: for a teardown, positions of the setups whose scope it closes.
+        guards: positions of the setups that must have succeeded before it runs, though it is not directly after them.
+        inner_guards: those of them that are in the same mapped group, where each instance looks at its own index.
+        guarded: positions of the tasks of which it is such a setup. These follow from the rest: see `domain.guarding`.
         on_failure_fail_run: for a teardown, whether its failure fails the run.
         past: what it needs of the run before.
         map_index_template: how its mapped instances are named; empty: by their index.
@@ -182,9 +186,17 @@ class TaskPlan:
     inner_downstream: tuple[int, ...] = ()
     depth: int = 0
     setups: tuple[int, ...] = ()
+    guards: tuple[int, ...] = ()
+    inner_guards: tuple[int, ...] = ()
+    guarded: tuple[int, ...] = ()
     on_failure_fail_run: bool = False
     past: PastRule = PastRule.NONE
     map_index_template: str = ""
+
+    @property
+    def is_setup(self) -> bool:
+        """Whether it makes what the tasks of its scope need."""
+        return self.kind == TaskKind.SETUP
 
     @property
     def is_teardown(self) -> bool:
@@ -303,6 +315,10 @@ class DagPlan:
     max_active_tasks: int | None = None
     callbacks: tuple[CallbackPlan, ...] = ()
     timetable: TimetablePlan | None = None
+
+    def __post_init__(self) -> None:
+        # Whoever made or renumbered the tasks, these follow from their edges.
+        object.__setattr__(self, "tasks", with_guards(self.tasks))
 
     @cached_property
     def by_id(self) -> Mapping[str, TaskPlan]:

@@ -118,9 +118,10 @@ def _find_out(board: Board, fact: Fact, asked: Sequence[tuple[Instance, Facts]])
                 yield instance, replace(facts, earlier=instance.id in held)
 
 
-def _setups_of(board: Board, teardowns: Sequence[Instance]) -> list[Counts]:
-    """How the setups of teardowns ended whose upstream tasks all have."""
-    keys = [[(each.run_key, *place) for place in setups_of(board.task_of(each), each.map_index)] for each in teardowns]
+def _setups_of(board: Board, instances: Sequence[Instance]) -> list[Counts]:
+    """How the setups of teardowns ended whose upstream tasks all have, and how those stand that guard a task."""
+    keys = [[(each.run_key, *place) for place in setups_of(board.task_of(each), each.map_index)] for each in instances]
     board.load_all([key for several in keys for key in several])
     rows = [[board.at(*key) for key in several] for several in keys]
-    return [Counts.of(TaskState(row.state) for row in several if row is not None) for several in rows]
+    ended = [Counts.of(TaskState(row.state) for row in several if row is not None and row.ended) for several in rows]
+    return [replace(counts, total=len(several)) for counts, several in zip(ended, rows, strict=True)]

@@ -35,6 +35,8 @@ def hear(board: Board, successor: Instance, ended: Instance) -> None:
     instances share what it hears."""
     plan = board.plan_of(board.runs[successor.run_key])
     task = plan.tasks[successor.task_index]
+    if ended.task_index in task.guards:
+        return  # It is no upstream task, and looked at when the successor could run otherwise.
     group = plan.groups[task.mapped_group] if task.mapped_group is not None and successor.map_index < 0 else None
     is_source = group is not None and ended.task_index in group.sources
     end = End(TaskState(ended.state), read_skips(ended.skips), is_source)

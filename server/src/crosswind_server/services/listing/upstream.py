@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from crosswind_server.domain.decision import Decision, Fact, Past, Step, decide
-from crosswind_server.domain.hearing import upstream_of
+from crosswind_server.domain.hearing import setups_of, upstream_of
 from crosswind_server.domain.plan import DagPlan, PastRule, TaskPlan
 from crosswind_server.domain.states import TERMINAL_TASK_STATES, TaskState, WaitingReason
 from crosswind_server.services.flow.facts import facts_of
@@ -30,8 +30,10 @@ def explain_upstream(
     """
     tasks = {row.id: plan.by_id[row.task_id] for row in waiting if row.task_id in plan.by_id}
     places = {row.id: upstream_of(tasks[row.id], row.map_index) for row in waiting if row.id in tasks}
+    guarded = [row for row in waiting if row.id in tasks and tasks[row.id].guards]
+    setups = {row.id: setups_of(tasks[row.id], row.map_index) for row in guarded}
     wholes = {(row.task_index, -1) for row in waiting if row.map_index >= 0}
-    found = rows.standing_at(uow, run.id, wholes.union(*places.values()))
+    found = rows.standing_at(uow, run.id, wholes.union(*places.values(), *setups.values()))
     past = [row_id for row_id, task in tasks.items() if task.past is not PastRule.NONE]
     awaited: dict[str, list[Any]] = {}
     for each in past_waits.awaited(uow, past):
@@ -46,17 +48,16 @@ def explain_upstream(
     explained = {}
     for row in waiting:
         decision = decisions.get(row.id)
-        pending = [
-            plan.tasks[index].task_id + (f"[{map_index}]" if map_index >= 0 else "")
-            for index, map_index in places.get(row.id, ())
-            if (index, map_index) in found and TaskState(found[index, map_index].state) not in TERMINAL_TASK_STATES
-        ]
+        pending = _pending(plan, found, places.get(row.id, ()))
         if row.id in awaited:
             names = names_of([each.task_id for each in awaited[row.id]], "task")
             text = f"Waits for {names} of the run '{awaited[row.id][0].run_id}' before it to succeed."
             explained[row.id] = (WaitingReason.PAST, text)
         elif decision is not None and decision.asks is Fact.PAST:
             explained[row.id] = (WaitingReason.PAST, "Waits until the run before it has been looked at.")
+        elif decision is not None and decision.asks is Fact.SETUPS and row.id in setups:
+            names = names_of(_pending(plan, found, setups[row.id]), "setup")
+            explained[row.id] = (WaitingReason.UPSTREAM, f"Waits for {names} to succeed.")
         elif decision is not None and decision.step is Step.WAIT and pending:
             explained[row.id] = (WaitingReason.UPSTREAM, f"Waits for {names_of(pending, 'task')} to end.")
         elif earlier.get(row.id):
@@ -65,6 +66,15 @@ def explain_upstream(
         else:
             explained[row.id] = (WaitingReason.UPSTREAM, "Is about to be made ready.")
     return explained
+
+
+def _pending(plan: DagPlan, found: Mapping[tuple[int, int], Any], places: Sequence[tuple[int, int]]) -> list[str]:
+    """The names of those instances that have not ended."""
+    return [
+        plan.tasks[index].task_id + (f"[{map_index}]" if map_index >= 0 else "")
+        for index, map_index in places
+        if (index, map_index) in found and TaskState(found[index, map_index].state) not in TERMINAL_TASK_STATES
+    ]
 
 
 def _decide(

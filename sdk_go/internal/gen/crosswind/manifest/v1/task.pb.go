@@ -40,7 +40,9 @@ const (
 	TaskKind_TASK_KIND_SHORT_CIRCUIT TaskKind = 3
 	// Waits for a condition: may reschedule.
 	TaskKind_TASK_KIND_SENSOR TaskKind = 4
-	// Makes what the tasks of its scope need.
+	// Makes what the tasks of its scope need: those after it and before a teardown that names it, or all after it where none
+	// does. Those that are not directly after it run only where it succeeded, whatever their trigger rules say; they are
+	// SKIPPED where it was, else UPSTREAM_FAILED.
 	TaskKind_TASK_KIND_SETUP TaskKind = 5
 	// Removes what a setup made, however the scope ended. It runs when its upstream tasks have ended and at least one of
 	// its setups succeeded, or it names none; it is SKIPPED when all of them were, else UPSTREAM_FAILED. `trigger_rule` is
