@@ -36,6 +36,7 @@ dag d { a; b after=a; m map=[1,2]; z }
 dag p paused { a }
 dag needy param.month { a }
 dag one { a }
+dag nightly cron="@daily" start=2999-01-01T00:00Z { a }
 publish
 trigger d done
 work
@@ -159,7 +160,37 @@ CASES: Final[list[tuple[str, str]]] = [
         "NOT_FOUND/BACKFILL_NOT_FOUND",
     ),
     ("backfill d from=2026-01-01T00:00Z to=2026-01-02T00:00Z", "FAILED_PRECONDITION/DAG_NOT_SCHEDULED"),
+    ("backfill nightly from=2998-01-01T00:00Z to=2998-01-02T00:00Z", "INVALID_ARGUMENT/INVALID_ARGUMENT"),
+    ("backfill nightly from=2026-01-02T00:00Z to=2026-01-02T00:00Z", "INVALID_ARGUMENT/INVALID_ARGUMENT"),
+    ("backfill nothing from=2026-01-01T00:00Z to=2026-01-02T00:00Z", "NOT_FOUND/DAG_NOT_FOUND"),
+    (
+        'call BackfillService.GetBackfill backfill_id: "00000000-0000-4000-8000-000000000000"',
+        "NOT_FOUND/BACKFILL_NOT_FOUND",
+    ),
     (_call("PoolService.DeletePool", 'name: "nothing"'), "NOT_FOUND/POOL_NOT_FOUND"),
+    ('call PoolService.GetPool name: "nothing"', "NOT_FOUND/POOL_NOT_FOUND"),
+    (_call("PoolService.SetPool", 'name: "nothing" description: "d"'), "NOT_FOUND/POOL_NOT_FOUND"),
+    (_call("PoolService.SetPool", 'name: "less" slots: -1'), "INVALID_ARGUMENT/INVALID_ARGUMENT"),
+    ('call BundleCatalogService.ListBundleVersions bundle: "nothing"', "NOT_FOUND/BUNDLE_NOT_FOUND"),
+    (
+        _call("BundleCatalogService.SetCurrentBundleVersion", 'bundle: "nothing" bundle_version: "x"'),
+        "NOT_FOUND/BUNDLE_NOT_FOUND",
+    ),
+    (
+        _call("BundleCatalogService.SetCurrentBundleVersion", 'bundle: "flows" bundle_version: "x"'),
+        "NOT_FOUND/BUNDLE_VERSION_NOT_FOUND",
+    ),
+    ('call LogService.ReadLogs dag_id: "d" run_id: "live" task_id: "b"', "NOT_FOUND/LOG_NOT_FOUND"),
+    ('call XComService.GetXCom dag_id: "d" run_id: "live" task_id: "b"', "NOT_FOUND/XCOM_NOT_FOUND"),
+    ('call VariableService.GetVariable key: "nothing"', "NOT_FOUND/VARIABLE_NOT_FOUND"),
+    (_call("VariableService.DeleteVariable", 'key: "nothing"'), "NOT_FOUND/VARIABLE_NOT_FOUND"),
+    ('call ConnectionService.GetConnection connection_id: "nothing"', "NOT_FOUND/CONNECTION_NOT_FOUND"),
+    (_call("TokenService.RevokeToken", 'token_id: "nothing"'), "NOT_FOUND/TOKEN_NOT_FOUND"),
+    (_call("EventService.DeliverEvent", 'name: ""'), "INVALID_ARGUMENT/INVALID_ARGUMENT"),
+    (_call("EventService.DeliverEvent", 'name: "n" run_id: "live"'), "INVALID_ARGUMENT/INVALID_ARGUMENT"),
+    ('call DagRunService.ListDagRuns page_token: "no token"', "INVALID_ARGUMENT/PAGE_TOKEN_INVALID"),
+    (_call("WorkerAdminService.PauseWorker", 'name: "nothing" paused: true'), "NOT_FOUND/WORKER_NOT_FOUND"),
+    (_call("WorkerAdminService.MoveWorker", 'name: "nothing"'), "NOT_FOUND/WORKER_NOT_FOUND"),
     ('call DagService.GetDagVersion dag_id: "d" dag_version_id: "x"', "NOT_FOUND/DAG_VERSION_NOT_FOUND"),
     (_call("WorkerAdminService.DrainWorker", 'name: "nothing"'), "NOT_FOUND/WORKER_NOT_FOUND"),
     (
