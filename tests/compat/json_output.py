@@ -115,6 +115,7 @@ def print_everything(folder: Path) -> Iterator[tuple[str, Any]]:
             "dags-unpause": ["dags", "unpause", "shapes"],
             "dags-trigger": ["dags", "trigger", "idle", "--run-id", "idle", "--note", "a note", "--conf", '{"a": 1}'],
             "runs-list": ["runs", "list"],
+            "runs-note": ["runs", "note", "idle/idle", "another note"],
             "runs-show": ["runs", "show", name],
             "tasks-list-waiting": ["tasks", "list", "idle/idle"],
             "runs-cancel": ["runs", "cancel", "idle/idle"],

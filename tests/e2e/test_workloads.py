@@ -1,4 +1,4 @@
-"""What workers run beside tasks, with real processes, as the people's command shows it."""
+"""What workers run beside tasks, and what was, with real processes, as the people's command shows it."""
 
 import json
 from typing import Any
@@ -63,3 +63,31 @@ def test_a_watcher_waits_for_a_worker_in_the_triggerer_role_and_says_so(each_clu
     worker.wait_for("^ended sum succeeded")
     wrong = cluster.command("workloads", "list", "--kind", "callbacks")
     assert (wrong.returncode, "use one of trigger, callback, timetable" in wrong.stderr) == (2, True)
+
+
+LABELLED = """
+dag d { a; b after="a:if late" }
+on a result={"n":1}
+"""
+
+
+@NO_WORKER
+def test_what_was_is_read_when_its_worker_is_gone_with_labels_and_notes(each_cluster):
+    cluster = each_cluster
+    worker = cluster.start_scripted_worker(LABELLED)
+    run_id = cluster.control.trigger("d")
+    assert cluster.control.wait_run("d", run_id) == "SUCCEEDED"
+    run = f"d/{run_id}"
+    assert cluster.command("runs", "note", run, "as it should be").stdout == f"The note of {run} is changed.\n"
+    before = [ask(cluster, "runs", "show", run), ask(cluster, "tasks", "list", run)]
+    worker.say("leave")
+    worker.wait_for("^left")
+    cluster.server.terminate()
+    assert cluster.server.wait() == 0
+    cluster.server.start()
+    assert [ask(cluster, "runs", "show", run), ask(cluster, "tasks", "list", run)] == before
+    (listed,) = ask(cluster, "runs", "list", "d")
+    assert listed["note"] == "as it should be"
+    assert json.loads(cluster.control.xcom("d", run_id, "a")) == {"n": 1}
+    assert "a (if late)" in cluster.command("dags", "show", "d").stdout
+    assert ask(cluster, "dags", "show", "d")["offered"] is False

@@ -222,6 +222,7 @@ def show(scene: Scene, a: Arguments) -> Iterable[str]:
         "inputs": ("InputRequestService.ListInputRequests", "input_requests"),
         "assets": ("AssetService.ListAssets", "assets"),
         "asset-events": ("AssetService.ListAssetEvents", "asset_events"),
+        "runs": ("DagRunService.ListDagRuns", "dag_runs"),
         "versions": ("DagService.ListDagVersions", "dag_versions"),
     }
     method, field = lists[noun]

@@ -1,7 +1,7 @@
 """`crosswind dags`: what bundles have published, and starting it; `check` reads a DAG file without any server."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -122,8 +122,12 @@ def _print_dag(session: Session, shown: dict[str, Any], manifest: dag_pb2.Dag) -
         return
     print_object(shown, output=session.output)
     print_line("")
-    rows = [{**task, "depends_on": [edge["task_id"] for edge in task["upstream"]]} for task in tasks]
+    rows = [{**task, "depends_on": [_edge_text(edge) for edge in task["upstream"]]} for task in tasks]
     print_table(make_table(rows, ("task_id", "entry_point", "language", "depends_on", "queue")))
+
+
+def _edge_text(edge: Mapping[str, Any]) -> str:
+    return f"{edge['task_id']} ({edge['label']})" if edge["label"] else str(edge["task_id"])
 
 
 @command(app, "versions")

@@ -32,6 +32,7 @@ from crosswind.control.v1.dag_runs_pb2 import (
     DagRun,
     ListDagRunsRequest,
     SetDagRunStateRequest,
+    UpdateDagRunRequest,
 )
 from crosswind.control.v1.states_pb2 import RUN_STATE_SUCCEEDED, RunState
 
@@ -72,6 +73,23 @@ def show_run(
         return follow_run(session.client, found, output=session.output)
     print_run(session.client, found, output=session.output)
     return ExitCode.DONE
+
+
+@command(app, "note")
+def note_run(
+    session: Session,
+    run: RunArgument,
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="The note, at most 4 KiB; empty removes it.")],
+) -> None:
+    """Writes a note about a run, in place of the one that it has."""
+    client = session.client
+    found = find_run(client, run)
+    request = UpdateDagRunRequest(dag_id=found.dag_id, run_id=found.run_id, note=text, request_id=new_request_id())
+    noted = client.call(client.dag_runs.UpdateDagRun, request).dag_run
+    if session.output is Output.JSON:
+        print_json(to_object(noted))
+    else:
+        print_line(f"The note of {run_name(noted)} is {'changed' if noted.note else 'removed'}.")
 
 
 @command(app, "cancel")
