@@ -181,7 +181,10 @@ def test_an_event_a_trigger_and_a_person(flow: Flow):
         run,
         event=(WaitingReason.TRIGGER, "Waits for the event 'came'\\."),
         late=(WaitingReason.TRIGGER, f"Waits for the event 'came', at most until {MOMENT}\\."),
-        trigger=(WaitingReason.TRIGGER, "Waits for its trigger 'mod:watch'\\."),
+        trigger=(
+            WaitingReason.TRIGGER,
+            "Waits for its trigger 'mod:watch'; `crosswind workloads list` says how it stands\\.",
+        ),
         person=(WaitingReason.INPUT, "A person is to answer its question\\."),
     )
 

@@ -102,4 +102,6 @@ def _explain_wait(row: Any) -> str:
     kind, _, name = row.waits_for.partition(":")
     what = f"the event '{name}'" if kind == "event" else f"its trigger '{name}'"
     until = f", at most until {moment(row.not_before)}" if row.not_before is not None else ""
-    return f"Waits for {what}{until}."
+    # The trigger is an attempt of its own, which may itself wait for a worker.
+    where = "" if kind == "event" else "; `crosswind workloads list` says how it stands"
+    return f"Waits for {what}{until}{where}."
