@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
-import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from re import _constants, _parser  # type: ignore[attr-defined]  # how a pattern is read is told nowhere else
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Final, cast
 
 from jsonschema import Draft202012Validator, ValidationError
@@ -22,11 +20,9 @@ from referencing.exceptions import Unresolvable
 from crosswind_server.domain.arguments import StoredValue
 from crosswind_server.domain.errors import Reason, Refused
 from crosswind_server.domain.plan import DagPlan, ParamPlan
+from crosswind_server.manifests import patterns
 
 _LONGEST_SCHEMA: Final = 64 * 1024
-_LONGEST_MATCHED: Final = 1_000
-"""Characters of a text that is matched with a pattern: a bad one takes long for more."""
-_MOST_REPEATS: Final = 20
 _SHOWN: Final = 100
 _JSON: Final = "json/utf-8"
 
@@ -87,71 +83,16 @@ def _validator(text: str) -> Draft202012Validator:
     if not isinstance(schema, dict | bool):
         raise ValueError("it is neither an object nor true nor false")
     _BARE.check_schema(schema)
-    for key, value in _entries(schema):
+    for key, value in patterns.entries(schema):
         if key in ("$ref", "$dynamicRef") and isinstance(value, str) and not value.startswith("#"):
             raise ValueError(f"it refers to {value[:_SHOWN]!r}; nothing is fetched, so write that part into it")
-        if key == "pattern" and isinstance(value, str):
-            _check_pattern(value)
-        if key == "patternProperties" and isinstance(value, dict):
-            for pattern in value:
-                _check_pattern(pattern)
+    patterns.check_patterns(schema)
     validator: Draft202012Validator = _MATCHING(schema, registry=Registry())
     return validator
 
 
-def _entries(schema: object) -> Iterator[tuple[str, object]]:
-    if isinstance(schema, dict):
-        for key, value in schema.items():
-            yield key, value
-            yield from _entries(value)
-    elif isinstance(schema, list):
-        for value in schema:
-            yield from _entries(value)
-
-
-def _check_pattern(pattern: str) -> None:
-    """Refuse a pattern that may take for ever: a repetition within a repetition. Raises `ValueError`."""
-    try:
-        parsed = _parser.parse(pattern)
-    except (re.error, RecursionError, OverflowError):
-        raise ValueError(f"the pattern {pattern[:_SHOWN]!r} cannot be read") from None
-    if _count_repeats(parsed, within=False) > _MOST_REPEATS:
-        raise ValueError(f"the pattern {pattern[:_SHOWN]!r} repeats more than {_MOST_REPEATS} parts")
-
-
-_REPEATS: Final = (_constants.MAX_REPEAT, _constants.MIN_REPEAT)
-
-
-def _count_repeats(parsed: Iterable[tuple[Any, Any]], *, within: bool) -> int:
-    number = 0
-    for operator, argument in parsed:
-        many = operator in _REPEATS and argument[1] > _MOST_REPEATS
-        if many and within:
-            raise ValueError("a pattern of it repeats what is repeated already, which can take for ever")
-        number += many
-        for part in _parts(argument):
-            number += _count_repeats(part, within=within or many)
-    return number
-
-
-def _parts(argument: object) -> Iterator[Iterable[tuple[Any, Any]]]:
-    if isinstance(argument, _parser.SubPattern):
-        yield argument
-    elif isinstance(argument, tuple | list):
-        for each in argument:
-            yield from _parts(each)
-
-
-def _match(validator: Any, pattern: str, instance: object, schema: object) -> Iterator[ValidationError]:
-    if isinstance(instance, str):
-        if len(instance) > _LONGEST_MATCHED:
-            yield ValidationError("too long for a pattern", validator="pattern_length")
-        elif not re.search(pattern, instance):
-            yield ValidationError("no match")
-
-
 _BARE: Final = Draft202012Validator
-_MATCHING: Final[Any] = extend(Draft202012Validator, {"pattern": _match})  # type: ignore[no-untyped-call]  # as it is
+_MATCHING: Final[Any] = extend(Draft202012Validator, patterns.KEYWORDS)  # type: ignore[no-untyped-call]  # as it is
 
 
 # --- values -----------------------------------------------------------------------------------------------------------
@@ -193,7 +134,7 @@ def _wanted(error: ValidationError) -> str:
         known = _keys(error.schema.get("properties", {})) if isinstance(error.schema, dict) else ()
         return f"has {_names(key for key in _keys(error.instance) if key not in known)}, which it may not have"
     if keyword == "pattern_length":
-        return f"has more than {_LONGEST_MATCHED:,} characters, too many to be matched with a pattern"
+        return f"has more than {patterns.LONGEST_MATCHED:,} characters, too many to be matched with a pattern"
     words = _WORDS.get(keyword)
     return words(_short(wanted)) if words is not None else f"does not satisfy `{keyword}` of its schema"
 
