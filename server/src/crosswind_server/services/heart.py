@@ -9,7 +9,7 @@ from crosswind_server.services.access.tokens import TokenSigner
 from crosswind_server.services.catalog.bundles import Bundles
 from crosswind_server.services.catalog.manifest_versions import ManifestVersions
 from crosswind_server.services.catalog.plans import PlanCache
-from crosswind_server.services.execution import state_store
+from crosswind_server.services.execution import pinning, state_store
 from crosswind_server.services.execution.attempts import Attempts
 from crosswind_server.services.execution.contexts import DeclaredReader, NothingDeclared
 from crosswind_server.services.execution.polling import Polling
@@ -98,6 +98,7 @@ class Heart:
                 starting.MAKE: starting.go_on_making,
                 starting.START: starting.go_on_starting,
                 active_runs.RELEASE: active_runs.go_on_releasing,
+                pinning.PIN: pinning.go_on,
                 stopping.STOP: stopping.go_on,
                 clearing.CLEAR: clearing.go_on,
                 ending.END: ending.go_on_ending,

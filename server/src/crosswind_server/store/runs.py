@@ -50,12 +50,18 @@ _OF_MOMENTS = select(dag_run.c.team, dag_run.c.dag_id, dag_run.c.logical_time).w
 
 _other = dag_run.alias("other")
 _NEXT_REVISION: Final = {"revision": dag_run.c.revision + 1}
+_FREE_TO_CLAIM = select(dag_run.c.id).where(guards.is_among(dag_run.c.id, "ids"))
 _FREE = select(dag_run.c.id).where(guards.is_among(dag_run.c.id, "ids")).correlate(None)
 
 
 def lock(uow: UnitOfWork, ids: Collection[str]) -> Sequence[Row[Any]]:
     """Lock runs, in the order of their ids; who changes anything in a run locks it first."""
     return uow.execute(uow.dialect.lock_rows(_BY_ID, dag_run), {"ids": list(ids)}).all() if ids else []
+
+
+def claim(uow: UnitOfWork, ids: Collection[str]) -> frozenset[str]:
+    """Lock those of the runs that nobody else has locked; their ids. It waits for no lock."""
+    return frozenset(uow.execute(uow.dialect.claim_rows(_FREE_TO_CLAIM, dag_run), {"ids": sorted(ids)}).scalars())
 
 
 def lock_of_attempts(uow: UnitOfWork, attempt_ids: Collection[str]) -> Sequence[Row[Any]]:

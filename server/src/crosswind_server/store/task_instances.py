@@ -319,19 +319,10 @@ def get_removed(uow: UnitOfWork, parent_ids: Collection[str], *, first: int, end
     return uow.execute(query, {"ids": list(parent_ids)}).all()
 
 
-def classes_of(uow: UnitOfWork, run_key: str, offer_key: str) -> Sequence[str]:
-    """The classes of a run's instances that have not ended and want an offer."""
-    query = select(_t.claim_class).where(_t.run_key == run_key, _t.offer_key == offer_key, _t.end_time.is_(None))
-    return uow.execute(query.distinct()).scalars().all()
-
-
-def pin(uow: UnitOfWork, run_key: str, of_class: str, *, offer_key: str, claim_class: str) -> None:
-    """Let a run's instances of a class want another offer, and so be of another class."""
-    uow.execute(
-        update(task_instance)
-        .values(offer_key=offer_key, claim_class=claim_class)
-        .where(_t.run_key == run_key, _t.claim_class == of_class, _t.end_time.is_(None))
-    )
+def wanting(uow: UnitOfWork, run_key: str, offer_key: str, *, limit: int) -> Sequence[Row[Any]]:
+    """So many of a run's instances that have not ended and want an offer: `id` and `claim_class`."""
+    query = select(_t.id, _t.claim_class).where(_t.run_key == run_key, _t.offer_key == offer_key, _t.end_time.is_(None))
+    return uow.execute(query.limit(limit)).all()
 
 
 def release(uow: UnitOfWork, run_keys: Collection[str], *, limit: int) -> bool:

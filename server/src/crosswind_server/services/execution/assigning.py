@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import Row
 
-from crosswind_server.domain.claims import ClaimClass, read_labels
 from crosswind_server.domain.ids import make_lease, uuid7
 from crosswind_server.domain.plan import Reference
 from crosswind_server.domain.states import AttemptState, TaskState, Workload
 from crosswind_server.services.catalog.plans import PlanCache
-from crosswind_server.store import attempts, claim_classes, claims, run_listing, runs, task_instances
+from crosswind_server.services.execution import pinning
+from crosswind_server.services.flow.board import PIECE
+from crosswind_server.store import attempts, claims, run_listing, runs
 from crosswind_server.store.unit_of_work import UnitOfWork
 from crosswind_server.timing import Timing
 
@@ -172,29 +173,13 @@ class Assigning:
     def _pin(self, uow: UnitOfWork, given: Sequence[Row[Any]], new_attempts: Sequence[Mapping[str, Any]]) -> None:
         """A reference to another bundle resolves when it is first assigned, and stays so for the run."""
         pinned: dict[tuple[str, str], str] = {}
+        assigned: dict[tuple[str, str], list[Row[Any]]] = {}
         for row, attempt in zip(given, new_attempts, strict=True):
-            kind, _, rest = row.offer_key.partition(":")
-            name, _, entry_point = rest.partition("/")
-            if kind == "ref" and "@" not in name:
-                key = Reference(name, entry_point).pinned_key(attempt["bundle_version"])
-                pinned.setdefault((row.run_key, row.offer_key), key)
-        for (run_key, offer_key), pinned_key in pinned.items():
-            found = claim_classes.get(uow, task_instances.classes_of(uow, run_key, offer_key))
-            moved = {row.id: replace(_class_of(row), offer_key=pinned_key) for row in found.values()}
-            self._plans.claim_classes.keep(uow, {each.id: each for each in moved.values()})
-            for class_id, to in moved.items():
-                task_instances.pin(uow, run_key, class_id, offer_key=pinned_key, claim_class=to.id)
-
-
-def _class_of(row: Row[Any]) -> ClaimClass:
-    return ClaimClass(
-        team=row.team,
-        offer_key=row.offer_key,
-        queue=row.queue,
-        role=row.role,
-        slots=row.slots,
-        pool=row.pool,
-        pool_slots=row.pool_slots,
-        task_limit=row.task_limit,
-        labels=read_labels(row.labels_json),
-    )
+            if pinning.is_unpinned(row.offer_key):
+                place = (row.run_key, row.offer_key)
+                name, _, entry_point = row.offer_key.partition(":")[2].partition("/")
+                pinned.setdefault(place, Reference(name, entry_point).pinned_key(attempt["bundle_version"]))
+                assigned.setdefault(place, []).append(row)
+        budget = PIECE
+        for place, to in sorted(pinned.items()):
+            budget -= pinning.pin(uow, self._plans, place, to=to, given=assigned[place], budget=budget)

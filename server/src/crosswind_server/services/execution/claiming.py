@@ -13,7 +13,7 @@ from typing import Any, Final
 from sqlalchemy import Row
 
 from crosswind_server.domain.claims import PATIENCE_US, PREFERENCE_US, left_of, missing, read_labels
-from crosswind_server.services.execution import patience
+from crosswind_server.services.execution import patience, pinning
 from crosswind_server.services.execution.patience import Patient
 from crosswind_server.store import bounds, claims
 from crosswind_server.store.bounds import Bound
@@ -157,7 +157,9 @@ class Claims:
         found = claims.find_best(self.uow, self.team, [(each.id, count) for each, count in asked])
         by_id = {each.id: each for each, _ in asked}
         picking = self._pick(found, by_id, slots=slots, limit=limit)
-        rows = claims.lock(self.uow, picking.ids)
+        # Somebody else may have pinned what was found, and it is of another class now.
+        locked = [row for row in claims.lock(self.uow, picking.ids) if row.claim_class in by_id]
+        rows = pinning.assignable(self.uow, locked)
         for row in rows:
             self._take(by_id[row.claim_class])
         self._note_taken({row.id for row in rows})
