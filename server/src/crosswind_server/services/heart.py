@@ -6,6 +6,7 @@ Here belongs the wiring; each part says itself what it does. A server has one he
 from __future__ import annotations
 
 from crosswind_server.services.access.tokens import TokenSigner
+from crosswind_server.services.catalog import claim_classes
 from crosswind_server.services.catalog.bundles import Bundles
 from crosswind_server.services.catalog.manifest_versions import ManifestVersions
 from crosswind_server.services.catalog.plans import PlanCache
@@ -136,7 +137,8 @@ class Heart:
         self.deregister = each(self._deregister)
 
     def _clean(self, uow: UnitOfWork, _: object) -> int:
-        return forget_old_answers(uow) + self.abandoned.look(uow)
+        # A piece of each; as many as a piece holds say that there may be more.
+        return max(forget_old_answers(uow), claim_classes.forget_unused(uow), self.abandoned.look(uow))
 
     def _deregister(self, uow: UnitOfWork, who: tuple[str, str]) -> None:
         team, instance_id = who

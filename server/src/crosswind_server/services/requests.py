@@ -18,6 +18,7 @@ from crosswind_server.store.unit_of_work import UnitOfWork
 
 KEEP_US: Final = 2 * 86_400_000_000
 """Answers are kept twice as long as the protocol promises."""
+_PIECE: Final = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,8 +75,8 @@ def once(uow: UnitOfWork, sealer: Sealer, identity: RequestIdentity, act: Callab
 
 
 def forget_old_answers(uow: UnitOfWork) -> int:
-    """Delete the answers that nobody may ask for any more; returns how many."""
-    return rows.delete_answers(uow, before=uow.now - KEEP_US)
+    """Delete answers that nobody may ask for any more, a piece of them; returns how many."""
+    return rows.delete_answers(uow, before=uow.now - KEEP_US, most=_PIECE)
 
 
 def _perform(uow: UnitOfWork, action: Callable[[UnitOfWork], bytes]) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, select, tuple_
 
 from crosswind_server.store.schema import answered_request
 from crosswind_server.store.unit_of_work import UnitOfWork
@@ -48,6 +48,10 @@ def add_answer(uow: UnitOfWork, team: str, request_id: str, answer: AnsweredRequ
     )
 
 
-def delete_answers(uow: UnitOfWork, *, before: int) -> int:
-    """Forget the answers given before a time; returns how many."""
-    return uow.execute(delete(answered_request).where(answered_request.c.created_time < before)).rowcount
+def delete_answers(uow: UnitOfWork, *, before: int, most: int) -> int:
+    """Forget answers given before a time, so many at most; returns how many."""
+    table = answered_request.c
+    old = select(table.team, table.request_id).where(table.created_time < before).limit(most)
+    keys = [tuple(row) for row in uow.execute(old)]
+    gone = delete(answered_request).where(tuple_(table.team, table.request_id).in_(keys))
+    return uow.execute(gone).rowcount if keys else 0

@@ -104,7 +104,9 @@ def _pin(uow: UnitOfWork, plans: PlanCache, rows: Sequence[Row[Any]], *, to: str
     found = claim_classes.get(uow, {row.claim_class for row in rows})
     moved = {row.id: replace(_class_of(row), offer_key=to) for row in found.values()}
     plans.claim_classes.keep(uow, {each.id: each for each in moved.values()})
-    values = [{"id": row.id, "offer_key": to, "claim_class": moved[row.claim_class].id} for row in rows]
+    # The class of what is not queued may have gone; it gets its new one when it is.
+    classes = {row.claim_class: row.claim_class for row in rows} | {old: each.id for old, each in moved.items()}
+    values = [{"id": row.id, "offer_key": to, "claim_class": classes[row.claim_class]} for row in rows]
     task_instances.change(uow, values, ("offer_key", "claim_class"))
 
 

@@ -185,7 +185,7 @@ class _Piece:
         undone: ids of tasks whose ends are undone.
         successors: instances that counted such an end.
         forgotten: ids of the instances that were cleared.
-        unwritten: their XComs: tasks, with the map indexes of some or None for all instances.
+        unwritten: their XComs: tasks, with the map indexes of instances, or None where a task has but one.
     """
 
     waiting: Collection[int]
@@ -242,7 +242,8 @@ def _clear_task(board: Board, piece: _Piece, summary: Instance, choice: Choice, 
         else:
             return False
         piece.budget -= 1
-        piece.unwritten.append((summary.task_id, None))
+        if not mapped:
+            piece.unwritten.append((summary.task_id, None))
     return not mapped or _remove_instances(board, piece, summary, rest)
 
 
@@ -255,6 +256,7 @@ def _remove_instances(board: Board, piece: _Piece, summary: Instance, rest: _Res
     for instance in found:
         piece.budget -= 1
         rest.map_index = instance.map_index + 1
+        piece.unwritten.append((summary.task_id, instance.map_index))
         if TaskState(instance.state) in LIVE_TASK_STATES:
             _note_live(piece, instance)
         else:

@@ -16,7 +16,7 @@ from crosswind_server.domain.lifecycle import Event
 from crosswind_server.services.catalog.plans import PlanCache
 from crosswind_server.services.fleet.workers import Workers
 from crosswind_server.services.flow import progress, waits
-from crosswind_server.services.flow.board import Board
+from crosswind_server.services.flow.board import PIECE, Board
 from crosswind_server.services.flow.continuing import Continuer
 from crosswind_server.services.flow.rows import instance_of
 from crosswind_server.services.flow.sweeps import apply_to_all
@@ -124,7 +124,9 @@ class Timekeeper:
             failed = not more
         for duty in duties:
             try:
-                await self._store.write(duty, due.now)
+                done = await self._store.write(duty, due.now)
+                if duty is self._clean and done >= PIECE:
+                    self._cleaned_at = float("-inf")
             except StoreUnavailable:
                 raise
             except Exception:

@@ -9,7 +9,8 @@ from crosswind_server.store.columns import metadata, time_column
 _WEIGHED = text("pool_slots > 1")
 
 # What a worker must be and what must be free for instances to be given to it. Many instances have one class, so what
-# does not fit a worker now never stands in the way of what does. A row never changes: its id is a hash of its content.
+# does not fit a worker now never stands in the way of what does. Its id is a hash of its content. A row goes when it
+# was not used for long and nothing that is queued is of it; what becomes queued later brings it along again.
 claim_class = Table(
     "claim_class",
     metadata,
@@ -25,6 +26,9 @@ claim_class = Table(
     Column("task_limit", String(501)),
     # JSON array of key, value and whether it is required.
     Column("labels_json", Text, nullable=False),
+    # When somebody asked for it last, or up to an hour later.
+    time_column("used_time"),
+    Index("ix_claim_class_used_time", "used_time"),
     Index("ix_claim_class_offer_key", "team", "offer_key"),
     # Which of those that share a pool take several of its slots.
     Index("ix_claim_class_pool", "team", "pool", sqlite_where=_WEIGHED, postgresql_where=_WEIGHED),

@@ -228,6 +228,12 @@ task_instance = Table(
         postgresql_where=_HELD["postgresql"],
     ),
     Index(
+        "ix_task_instance_held_class",
+        "claim_class",
+        sqlite_where=_HELD["sqlite"],
+        postgresql_where=_HELD["postgresql"],
+    ),
+    Index(
         "ix_task_instance_active_in_run",
         "run_key",
         "limit_group",

@@ -108,6 +108,7 @@ def upgrade() -> None:
         sa.Column("pool_slots", sa.Integer(), nullable=False),
         sa.Column("task_limit", sa.String(length=501), nullable=True),
         sa.Column("labels_json", sa.Text(), nullable=False),
+        sa.Column("used_time", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_claim_class")),
     )
     op.create_index("ix_claim_class_offer_key", "claim_class", ["team", "offer_key"], unique=False)
@@ -119,6 +120,7 @@ def upgrade() -> None:
         sqlite_where=sa.text("pool_slots > 1"),
         postgresql_where=sa.text("pool_slots > 1"),
     )
+    op.create_index("ix_claim_class_used_time", "claim_class", ["used_time"], unique=False)
     op.create_table(
         "connection",
         sa.Column("team", sa.String(length=100), nullable=False),
@@ -523,6 +525,14 @@ def upgrade() -> None:
         "ix_task_instance_held",
         "task_instance",
         ["run_key", "limit_group", "rank", "id"],
+        unique=False,
+        sqlite_where=sa.text("state = 'queued' AND held = 1"),
+        postgresql_where=sa.text("state = 'queued' AND held"),
+    )
+    op.create_index(
+        "ix_task_instance_held_class",
+        "task_instance",
+        ["claim_class"],
         unique=False,
         sqlite_where=sa.text("state = 'queued' AND held = 1"),
         postgresql_where=sa.text("state = 'queued' AND held"),
