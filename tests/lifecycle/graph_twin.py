@@ -1,4 +1,4 @@
-"""The slow, obvious twin of the scheduling decision: after each event it plays the whole run again from its beginning.
+"""The slow, obvious twin of the scheduling decision: after each event it looks at every task of every run again.
 
 It knows no counters, no waves of successors and no database. A round looks at every task of the DAG and decides by how
 the tasks before it stand; rounds follow each other until nothing changes. Whether a trigger rule can still be met it
@@ -8,7 +8,8 @@ finds by trying every way in which the tasks that have not ended could end.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cache
 from itertools import product
 from typing import Final
 
@@ -16,6 +17,24 @@ SUCCEEDED, FAILED, SKIPPED, UPSTREAM_FAILED = "succeeded", "failed", "skipped", 
 WAITING, READY, EXPANDED = "waiting", "ready", "expanded"
 ENDS: Final = (SUCCEEDED, FAILED, SKIPPED, UPSTREAM_FAILED)
 BAD: Final = (FAILED, UPSTREAM_FAILED)
+GOOD: Final = (SUCCEEDED, SKIPPED)
+
+
+@dataclass(frozen=True)
+class Group:
+    """A mapped group: over a list of so many items, or over what a task returns, which is before all tasks inside."""
+
+    name: str
+    items: int | None = None
+    over: str | None = None
+
+    def text(self) -> str:
+        """The group as transcripts write it."""
+        return f"group {self.name} map=item:{_mapped_over(self.items, self.over)}"
+
+
+def _mapped_over(items: int | None, over: str | None) -> str:
+    return over if over is not None else str(list(range(items or 0))).replace(" ", "")
 
 
 @dataclass(frozen=True)
@@ -26,9 +45,11 @@ class Node:
         after: the tasks before it.
         items: mapped over a list of so many items.
         over: mapped over what this task returns; it is one of `after`.
-        kind: `normal`, `branch`, `short_circuit`, `setup` or `teardown`.
+        kind: `normal`, `branch`, `short_circuit`, `setup`, `teardown` or `latest_only`.
         setups: of a teardown: the setups before it.
         decisive: of a teardown: its failure fails the run.
+        group: the mapped group around it.
+        past: what it needs of the run before: `self` or `downstream`.
     """
 
     name: str
@@ -39,10 +60,12 @@ class Node:
     kind: str = "normal"
     setups: tuple[str, ...] = ()
     decisive: bool = False
+    group: Group | None = None
+    past: str | None = None
 
     @property
     def mapped(self) -> bool:
-        """Whether it has instances."""
+        """Whether it is mapped by itself."""
         return self.items is not None or self.over is not None
 
     def text(self) -> str:
@@ -58,10 +81,13 @@ class Node:
             words.append(f"setups={','.join(self.setups)}")
         if self.decisive:
             words.append("fail_run")
-        if self.items is not None:
-            words.append(f"map={list(range(self.items))}".replace(" ", ""))
-        if self.over is not None:
-            words.append(f"map=x:{self.over}")
+        if self.past is not None:
+            words.append(f"past={self.past}")
+        if self.group is not None:
+            words.append(f"group={self.group.name}")
+        if self.mapped:
+            over = _mapped_over(self.items, self.over)
+            words.append(f"map={over if self.over is None else 'x:' + over}")
         return " ".join(words)
 
 
@@ -82,6 +108,11 @@ class End:
     length: int | None = None
     follow: tuple[str, ...] | None = None
     cut: str | None = None
+
+
+def key_of(name: str, index: int | None) -> str:
+    """The name of an instance."""
+    return name if index is None else f"{name}[{index}]"
 
 
 _Rule = Callable[[Sequence[str]], bool]
@@ -121,7 +152,8 @@ def _unmet(rule: str, ended: Sequence[str]) -> str:
             return SKIPPED
 
 
-def decide(rule: str, before: Sequence[str]) -> str:
+@cache
+def decide(rule: str, before: tuple[str, ...]) -> str:
     """What a waiting task becomes, by the states of those before it: WAITING, READY, or an end."""
     if not before:
         return READY
@@ -135,7 +167,7 @@ def decide(rule: str, before: Sequence[str]) -> str:
     return WAITING
 
 
-def _tear_down(before: Sequence[str], setups: Sequence[str]) -> str:
+def tear_down(before: Sequence[str], setups: Sequence[str]) -> str:
     """What a teardown becomes: it runs when all before it have ended, if one of its setups succeeded."""
     if any(state not in ENDS for state in before):
         return WAITING
@@ -144,130 +176,222 @@ def _tear_down(before: Sequence[str], setups: Sequence[str]) -> str:
     return SKIPPED if all(state == SKIPPED for state in setups) else UPSTREAM_FAILED
 
 
-@dataclass
 class Twin:
-    """A run of a DAG. `history` is all that it remembers."""
+    """A run of a DAG.
 
-    nodes: Sequence[Node]
-    history: list[End] = field(default_factory=list)
-    _told: list[End] = field(default_factory=list)
-    _cut: set[str] = field(default_factory=set)
+    Args:
+        nodes: its tasks, each after those that it waits for.
+        before: the run before it, of the same DAG.
+        outdated: whether it is not the latest of its DAG's schedule.
+    """
 
-    def states(self) -> dict[str, str]:
-        """The state of every instance, by name, after all of the history."""
-        return self._replay()[0]
+    def __init__(self, nodes: Sequence[Node], before: Twin | None = None, *, outdated: bool = False) -> None:
+        self.nodes = {node.name: node for node in nodes}
+        self.states = {node.name: WAITING for node in nodes}
+        self._before = before
+        self._outdated = outdated
+        self._ends: dict[str, End] = {}
+        """How instances ended that succeeded."""
+        self._sizes: dict[str, int] = {}
+        """Of the tasks that were expanded: how many instances they have, or will have."""
+        self._made: set[str] = set()
+        """The groups whose instances were made."""
+        self._cutting: set[str] = set()
+        """The instances after which all is skipped when they have ended."""
+        self._held: set[str] = set()
+        self._freed: set[str] = set()
 
+    @property
     def run_state(self) -> str:
         """How the run stands."""
-        states = self.states()
-        own = {node.name: states[node.name] for node in self.nodes}
+        own = {name: self.states[name] for name in self.nodes}
         if any(state not in ENDS for state in own.values()):
             return "running"
-        counted = [node for node in self.nodes if node.kind != "teardown" or node.decisive]
+        counted = [node for node in self.nodes.values() if node.kind != "teardown" or node.decisive]
         leaves = {node.name for node in counted} - {name for node in counted for name in node.after}
         return FAILED if any(own[name] in BAD for name in leaves) else SUCCEEDED
 
-    def _replay(self) -> tuple[dict[str, str], dict[str, int | None]]:
-        states = {node.name: WAITING for node in self.nodes}
-        lengths: dict[str, int | None] = {}
-        self._told, self._cut = [], set()
-        self._settle(states, lengths)
-        for end in self.history:
-            name = end.name if end.index is None else f"{end.name}[{end.index}]"
-            assert states[name] == READY, f"{name} ends although it is {states[name]}"
-            states[name] = end.how
-            if end.how == SUCCEEDED:
-                self._told.append(end)
-            if end.how == SUCCEEDED and end.index is None:
-                lengths[end.name] = end.length
-            self._settle(states, lengths)
-        return states, lengths
+    def tell(self, end: End) -> None:
+        """An instance that was ready ends."""
+        key = key_of(end.name, end.index)
+        assert self.states[key] == READY, f"{key} ends although it is {self.states[key]}"
+        self.states[key] = end.how
+        if end.how == SUCCEEDED:
+            self._ends[key] = end
 
-    def _settle(self, states: dict[str, str], lengths: dict[str, int | None]) -> None:
-        """Rounds over all tasks, each by how everything stood at its beginning, until one changes nothing."""
-        while True:
-            seen = dict(states)
-            for node in self.nodes:
-                if seen[node.name] == WAITING:
-                    self._decide(node, seen, states, lengths)
-                elif seen[node.name] == EXPANDED:
-                    states[node.name] = _of_instances([s for n, s in seen.items() if n.startswith(f"{node.name}[")])
-            if states == seen:
-                return
+    def settle(self) -> None:
+        """Rounds over all tasks, each by how everything stood at its beginning, until one changes nothing.
 
-    def _decide(
-        self, node: Node, seen: Mapping[str, str], states: dict[str, str], lengths: Mapping[str, int | None]
-    ) -> None:
-        if node.kind != "teardown" and any(self._skips(name, node.name, seen) for name in node.after):
-            states[node.name] = SKIPPED
-            if any(self._cuts_all(name, seen) for name in node.after):
-                self._cut.add(node.name)
-            return
-        before = [seen[name] for name in node.after]
-        setups = [seen[name] for name in node.setups]
-        verdict = decide(node.rule, before) if node.kind != "teardown" else _tear_down(before, setups)
-        if verdict == READY and node.kind != "teardown":
-            verdict = self._guard(node, seen)
-        if verdict != READY or not node.mapped:
-            states[node.name] = verdict
-            return
-        count = node.items if node.over is None else self._length_of(node.over, seen, lengths)
-        if count is None:
-            states[node.name] = FAILED
-        elif count == 0:
-            states[node.name] = SKIPPED
-        else:
-            states[node.name] = EXPANDED
-            for index in range(count):
-                states[f"{node.name}[{index}]"] = READY
+        Then the instances of groups are made, and then those go on for whom the run before is looked at.
+        """
+        while self._play_round() or self._make_instances() or self._look_back():
+            pass
 
-    def _guard(self, node: Node, seen: Mapping[str, str]) -> str:
-        """What a task becomes that could run, by the setups in whose scope it is without being directly after them."""
-        guards = []
-        for setup in self.nodes:
-            if setup.kind != "setup" or setup.name in node.after or node.name not in self._all_after(setup.name):
+    def _play_round(self) -> bool:
+        seen = dict(self.states)
+        for key in seen:
+            name, _, index = key.removesuffix("]").partition("[")
+            if seen[key] == WAITING:
+                self._decide(self.nodes[name], int(index) if index else None, seen)
+            elif seen[key] == EXPANDED:
+                self._go_on(self.nodes[name], seen)
+        return self.states != seen
+
+    def _make_instances(self) -> bool:
+        """Make those of groups of which no task waits any more."""
+        made = False
+        for group in {node.group.name: node.group for node in self.nodes.values() if node.group is not None}.values():
+            members = [name for name, node in self.nodes.items() if node.group == group]
+            if group.name in self._made or any(self.states[name] == WAITING for name in members):
                 continue
-            closing = [each.name for each in self.nodes if setup.name in each.setups]
-            if not closing or not self._all_after(node.name).isdisjoint(closing):
-                guards.append(seen[setup.name])
-        return decide("all_success", guards)
+            self._made.add(group.name)
+            for name in members:
+                self.states.update({key_of(name, index): WAITING for index in range(self._sizes.get(name, 0))})
+                made = made or name in self._sizes
+        return made
 
-    def _skips(self, name: str, after: str, seen: Mapping[str, str]) -> bool:
-        """Whether a task that has ended skips one directly after it, by its own choice or by one before it."""
-        if seen[name] not in ENDS:
-            return False
-        end = next((each for each in self._told if each.name == name), None)
-        if end is not None and end.follow is not None:
-            return after not in end.follow and not any(after in self._all_after(each) for each in end.follow)
-        return (end is not None and end.cut == "direct") or self._cuts_all(name, seen)
+    def _look_back(self) -> bool:
+        """Let those go on that depend on the run before, where it has ended well."""
+        assert self._before is not None or not self._held
+        found = {name for name in self._held if self.states[name] == WAITING and self._is_good_before(name)}
+        self._freed |= found
+        self._held -= found
+        return bool(found)
 
-    def _cuts_all(self, name: str, seen: Mapping[str, str]) -> bool:
-        """Whether all after a task is skipped: it cut the run off, was cut off, or tore down after that."""
-        if any(each.name == name and each.cut == "all" for each in self._told):
-            return True
-        node = next(each for each in self.nodes if each.name == name)
-        if node.kind != "teardown" and name not in self._cut:
-            return False
-        return any(self._cuts_all(each, seen) for each in node.after if seen[each] in ENDS)
+    def _is_good_before(self, name: str) -> bool:
+        assert self._before is not None
+        needed = [name, *(self._directly_after(name) if self.nodes[name].past == "downstream" else ())]
+        return all(self._before.states[each] in GOOD for each in needed)
+
+    # How tasks before stand
+
+    def _upstream(self, node: Node, index: int | None, seen: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+        """By the names of the tasks before: the instance there that counts, and its state."""
+        found = {}
+        for name in node.after:
+            inside = node.group is not None and self.nodes[name].group == node.group and name in self._sizes
+            key = key_of(name, index) if inside else name
+            # The task as a whole does not hear of those inside; its instances do, each of its own index.
+            state = WAITING if inside and index is None else seen.get(key, WAITING)
+            found[name] = (key, state)
+        return found
+
+    def _skips(self, key: str) -> tuple[frozenset[str], bool]:
+        """What an instance that has ended skips of the tasks directly after it, and whether all after these too."""
+        name, _, index = key.removesuffix("]").partition("[")
+        if key in self._cutting:
+            return frozenset(self._directly_after(name)), True
+        ends = [self._ends[key]] if key in self._ends else []
+        if self.nodes[name].mapped and not index:
+            # It skips what all its instances skip that succeeded.
+            instances = [key_of(name, each) for each in range(self._sizes.get(name, 0))]
+            ends += [self._ends[each] for each in instances if each in self._ends]
+        if not ends:
+            return frozenset(), False
+        skipped = [self._skipped_by(end) for end in ends]
+        return frozenset.intersection(*skipped), all(end.cut == "all" for end in ends)
+
+    def _skipped_by(self, end: End) -> frozenset[str]:
+        after = self._directly_after(end.name)
+        if end.follow is not None:
+            spared = {*end.follow, *(name for each in end.follow for name in self._all_after(each))}
+            return frozenset(after) - spared
+        return frozenset(after if end.cut is not None else ())
+
+    def _directly_after(self, name: str) -> list[str]:
+        return [node.name for node in self.nodes.values() if name in node.after]
 
     def _all_after(self, name: str) -> set[str]:
         found: set[str] = set()
-        for node in self.nodes:
+        for node in self.nodes.values():
             if any(each == name or each in found for each in node.after):
                 found.add(node.name)
         return found
 
-    def _length_of(self, name: str, seen: Mapping[str, str], lengths: Mapping[str, int | None]) -> int | None:
+    # What becomes of an instance
+
+    def _go_on(self, node: Node, seen: Mapping[str, str]) -> None:
+        """A task that was expanded ends with its last instance; that of a group hears of what is outside until then."""
+        ends = [seen.get(key_of(node.name, index), WAITING) for index in range(self._sizes[node.name])]
+        if all(state in ENDS for state in ends):
+            self.states[node.name] = next(
+                each for each in (FAILED, UPSTREAM_FAILED, SUCCEEDED, SKIPPED) if each in ends
+            )
+        elif node.group is not None:
+            before = self._upstream(node, None, seen).values()
+            if any(state in ENDS and self._skips(key)[1] for key, state in before):
+                self._cutting.add(node.name)
+
+    def _decide(self, node: Node, index: int | None, seen: Mapping[str, str]) -> None:
+        key = key_of(node.name, index)
+        upstream = self._upstream(node, index, seen)
+        skips = [self._skips(each) for each, state in upstream.values() if state in ENDS]
+        is_skipped = node.kind != "teardown" and any(node.name in names for names, _ in skips)
+        if any(cascade for _, cascade in skips):
+            self._cutting.add(key)
+        if is_skipped:
+            self.states[key] = SKIPPED
+            return
+        before = tuple(state for _, state in upstream.values())
+        if node.kind == "teardown":
+            verdict = tear_down(before, [upstream[name][1] for name in node.setups])
+        else:
+            verdict = decide(node.rule, before)
+        is_group = node.group is not None and index is None
+        if verdict == READY and node.kind != "teardown" and not is_group:
+            verdict = decide("all_success", self._guards(node, index, seen))
+        if verdict in ENDS or (verdict == WAITING and not is_group):
+            self.states[key] = verdict
+        elif node.group is not None and is_group and node.group.over is not None:
+            if seen[node.group.over] in ENDS:
+                self._let_go(node, None, seen)
+        else:
+            self._let_go(node, index, seen)
+
+    def _guards(self, node: Node, index: int | None, seen: Mapping[str, str]) -> tuple[str, ...]:
+        """How the setups stand in whose scope a task is without being directly after them."""
+        found = []
+        for setup in self.nodes.values():
+            if setup.kind != "setup" or setup.name in node.after or node.name not in self._all_after(setup.name):
+                continue
+            closing = [each.name for each in self.nodes.values() if setup.name in each.setups]
+            if not closing or not self._all_after(node.name).isdisjoint(closing):
+                inside = index is not None and setup.group == node.group and setup.name in self._sizes
+                found.append(seen.get(key_of(setup.name, index) if inside else setup.name, WAITING))
+        return tuple(found)
+
+    def _let_go(self, node: Node, index: int | None, seen: Mapping[str, str]) -> None:
+        key = key_of(node.name, index)
+        if node.past is not None and index is None and self._before is not None and key not in self._freed:
+            self._held.add(key)
+        elif node.group is not None and index is None:
+            self._expand(node, node.group.items, node.group.over, seen)
+        elif node.kind == "latest_only":
+            self.states[key] = SUCCEEDED
+            self._ends[key] = End(node.name, index, SUCCEEDED, cut="direct" if self._outdated else None)
+        elif node.mapped:
+            self._expand(node, node.items, node.over, seen)
+            self.states.update({key_of(node.name, each): READY for each in range(self._sizes.get(node.name, 0))})
+        else:
+            self.states[key] = READY
+
+    def _expand(self, node: Node, items: int | None, over: str | None, seen: Mapping[str, str]) -> None:
+        count = items if over is None else self._length_of(over, seen)
+        if count is None:
+            self.states[node.name] = FAILED
+        elif count == 0:
+            self.states[node.name] = SKIPPED
+        else:
+            self.states[node.name] = EXPANDED
+            self._sizes[node.name] = count
+
+    def _length_of(self, name: str, seen: Mapping[str, str]) -> int | None:
         """How many items a task gives: its list's, or one for each of its instances that succeeded. None: no list."""
-        source = next(node for node in self.nodes if node.name == name)
-        if source.mapped:
-            return sum(state == SUCCEEDED for other, state in seen.items() if other.startswith(f"{name}["))
-        return lengths.get(name) if seen[name] == SUCCEEDED else 0
-
-
-def _of_instances(states: Sequence[str]) -> str:
-    if any(state not in ENDS for state in states):
-        return EXPANDED
-    if FAILED in states:
-        return FAILED
-    return SUCCEEDED if SUCCEEDED in states else SKIPPED
+        source = self.nodes[name]
+        if source.mapped or source.group is not None:
+            # What no worker runs returns nothing.
+            count = 0 if source.kind == "latest_only" else self._sizes.get(name, 0)
+            return sum(seen.get(key_of(name, each)) == SUCCEEDED for each in range(count))
+        # What is decided without a worker is so before anything is expanded.
+        state = self.states[name] if source.kind == "latest_only" else seen[name]
+        return self._ends[name].length if state == SUCCEEDED else 0

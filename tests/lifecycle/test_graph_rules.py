@@ -8,8 +8,8 @@ import pytest
 
 from crosswind_server.domain.readiness import Counts, Readiness, TriggerRule, judge
 from tests.lifecycle.graph_twin import FAILED, READY, SKIPPED, SUCCEEDED, UPSTREAM_FAILED, WAITING, decide
+from tests.lifecycle.graphs import RULES
 
-RULES = [rule.value for rule in TriggerRule]
 _SAID = {
     Readiness.WAIT: WAITING,
     Readiness.RUN: READY,

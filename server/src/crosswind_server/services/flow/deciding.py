@@ -122,6 +122,9 @@ def _setups_of(board: Board, instances: Sequence[Instance]) -> list[Counts]:
     """How the setups of teardowns ended whose upstream tasks all have, and how those stand that guard a task."""
     keys = [[(each.run_key, *place) for place in setups_of(board.task_of(each), each.map_index)] for each in instances]
     board.load_all([key for several in keys for key in several])
-    rows = [[board.at(*key) for key in several] for several in keys]
-    ended = [Counts.of(TaskState(row.state) for row in several if row is not None and row.ended) for several in rows]
+    # In a mapped group, a setup that ended before it was expanded has no instances, and counts as a whole.
+    missing = [key for several in keys for key in several if board.at(*key) is None]
+    board.load_tasks((run_key, index) for run_key, index, _ in missing)
+    rows = [[board.at(*key) or board.tasks[key[0], key[1]] for key in several] for several in keys]
+    ended = [Counts.of(TaskState(row.state) for row in several if row.ended) for several in rows]
     return [replace(counts, total=len(several)) for counts, several in zip(ended, rows, strict=True)]
