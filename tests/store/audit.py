@@ -141,7 +141,7 @@ class Audit:
         closing = {each.task_id for each in instances if each.map_index >= 0 and each.state in _LIVE}
         for node in self._dags[run.dag_id]:
             if states.get(node.name) == "waiting" and node.name not in closing:
-                before = [_AS_SEEN.get(states[name], WAITING) for name in node.after]
+                before = tuple(_AS_SEEN.get(states[name], WAITING) for name in node.after)
                 assert decide(node.rule, before) == WAITING, (
                     f"SCHED-1: {node.name} of {run.run_id} waits after {before} with the rule {node.rule}"
                 )

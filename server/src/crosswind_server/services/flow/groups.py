@@ -154,7 +154,11 @@ def go_on_judging(board: Board, piece: Row[Any]) -> None:
 
 
 def _judge_piece(board: Board, whole: Instance, *, first: int) -> int:
-    rows = task_instances.waiting_of(board.uow, whole.id, first, first + PIECE)
-    for instance in board.put_rows(rows):
+    end = min(first + PIECE, whole.instances_total)
+    found = {each.id: each for each in board.put_rows(task_instances.waiting_of(board.uow, whole.id, first, end))}
+    # Those that this transaction has made, or lets wait again, are not written yet.
+    here = (board.at(whole.run_key, whole.task_index, map_index) for map_index in range(first, end))
+    found.update((each.id, each) for each in here if each is not None and each.state == TaskState.WAITING)
+    for instance in found.values():
         board.judge(instance)
-    return len(rows)
+    return len(found)
