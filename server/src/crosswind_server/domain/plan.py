@@ -54,6 +54,10 @@ class Reference:
         """What a worker must offer once a version was chosen for the run."""
         return f"ref:{self.bundle}@{version}/{self.entry_point}"
 
+    def is_pinned_by(self, offer_key: str) -> bool:
+        """Whether a key names a version of it."""
+        return offer_key.startswith(f"ref:{self.bundle}@") and offer_key.endswith(f"/{self.entry_point}")
+
 
 class CallbackEvent(StrEnum):
     """What an author's callback is called for."""
@@ -145,6 +149,7 @@ class TaskPlan:
         on_failure_fail_run: for a teardown, whether its failure fails the run.
         past: what it needs of the run before.
         map_index_template: how its mapped instances are named; empty: by their index.
+        gone: it is an empty place: a task of an earlier version, kept without edges; see `domain.renumbering`.
         pool_slots: what it takes of its pool.
         max_active_instances: how many of its instances may be live at once, over all runs; None: any number.
         max_active_instances_per_run: the same within a run.
@@ -192,6 +197,7 @@ class TaskPlan:
     on_failure_fail_run: bool = False
     past: PastRule = PastRule.NONE
     map_index_template: str = ""
+    gone: bool = False
 
     @property
     def is_setup(self) -> bool:
@@ -284,7 +290,8 @@ class DagPlan:
 
     Args:
         dag_version_id: SHA-256 of the manifest's bytes, in hex.
-        tasks: in the order of the source; `TaskPlan.index` is the position.
+        tasks: in the order of the source; `TaskPlan.index` is the position. In a run that was cleared into another
+            version they have their first positions, with empty places; see `domain.renumbering`.
         leaves: positions of the tasks that decide the run's state; see `domain.scopes`.
         groups: the mapped task groups, by id.
         schedule: when it runs by itself; None: only when triggered, or only by assets.
@@ -321,9 +328,14 @@ class DagPlan:
         object.__setattr__(self, "tasks", with_guards(self.tasks))
 
     @cached_property
+    def present(self) -> tuple[TaskPlan, ...]:
+        """The tasks without the empty places."""
+        return tuple(task for task in self.tasks if not task.gone)
+
+    @cached_property
     def by_id(self) -> Mapping[str, TaskPlan]:
-        """The tasks by their ids."""
-        return {task.task_id: task for task in self.tasks}
+        """The tasks by their ids, without the empty places."""
+        return {task.task_id: task for task in self.present}
 
     @cached_property
     def ranks(self) -> tuple[int, ...]:
@@ -338,7 +350,7 @@ class DagPlan:
         untold = {group_id for group_id, group in self.groups.items() if not group.sources}
         return tuple(
             task.index
-            for task in self.tasks
+            for task in self.present
             if not task.upstream or task.trigger_rule is TriggerRule.ALWAYS or task.mapped_group in untold
         )
 
@@ -352,7 +364,7 @@ class DagPlan:
         """The bounds on tasks over all runs, by `claims.task_limit_key`."""
         return {
             task_limit_key(self.dag_id, task.task_id): task.max_active_instances
-            for task in self.tasks
+            for task in self.present
             if task.max_active_instances is not None
         }
 
@@ -361,7 +373,7 @@ class DagPlan:
         """The bounds on tasks within a run, by position."""
         return {
             task.index: task.max_active_instances_per_run
-            for task in self.tasks
+            for task in self.present
             if task.max_active_instances_per_run is not None
         }
 

@@ -76,7 +76,7 @@ def plan_workload(
         event: what a callback is for.
         arguments: of a trigger: an object of named arguments.
     """
-    task = plan.by_id.get(task_id, plan.tasks[0])
+    task = plan.by_id.get(task_id, plan.present[0])
     retry = TRIGGER_RETRY
     rules: tuple[RetryRule, ...] = ()
     timeout_us: int | None = None

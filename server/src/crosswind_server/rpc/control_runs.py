@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from crosswind.control.v1 import dag_runs_pb2, dag_runs_pb2_grpc, states_pb2
 from crosswind.value.v1.value_pb2 import Payload
-from crosswind_server.domain.errors import Reason, Refused
 from crosswind_server.domain.states import RunState
 from crosswind_server.rpc.authentication import caller
 from crosswind_server.rpc.calls import ServicerContext
@@ -126,14 +125,10 @@ class DagRunServicer(dag_runs_pb2_grpc.DagRunServiceServicer):
             dag_id=required(request.dag_id, "dag_id"),
             run_id=required(request.run_id, "run_id"),
             only_failed=request.only_failed,
+            use_current_version=request.use_current_version,
             dry_run=request.dry_run,
             subject=who.subject,
         )
-        if request.use_current_version:
-            raise Refused(
-                Reason.NOT_SUPPORTED,
-                "This server cannot clear a run into another version of its DAG yet; trigger a new run instead.",
-            )
 
         def act(uow: UnitOfWork) -> dag_runs_pb2.ClearDagRunResponse:
             cleared = clearing.clear(uow, plans, command)

@@ -198,6 +198,22 @@ def uncancelled_ids(uow: UnitOfWork, run_key: str, limit: int) -> Sequence[str]:
     return list(uow.execute(query).scalars())
 
 
+def assigned_ids(uow: UnitOfWork, run_key: str, limit: int) -> Sequence[str]:
+    """Ids of so many attempts of a run's tasks that have not started."""
+    query = (
+        select(_a.id)
+        .join(task_instance, task_instance.c.attempt_id == _a.id)
+        .where(
+            guards.is_one_of(_a.state, guards.ASSIGNED),
+            task_instance.c.run_key == run_key,
+            task_instance.c.task_index >= 0,
+        )
+        .order_by(_a.id)
+        .limit(limit)
+    )
+    return list(uow.execute(query).scalars())
+
+
 def _due(of: Any, guard: ColumnElement[bool], bound: int, limit: int) -> Select[Any]:
     return (
         select(dag_run.c.id, _a.id.label("attempt_id"))

@@ -277,11 +277,15 @@ _CLAIMED = (
     )
     .join(dag_run, dag_run.c.id == _t.run_key)
     .outerjoin(attempt, attempt.c.id == _t.attempt_id)
-    # Where somebody stops a run, what waits of it is about to end; but its callbacks are for what happened before.
+    # Where somebody stops a run, what waits of it is about to end, and where it is cleared into another version, to
+    # change; but its callbacks are for what happened before.
     .where(
         guards.is_among(_t.id, "ids"),
         guards.checked(_IS_CLAIMABLE),
-        or_(dag_run.c.final_state.is_(None), _t.task_index < literal_column("0")),
+        or_(
+            and_(dag_run.c.final_state.is_(None), dag_run.c.renewing.is_(False)),
+            _t.task_index < literal_column("0"),
+        ),
     )
     .order_by(_t.rank, _t.id)
 )

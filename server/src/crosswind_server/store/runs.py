@@ -34,6 +34,7 @@ COLUMNS: Final = (
     dag_run.c.deadline_time,
     dag_run.c.unmade,
     dag_run.c.awaited,
+    dag_run.c.renewing,
 )
 """What the scheduling of a run needs, in the order of `services.flow.rows.Run`."""
 
@@ -105,6 +106,12 @@ def change(uow: UnitOfWork, rows: Sequence[RowValues]) -> None:
     """Change runs that are locked, and raise their revisions."""
     columns = [name for name in rows[0] if name != "id"] if rows else []
     uow.dialect.update_values(dag_run, ["id"], columns, rows, set_all=_NEXT_REVISION)
+
+
+def set_version(uow: UnitOfWork, run_key: str, dag_version_id: str, numbering_json: str | None) -> None:
+    """Let a locked run go on with another version of its DAG."""
+    values = {"dag_version_id": dag_version_id, "numbering_json": numbering_json}
+    uow.execute(update(dag_run).values(values).where(dag_run.c.id == run_key))
 
 
 def set_queued_time(uow: UnitOfWork, run_key: str) -> None:

@@ -122,6 +122,9 @@ PROGRESS: Final = (
 RESET: Final = ("try_number", "max_tries", "first_start_time")
 """What a clear changes beside it."""
 
+OF_VERSION: Final = ("queue", "priority", "slots", "pool", "pool_slots", "task_limit", "limit_group")
+"""What an instance has from its task, which a clear into another version changes."""
+
 _BY_ID = select(*COLUMNS).where(guards.is_among(_t.id, "ids"))
 _TRIGGERS_OF = select(*COLUMNS).where(
     guards.is_among(_t.parent_id, "ids"), _t.workload == literal_column("'trigger'"), _t.end_time.is_(None)
@@ -208,6 +211,14 @@ def total_of_expanded(uow: UnitOfWork, run_key: str, indexes: Collection[int]) -
     query = select(_t.instances_total).where(*_WHOLES, _t.state == literal_column("'expanded'")).limit(1)
     parameters = {"run_key": run_key, "indexes": list(indexes)}
     return (uow.execute(query, parameters).scalar_one_or_none() or 0) if indexes else 0
+
+
+def unsettled(uow: UnitOfWork, run_key: str, states: tuple[str, ...], *, after: str, limit: int) -> Sequence[Row[Any]]:
+    """So many instances of a locked run's tasks in some states, by their ids, from the one after an id on."""
+    query = select(*COLUMNS).where(
+        _t.run_key == run_key, _t.task_index >= 0, _t.id > after, guards.checked(guards.is_one_of(_t.state, states))
+    )
+    return uow.execute(query.order_by(_t.id).limit(limit)).all()
 
 
 def add(uow: UnitOfWork, rows: Sequence[RowValues]) -> None:

@@ -53,7 +53,9 @@ def admit(uow: UnitOfWork, plans: Mapping[str, DagPlan], *, most: int) -> Admiss
     for row in sorted(held, key=lambda row: row.best_rank):
         plan, key = plans[row.run_key], (row.run_key, row.limit_group)
         of_run = most if plan.max_active_tasks is None else plan.max_active_tasks - taken.get(row.run_key, 0)
-        of_group = most if row.limit_group == DAG_GROUP else plan.run_limits[row.limit_group] - active.get(key, 0)
+        # What a task's own bound was before its run was cleared into another version may be none any more.
+        bound = None if row.limit_group == DAG_GROUP else plan.run_limits.get(row.limit_group)
+        of_group = most if bound is None else bound - active.get(key, 0)
         # Of the groups that share a bound, the best in so many of them hold the best of all.
         if of_run > asked.get(row.run_key, 0) and of_group > 0 and len(room_of_group) < _MOST_GROUPS:
             room_of_run[row.run_key] = of_run

@@ -27,6 +27,7 @@ from crosswind_server.services.flow.rows import (
     Instance,
     Run,
     instance_of,
+    of_version,
     plan_of_workload,
     values_of,
 )
@@ -51,6 +52,7 @@ class Board:
         lengths: of the mapped inputs of groups, by run and group, once they were read.
         stale: instances that wait and whose counters `progress.advance` computes anew before it judges them.
         reset: instances of which a clear changed what `task_instances.RESET` names.
+        renewed: instances that got what `task_instances.OF_VERSION` names from another version of their task.
         ended_workloads: workloads beside tasks that ended, for `waits.follow`.
         results: what of these answered, serialized, by id.
         waited: what instances waited for when they were read, by id, as long as `waits.release` has not seen to it.
@@ -72,6 +74,7 @@ class Board:
     lengths: dict[tuple[str, str], list[int | None]] = field(default_factory=dict)
     stale: dict[str, Instance] = field(default_factory=dict)
     reset: dict[str, None] = field(default_factory=dict)
+    renewed: dict[str, None] = field(default_factory=dict)
     ended_workloads: list[Instance] = field(default_factory=list)
     results: dict[str, bytes | None] = field(default_factory=dict)
     waited: dict[str, str] = field(default_factory=dict)
@@ -147,8 +150,8 @@ class Board:
         return known
 
     def plan_of(self, run: Run) -> DagPlan:
-        """The graph of a run: that of the version with which it began."""
-        return self.plans.get(self.uow, run.dag_version_id)
+        """The graph of a run: that of the version with which it began, or into which it was cleared."""
+        return self.plans.of_run(self.uow, run)
 
     def task_of(self, instance: Instance) -> TaskPlan:
         """The task of an instance; a workload beside tasks has a plan of its own."""
@@ -191,10 +194,33 @@ class Board:
         instance.not_before = None
         instance.waits_for = None
         instance.queued_time = self.uow.now
+        self.follow_code(instance)
         instance.rank = rank_of(self.uow.now, instance.priority)
-        if instance.offer_key.startswith("dag:"):
-            instance.offer_key = offer_key_of(self.runs[instance.run_key].code_version_id)
         self.queue_again(instance)
+
+    def follow_code(self, instance: Instance) -> None:
+        """Let an instance that has no live attempt want the code with which its run goes on.
+
+        Where the run was cleared into that version, its task may want another queue, pool and the like too.
+        """
+        run = self.runs[instance.run_key]
+        if instance.offer_key.startswith("dag:") and instance.offer_key != offer_key_of(run.code_version_id):
+            if instance.is_task and run.code_version_id == run.dag_version_id:
+                self.renew(instance)
+            else:
+                instance.offer_key = offer_key_of(run.code_version_id)
+
+    def renew(self, instance: Instance) -> None:
+        """Give an instance that has no live attempt what its task wants of workers in the version of its run."""
+        run, task = self.runs[instance.run_key], self.task_of(instance)
+        wanted = of_version(run, task, self.plan_of(run).limit_group_of(task), instance.offer_key)
+        if any(getattr(instance, name) != value for name, value in wanted.items()):
+            for name, value in wanted.items():
+                setattr(instance, name, value)
+            self.renewed[instance.id] = None
+            if instance.state == TaskState.QUEUED:
+                self._offer(instance)
+            self.touch(instance)
 
     def queue_again(self, instance: Instance) -> None:
         """Make an instance claimable at the place among others that it had before."""
@@ -308,6 +334,10 @@ class Board:
                 {name: getattr(self.instances[each], name) for name in reset_columns} for each in sorted(self.reset)
             ]
             task_instances.change(self.uow, rows, task_instances.RESET)
+        if self.renewed:
+            of_task = ("id", *task_instances.OF_VERSION)
+            rows = [{name: getattr(self.instances[each], name) for name in of_task} for each in sorted(self.renewed)]
+            task_instances.change(self.uow, rows, task_instances.OF_VERSION)
         self._admit()
         if self._changed_runs:
             rows = [
@@ -325,6 +355,7 @@ class Board:
                     "deadline_time": run.deadline_time,
                     "unmade": run.unmade,
                     "awaited": run.awaited,
+                    "renewing": run.renewing,
                 }
                 for run in (self.runs[each] for each in sorted(self._changed_runs))
             ]
@@ -335,6 +366,7 @@ class Board:
         self._new, self._left = [], []
         self._changed.clear()
         self.reset.clear()
+        self.renewed.clear()
         self._changed_runs.clear()
 
     def _admit(self) -> None:
@@ -352,7 +384,8 @@ class Board:
 
     @staticmethod
     def _goes_on(run: Run) -> bool:
-        return run.end_time is None and run.final_state is None and run.state != RunState.QUEUED
+        going = run.end_time is None and run.final_state is None and run.state != RunState.QUEUED
+        return going and not run.renewing
 
     def _classify(self) -> None:
         """Give what is new or changed the class that it asks for now, and keep classes that are new."""

@@ -43,6 +43,7 @@ class ClearTasks:
         selections: what to clear; None: the whole run.
         include_upstream, include_downstream: also all that the selected ones depend on, or that depend on them.
         only_failed: only what is FAILED, UPSTREAM_FAILED or CANCELLED; of a whole run also all that depends on these.
+        use_current_version: of a whole run: it goes on with the current version of its DAG.
         dry_run: only count.
         subject: who, for the logs of tasks that are ended by it.
     """
@@ -54,6 +55,7 @@ class ClearTasks:
     include_upstream: bool = False
     include_downstream: bool = False
     only_failed: bool = False
+    use_current_version: bool = False
     dry_run: bool = False
     subject: str = ""
 
@@ -77,17 +79,21 @@ def task_not_found(run: Run, task_id: str, map_index: int | None = None) -> Refu
     )
 
 
-def choose(board: Board, run: Run, command: ClearTasks) -> dict[int, Choice]:
-    """What a command concerns, by the positions of tasks. Raises `Refused`: TASK_NOT_FOUND."""
+def choose(board: Board, run: Run, command: ClearTasks, *, anew: Collection[int] = ()) -> dict[int, Choice]:
+    """What a command concerns, by the positions of tasks. Raises `Refused`: TASK_NOT_FOUND.
+
+    Args:
+        anew: tasks that are cleared in any case, and with them what depends on them.
+    """
     plan = board.plan_of(run)
     if command.selections is not None:
         return _choose_selected(board, run, plan, command, command.selections)
     if not command.only_failed:
-        return {task.index: ALL for task in plan.tasks}
+        return {task.index: ALL for task in plan.present}
     failed = {
         row.task_index
         for row in clears.count_states(board.uow, run.id)
-        if TaskState(row.state) in FAILED_STATES and row.task_index < len(plan.tasks)
+        if TaskState(row.state) in FAILED_STATES and not plan.tasks[row.task_index].gone
     }
     some: dict[int, list[int]] = {}
     for index in failed:
@@ -97,9 +103,9 @@ def choose(board: Board, run: Run, command: ClearTasks) -> dict[int, Choice]:
                 some[index] = indexes
     _choose_inside(some, lambda index: plan.tasks[index].inner_downstream)
     whole = failed - some.keys()
-    after = _reach_from(plan, whole, some, lambda task: task.downstream, lambda task: task.inner_downstream)
+    after = _reach_from(plan, whole.union(anew), some, lambda task: task.downstream, lambda task: task.inner_downstream)
     found: dict[int, Choice] = {index: sorted(wanted) for index, wanted in some.items()}
-    return {**found, **dict.fromkeys(whole, FAILED), **dict.fromkeys(after, ALL)}
+    return {**found, **dict.fromkeys(whole, FAILED), **dict.fromkeys(after.union(anew), ALL)}
 
 
 def _choose_selected(

@@ -30,7 +30,8 @@ def decide_all(board: Board, budget: int) -> int:
     board.load_tasks((each.run_key, each.task_index) for each in waiting if each.map_index >= 0)
     round_ = _Round(board)
     for instance in waiting:
-        if instance.id not in board.stale:
+        # All that waits of a run is judged when that has another version.
+        if instance.id not in board.stale and not board.runs[instance.run_key].renewing:
             round_.decide(instance, _facts(board, instance))
     for fact in Fact:
         for instance, facts in _find_out(board, fact, round_.asked[fact]):

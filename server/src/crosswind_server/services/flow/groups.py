@@ -64,7 +64,7 @@ def begin(board: Board, run: Run, group: GroupPlan, *, budget: int) -> int:
 
     Called whenever one of them stopped waiting.
     """
-    if (run.id, group.group_id) in board.begun_groups:
+    if run.renewing or (run.id, group.group_id) in board.begun_groups:
         return budget
     known = [board.tasks[run.id, index] for index in group.members if (run.id, index) in board.tasks]
     if any(each.state == TaskState.WAITING for each in known):
@@ -128,11 +128,11 @@ def _make(board: Board, run: Run, whole: Instance, map_index: int) -> None:
 def go_on_making(board: Board, piece: Row[Any]) -> None:
     """Work off a continuation of kind `GROUP`."""
     run = board.runs[piece.run_key]
-    if run.final_state is not None:
-        return
     detail = json.loads(piece.detail_json)
-    group = board.plan_of(run).groups[detail["group"]]
-    _make_piece(board, run, group, total=detail["total"], first=piece.position, budget=PIECE)
+    group = board.plan_of(run).groups.get(detail["group"])
+    # A run that is cleared into another version begins anew with the groups that it has there.
+    if run.final_state is None and not run.renewing and group is not None:
+        _make_piece(board, run, group, total=detail["total"], first=piece.position, budget=PIECE)
 
 
 def rejudge(board: Board, whole: Instance, *, budget: int) -> int:

@@ -67,4 +67,6 @@ def _start_afresh(board: Board, instance: Instance) -> None:
     instance.failure_message = instance.resumption_message = None
     instance.waits_for = instance.event_number = None
     board.reset[instance.id] = None
+    if instance.is_task:
+        board.renew(instance)
     board.touch(instance)

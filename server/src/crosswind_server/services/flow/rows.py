@@ -46,6 +46,7 @@ class Run:
     deadline_time: int | None = None
     unmade: int = 0
     awaited: bool = False
+    renewing: bool = False
 
 
 @dataclass(slots=True)
@@ -178,7 +179,7 @@ def new_workload(
     subject: Instance | None = None,
 ) -> Instance:
     """A workload that does not exist yet, for a task instance or for its run: queued, under a number given later."""
-    task = plan.tasks[0] if subject is None else plan.by_id[subject.task_id]
+    task = plan.present[0] if subject is None else plan.tasks[subject.task_index]
     offer_key = offer_key_of(run.code_version_id) if subject is None else subject.offer_key
     made = new_instance(run, task, now=now, offer_key=offer_key, state=TaskState.QUEUED)
     made.task_index = NO_TASK
@@ -193,6 +194,31 @@ def new_workload(
     made.pool = made.task_limit = None
     made.max_tries = plan_of_workload(plan, made).retry.retries + 1
     return made
+
+
+def of_version(run: Run, task: TaskPlan, limit_group: int | None, offer_key: str) -> dict[str, Any]:
+    """What an instance has from its task, as the version of its run has it: `task_instances.OF_VERSION`, and what a
+    worker must offer.
+
+    Args:
+        run: its run.
+        task: its task.
+        limit_group: what bounds it within the run.
+        offer_key: what it wanted so far; a version to which it was pinned of what another bundle offers stays.
+    """
+    wanted = offer_key_of(run.code_version_id)
+    if task.reference is not None:
+        wanted = offer_key if task.reference.is_pinned_by(offer_key) else task.reference.offer_key
+    return {
+        "offer_key": wanted,
+        "queue": task.queue,
+        "priority": task.priority,
+        "slots": task.slots,
+        "pool": task.pool,
+        "pool_slots": task.pool_slots,
+        "task_limit": task_limit_key(run.dag_id, task.task_id) if task.max_active_instances is not None else None,
+        "limit_group": limit_group,
+    }
 
 
 def new_instance(

@@ -41,6 +41,14 @@ def set_for_started(board: Board, started: Sequence[Run]) -> None:
     _set_deadlines(board, started, lambda run: {DeadlineReference.STARTED: run.start_time})
 
 
+def set_anew(board: Board, run: Run) -> None:
+    """Set the timeout of a run that goes on, as the version says into which it was cleared; it counts as before."""
+    timers.drop(board.uow, alarms.RUN_TIMEOUT, [run.id])
+    span = board.plan_of(run).run_timeout_us
+    if span is not None and run.start_time is not None:
+        timers.put(board.uow, alarms.RUN_TIMEOUT, {run.id: run.start_time + span})
+
+
 def forget(board: Board, ended: Iterable[Run]) -> None:
     """Drop what was set for runs that have ended."""
     timed, bound = [], []

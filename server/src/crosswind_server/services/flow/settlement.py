@@ -15,7 +15,7 @@ from crosswind_server import manifests
 from crosswind_server.domain import lifecycle
 from crosswind_server.domain.errors import Refused
 from crosswind_server.domain.lifecycle import Event, TaskEffect
-from crosswind_server.domain.plan import CallbackEvent, TaskPlan, offer_key_of
+from crosswind_server.domain.plan import CallbackEvent, TaskPlan
 from crosswind_server.domain.retry import Counters, RetryPolicy, Settlement, after_attempt, after_cancel
 from crosswind_server.domain.states import TERMINAL_TASK_STATES, AttemptState, TaskState, rest_of
 from crosswind_server.services.execution.logs import topic as log_topic
@@ -184,11 +184,15 @@ class Settler:
         """The attempt of a cleared instance has ended: it waits for its upstream tasks again.
 
         One of a mapped task runs again at once while its task is expanded. Where that was cleared as a whole it is
-        removed, and its task may be expanded anew when it was the last.
+        removed, and its task may be expanded anew when it was the last. A task that its run does not have any more,
+        because it was cleared into another version, is removed too.
         """
         board = self._board
         if instance.map_index < 0:
-            wait_again(board, instance)
+            if instance.is_task and board.task_of(instance).gone:
+                end_silently(board, instance, TaskState.REMOVED)
+            else:
+                wait_again(board, instance)
             return
         key = (instance.run_key, instance.task_index)
         board.load_tasks([key])
@@ -243,13 +247,11 @@ class Settler:
             return
         if failure is not None:
             instance.failure_message = failure.message
-        run = board.runs[instance.run_key]
-        if run.code_version_id != run.dag_version_id and instance.offer_key.startswith("dag:"):
-            gone = board.why_not(instance)
-            if gone is not None:
-                board.end(instance, TaskState.FAILED, failure=gone)
-                return
-            instance.offer_key = offer_key_of(run.code_version_id)
+        gone = board.why_not(instance)
+        if gone is not None:
+            board.end(instance, TaskState.FAILED, failure=gone)
+            return
+        board.follow_code(instance)
         instance.state = settled.state.value
         if record.state != AttemptState.RETURNED:
             instance.resumption_message = ending.resumption

@@ -19,7 +19,8 @@ from crosswind_server.services.flow.rows import Run, new_instance
 MAKE: Final = "make"
 """Kind of a continuation: make the instances of the run's tasks from `position` on."""
 START: Final = "start"
-"""Kind of a continuation: judge the first tasks of the run, from `position` in `DagPlan.roots` on."""
+"""Kind of a continuation: judge the first tasks of the run, from `position` in `DagPlan.roots` on. Its detail is the
+version."""
 
 
 def make_tasks(board: Board, run: Run) -> None:
@@ -45,7 +46,8 @@ def start_run(board: Board, run: Run) -> None:
 def go_on_making(board: Board, piece: Row[Any]) -> None:
     """Work off a continuation of kind `MAKE`; a run whose last instances this makes may begin."""
     run = board.runs[piece.subject_id]
-    if not _is_over(run):
+    # Where it was cleared into another version meanwhile, that made them.
+    if not _is_over(run) and run.unmade:
         _make_piece(board, run, first=piece.position)
         if not run.unmade:
             alarms.ask_promotion(board.uow, [(run.team, run.dag_id)])
@@ -54,7 +56,8 @@ def go_on_making(board: Board, piece: Row[Any]) -> None:
 def go_on_starting(board: Board, piece: Row[Any]) -> None:
     """Work off a continuation of kind `START`."""
     run = board.runs[piece.subject_id]
-    if not _is_over(run):
+    # Where it was cleared into another version meanwhile, that judges them.
+    if not _is_over(run) and piece.detail_json == run.dag_version_id:
         _start_piece(board, run, first=piece.position)
 
 
@@ -80,4 +83,4 @@ def _start_piece(board: Board, run: Run, *, first: int) -> None:
     for key in keys:
         board.judge(board.tasks[key])
     if first + len(piece) < len(roots):
-        board.leave_for(START, run.id, run.id, first + len(piece))
+        board.leave_for(START, run.id, run.id, first + len(piece), detail_json=run.dag_version_id)

@@ -115,7 +115,7 @@ def _find(uow: UnitOfWork, run: Any, task_id: str, map_index: int) -> Any:
 
 
 def _complete(uow: UnitOfWork, plans: PlanCache, run: Any, found: Sequence[Any]) -> InstancePage:
-    plan = plans.get(uow, run.dag_version_id)
+    plan = plans.of_run(uow, run)
     summaries = [row.id for row in found if row.map_index < 0 and row.instances_total > 0]
     mapped = rows.sum_up_mapped(uow, summaries)
     waiting = explain_waiting(uow, plan, run, found)

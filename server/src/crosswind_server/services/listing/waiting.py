@@ -13,6 +13,8 @@ from crosswind_server.services.listing.upstream import explain_upstream
 from crosswind_server.store import task_listing as rows
 from crosswind_server.store.unit_of_work import UnitOfWork
 
+_HELD_BACK = frozenset({TaskState.WAITING, TaskState.QUEUED})
+
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
@@ -34,6 +36,9 @@ def explain_waiting(uow: UnitOfWork, plan: DagPlan, run: Any, instances: Sequenc
     if run.state == RunState.QUEUED:
         held = explain_queued_run(run, paused=rows.is_paused(uow, run.team, run.dag_id))
         return {row.id: held for row in instances if TaskState(row.state) not in TERMINAL_TASK_STATES}
+    if run.renewing:
+        text = "Its run was cleared into another version of its DAG; it goes on when all its tasks have followed."
+        return {row.id: Waiting(WaitingReason.RUN, text) for row in instances if row.state in _HELD_BACK}
     before = explain_upstream(uow, plan, run, [row for row in instances if row.state == TaskState.WAITING])
     queued = explain_queued(uow, plan, run, [row for row in instances if row.state == TaskState.QUEUED])
     found = {}

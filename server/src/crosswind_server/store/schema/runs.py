@@ -56,9 +56,12 @@ dag_run = Table(
     Column("final_state", String(20)),
     # Continuations that have not come to all of its task instances yet: until they have, the run does not end.
     count_column("holds"),
-    # The DAG versions, as a JSON array, by which its tasks are numbered, where it was cleared into another version:
-    # each task keeps its first number. NULL: those of `dag_version_id`.
+    # The DAG versions, as a JSON array, whose tasks come first in its numbering, where it was cleared into another
+    # version: each task keeps its first number. NULL: the tasks are numbered by `dag_version_id` alone.
     Column("numbering_json", Text),
+    # Whether it was cleared into another version and its instances have not all followed: until they have, none of them
+    # is judged or assigned. [SCHED-1]
+    flag_column("renewing"),
     # Of the assets that it was created for; empty: none.
     Column("partition_key", String(250), nullable=False, server_default=text("''")),
     Column("backfill_id", String(36)),

@@ -192,6 +192,7 @@ def upgrade() -> None:
         sa.Column("final_state", sa.String(length=20), nullable=True),
         sa.Column("holds", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("numbering_json", sa.Text(), nullable=True),
+        sa.Column("renewing", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
         sa.Column("partition_key", sa.String(length=250), server_default=sa.text("('')"), nullable=False),
         sa.Column("backfill_id", sa.String(length=36), nullable=True),
         sa.Column("deadline_time", sa.BigInteger(), nullable=True),
