@@ -412,7 +412,8 @@ def test_a_large_run_follows_in_pieces_and_nothing_of_it_begins_before_the_last(
             assert "queued" not in flow.states(run).values()
             assert flow.continue_one()
         flow.continue_all()
-    assert touched.most <= PIECE + BESIDES
+    # A piece of what is cleared, and of those that forget its ends.
+    assert touched.most <= 2 * PIECE + BESIDES
     states = list(flow.states(run).values())
     assert (states.count("removed"), states.count("waiting"), states.count("queued")) == (MANY, MANY + 1, 2)
     check(flow, run)
