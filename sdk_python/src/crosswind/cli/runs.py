@@ -112,6 +112,7 @@ def clear_run(
     only_failed: Annotated[
         bool, typer.Option("--only-failed", help="Only what failed or was cancelled, and all that depends on it.")
     ] = False,
+    newest: Annotated[bool, typer.Option("--newest", help="Go on with the current version of the DAG.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Change nothing, only count.")] = False,
 ) -> None:
     """Runs the tasks of a run again. What their earlier tries logged is kept."""
@@ -121,6 +122,7 @@ def clear_run(
         dag_id=found.dag_id,
         run_id=found.run_id,
         only_failed=only_failed,
+        use_current_version=newest,
         dry_run=dry_run,
         request_id=new_request_id(),
     )

@@ -832,7 +832,8 @@ type ClearDagRunRequest struct {
 	RunId string `protobuf:"bytes,2,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
 	// True: only task instances that are FAILED, UPSTREAM_FAILED or CANCELLED, and all that depend on them. False: all.
 	OnlyFailed bool `protobuf:"varint,3,opt,name=only_failed,json=onlyFailed,proto3" json:"only_failed,omitempty"`
-	// True: the run goes on with the DAG's current version. False: it keeps its version.
+	// True: the run goes on with the DAG's current version, or is cleared as ever if it has that. False: it keeps its
+	// version.
 	UseCurrentVersion bool `protobuf:"varint,4,opt,name=use_current_version,json=useCurrentVersion,proto3" json:"use_current_version,omitempty"`
 	// True: change nothing, only count.
 	DryRun bool `protobuf:"varint,5,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
@@ -919,7 +920,7 @@ type ClearDagRunResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The run after the change; with `dry_run`, as it is.
 	DagRun *DagRun `protobuf:"bytes,1,opt,name=dag_run,json=dagRun,proto3" json:"dag_run,omitempty"`
-	// Number of task instances that were, or with `dry_run` would be, cleared.
+	// Number of task instances that were, or with `dry_run` would be, cleared; without those that are new or removed.
 	ClearedCount  int64 `protobuf:"varint,2,opt,name=cleared_count,json=clearedCount,proto3" json:"cleared_count,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1310,15 +1311,15 @@ const file_crosswind_control_v1_dag_runs_proto_rawDesc = "" +
 	"request_id\x18\x04 \x01(\tB\x04Н\"\x01R\trequestIdB\a\n" +
 	"\x05_note\"M\n" +
 	"\x14UpdateDagRunResponse\x125\n" +
-	"\adag_run\x18\x01 \x01(\v2\x1c.crosswind.control.v1.DagRunR\x06dagRun2\xe1\a\n" +
+	"\adag_run\x18\x01 \x01(\v2\x1c.crosswind.control.v1.DagRunR\x06dagRun2\x95\b\n" +
 	"\rDagRunService\x12\xbe\x01\n" +
 	"\rTriggerDagRun\x12*.crosswind.control.v1.TriggerDagRunRequest\x1a+.crosswind.control.v1.TriggerDagRunResponse\"T\xf0\xa9\"\x01\xfa\xa9\"\rDAG_NOT_FOUND\xfa\xa9\"\n" +
 	"DAG_PAUSED\xfa\xa9\"\n" +
 	"RUN_EXISTS\xfa\xa9\"\x0fVALUE_TOO_LARGE\xfa\xa9\"\fCONF_INVALID\x12h\n" +
 	"\vListDagRuns\x12(.crosswind.control.v1.ListDagRunsRequest\x1a).crosswind.control.v1.ListDagRunsResponse\"\x04\xf0\xa9\"\x01\x12s\n" +
 	"\tGetDagRun\x12&.crosswind.control.v1.GetDagRunRequest\x1a'.crosswind.control.v1.GetDagRunResponse\"\x15\xf0\xa9\"\x01\xfa\xa9\"\rRUN_NOT_FOUND\x12\x8c\x01\n" +
-	"\fCancelDagRun\x12).crosswind.control.v1.CancelDagRunRequest\x1a*.crosswind.control.v1.CancelDagRunResponse\"%\xf0\xa9\"\x01\xfa\xa9\"\rRUN_NOT_FOUND\xfa\xa9\"\fRUN_FINISHED\x12\x8b\x01\n" +
-	"\vClearDagRun\x12(.crosswind.control.v1.ClearDagRunRequest\x1a).crosswind.control.v1.ClearDagRunResponse\"'\xf0\xa9\"\x01\xfa\xa9\"\rRUN_NOT_FOUND\xfa\xa9\"\x0eRUN_CANCELLING\x12\x94\x01\n" +
+	"\fCancelDagRun\x12).crosswind.control.v1.CancelDagRunRequest\x1a*.crosswind.control.v1.CancelDagRunResponse\"%\xf0\xa9\"\x01\xfa\xa9\"\rRUN_NOT_FOUND\xfa\xa9\"\fRUN_FINISHED\x12\xbf\x01\n" +
+	"\vClearDagRun\x12(.crosswind.control.v1.ClearDagRunRequest\x1a).crosswind.control.v1.ClearDagRunResponse\"[\xf0\xa9\"\x01\xfa\xa9\"\rRUN_NOT_FOUND\xfa\xa9\"\x0eRUN_CANCELLING\xfa\xa9\"\rDAG_NOT_FOUND\xfa\xa9\"\fCONF_INVALID\xfa\xa9\"\x0fVALUE_TOO_LARGE\x12\x94\x01\n" +
 	"\x0eSetDagRunState\x12+.crosswind.control.v1.SetDagRunStateRequest\x1a,.crosswind.control.v1.SetDagRunStateResponse\"'\xf0\xa9\"\x01\xfa\xa9\"\rRUN_NOT_FOUND\xfa\xa9\"\x0eRUN_CANCELLING\x12|\n" +
 	"\fUpdateDagRun\x12).crosswind.control.v1.UpdateDagRunRequest\x1a*.crosswind.control.v1.UpdateDagRunResponse\"\x15\xf0\xa9\"\x01\xfa\xa9\"\rRUN_NOT_FOUNDB\xd8\x01\n" +
 	"\x18com.crosswind.control.v1B\fDagRunsProtoP\x01Z<crosswind.dev/go/internal/gen/crosswind/control/v1;controlv1\xa2\x02\x03CCX\xaa\x02\x14Crosswind.Control.V1\xca\x02\x14Crosswind\\Control\\V1\xe2\x02 Crosswind\\Control\\V1\\GPBMetadata\xea\x02\x16Crosswind::Control::V1b\x06proto3"

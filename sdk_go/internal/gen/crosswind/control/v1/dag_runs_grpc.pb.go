@@ -78,9 +78,22 @@ type DagRunServiceClient interface {
 	// ended. A live attempt becomes CANCELLING, and its instance waits with `waiting_reason` CANCEL_PENDING until that
 	// attempt has ended or its lease has expired. [LEASE-4]
 	//
+	// With `use_current_version` the run goes on with the current version of its DAG, one that has not ended too. Tasks
+	// that are new wait and take part. Those that the version does not have become REMOVED and are listed after that too;
+	// a live attempt of theirs is asked to end first. A task of another kind, that is mapped otherwise or is in another
+	// mapped group, or now or before one of another bundle, is cleared with all that depends on it whatever is chosen.
+	// What waits, waits for its upstream tasks in that version. An attempt that has not started is taken back; what runs
+	// and is not cleared goes on, and the next try has the version's code. Nothing of the run is assigned before all its
+	// task instances have followed, which for many takes several transactions. [SCHED-1]
+	//
 	// Errors:
 	//   - NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.
 	//   - FAILED_PRECONDITION / RUN_CANCELLING: wait until the run is CANCELLED, then repeat.
+	//   - NOT_FOUND / DAG_NOT_FOUND: the DAG has no current version, since its bundle no longer has it. Clear the run
+	//     without `use_current_version`.
+	//   - INVALID_ARGUMENT / CONF_INVALID: the current version does not accept the run's `conf`. Trigger a new run.
+	//   - INVALID_ARGUMENT / VALUE_TOO_LARGE: the run had more than 20,000 different tasks, or new ones by more than 100
+	//     versions. Trigger a new run.
 	ClearDagRun(ctx context.Context, in *ClearDagRunRequest, opts ...grpc.CallOption) (*ClearDagRunResponse, error)
 	// Ends a run by a person's word. Role: OPERATOR.
 	//
@@ -227,9 +240,22 @@ type DagRunServiceServer interface {
 	// ended. A live attempt becomes CANCELLING, and its instance waits with `waiting_reason` CANCEL_PENDING until that
 	// attempt has ended or its lease has expired. [LEASE-4]
 	//
+	// With `use_current_version` the run goes on with the current version of its DAG, one that has not ended too. Tasks
+	// that are new wait and take part. Those that the version does not have become REMOVED and are listed after that too;
+	// a live attempt of theirs is asked to end first. A task of another kind, that is mapped otherwise or is in another
+	// mapped group, or now or before one of another bundle, is cleared with all that depends on it whatever is chosen.
+	// What waits, waits for its upstream tasks in that version. An attempt that has not started is taken back; what runs
+	// and is not cleared goes on, and the next try has the version's code. Nothing of the run is assigned before all its
+	// task instances have followed, which for many takes several transactions. [SCHED-1]
+	//
 	// Errors:
 	//   - NOT_FOUND / RUN_NOT_FOUND: the DAG has no such run. List the runs.
 	//   - FAILED_PRECONDITION / RUN_CANCELLING: wait until the run is CANCELLED, then repeat.
+	//   - NOT_FOUND / DAG_NOT_FOUND: the DAG has no current version, since its bundle no longer has it. Clear the run
+	//     without `use_current_version`.
+	//   - INVALID_ARGUMENT / CONF_INVALID: the current version does not accept the run's `conf`. Trigger a new run.
+	//   - INVALID_ARGUMENT / VALUE_TOO_LARGE: the run had more than 20,000 different tasks, or new ones by more than 100
+	//     versions. Trigger a new run.
 	ClearDagRun(context.Context, *ClearDagRunRequest) (*ClearDagRunResponse, error)
 	// Ends a run by a person's word. Role: OPERATOR.
 	//
