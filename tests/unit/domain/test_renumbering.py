@@ -63,7 +63,9 @@ def named(plan: DagPlan, task: TaskPlan) -> dict[str, object]:
 
     facts = {name: getattr(task, name) for name in TaskPlan.__slots__}
     places = ("upstream", "downstream", "inner_upstream", "inner_downstream", "setups")
-    return {**facts, "index": None, **{name: names(facts[name]) for name in places}}
+    # What follows from the rest is in the order of the numbers.
+    follows = {name: set(names(facts[name])) for name in ("guards", "inner_guards", "guarded")}
+    return {**facts, "index": None, **{name: names(facts[name]) for name in places}, **follows}
 
 
 def upstream_of(plan: DagPlan, task: TaskPlan) -> list[str]:
