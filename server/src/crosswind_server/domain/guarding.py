@@ -8,7 +8,7 @@ tells no more tasks of its end than it must.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -22,12 +22,12 @@ def with_guards(tasks: tuple[TaskPlan, ...]) -> tuple[TaskPlan, ...]:
     """The tasks of a DAG, each with its `guards`, `inner_guards` and `guarded` as edges, rules and setups say."""
     guards: dict[int, list[int]] = {}
     guarded: dict[int, list[int]] = {}
-    closers = _closers(tasks)
-    for setup in tasks:
-        if setup.is_setup:
-            for index in _guarded_by(tasks, setup, closers.get(setup.index)):
-                guards.setdefault(index, []).append(setup.index)
-                guarded.setdefault(setup.index, []).append(index)
+    setups = [task.index for task in tasks if task.is_setup]
+    if setups:
+        for index, mask in _masks(tasks, {setup: 1 << place for place, setup in enumerate(setups)}).items():
+            guards[index] = [setup for place, setup in enumerate(setups) if mask >> place & 1]
+            for setup in guards[index]:
+                guarded.setdefault(setup, []).append(index)
     if not guards and not any(task.guards or task.guarded for task in tasks):
         return tasks
     return tuple(
@@ -45,39 +45,32 @@ def _are_together(task: TaskPlan, setup: TaskPlan) -> bool:
     return task.mapped_group is not None and task.mapped_group == setup.mapped_group
 
 
-def _closers(tasks: Sequence[TaskPlan]) -> dict[int, list[int]]:
-    """The teardowns that name each setup."""
-    found: dict[int, list[int]] = {}
-    for task in tasks:
-        for setup in task.setups:
-            found.setdefault(setup, []).append(task.index)
-    return found
-
-
-def _guarded_by(tasks: Sequence[TaskPlan], setup: TaskPlan, teardowns: Iterable[int] | None) -> list[int]:
-    scope = _reach([setup.index], lambda index: tasks[index].downstream)
-    if teardowns is not None:
-        scope &= _reach(teardowns, lambda index: tasks[index].upstream)
-    kept = {setup.index}
-    found = []
-    for index in sorted(scope, key=lambda index: (tasks[index].depth, index)):
-        task = tasks[index]
+def _masks(tasks: Sequence[TaskPlan], bits: Mapping[int, int]) -> dict[int, int]:
+    """The setups that guard each task that is guarded, as sets of bits: each edge is looked at twice."""
+    order = sorted(tasks, key=lambda task: task.depth)
+    before, closed, kept = ([0] * len(tasks) for _ in range(3))
+    never_closed = sum(bits.values()) & ~_union(bits[setup] for task in tasks for setup in task.setups)
+    for task in reversed(order):
+        for index in task.downstream:
+            closed[task.index] |= closed[index] | _union(bits[setup] for setup in tasks[index].setups)
+    found = {}
+    for task in order:
+        direct = _union(bits.get(index, 0) for index in task.upstream)
+        before[task.index] = direct | _union(before[index] for index in task.upstream)
         if task.is_teardown:
             continue
-        if task.trigger_rule is TriggerRule.ALL_SUCCESS and not kept.isdisjoint(task.upstream):
-            kept.add(index)
-        elif setup.index not in task.upstream:
-            kept.add(index)
-            found.append(index)
+        scope = before[task.index] & (closed[task.index] | never_closed)
+        if task.trigger_rule is TriggerRule.ALL_SUCCESS:
+            kept[task.index] = scope & (direct | _union(kept[index] for index in task.upstream))
+        guards = scope & ~kept[task.index] & ~direct
+        kept[task.index] |= guards
+        if guards:
+            found[task.index] = guards
     return found
 
 
-def _reach(start: Iterable[int], after: Callable[[int], Iterable[int]]) -> set[int]:
-    found: set[int] = set()
-    open_ends = list(start)
-    while open_ends:
-        for index in after(open_ends.pop()):
-            if index not in found:
-                found.add(index)
-                open_ends.append(index)
+def _union(masks: Iterable[int]) -> int:
+    found = 0
+    for mask in masks:
+        found |= mask
     return found
