@@ -29,11 +29,11 @@ from crosswind_server.services.execution.contexts import ResolvedInput, TaskCont
 from crosswind_server.services.execution.polling import PollWork, Work
 from crosswind_server.services.fleet import pools
 from crosswind_server.services.fleet.workers import Heard, Heartbeat, Registered, RegisterWorker
-from crosswind_server.services.flow.deliveries import DeliverEvent, deliver
-from crosswind_server.services.flow.runs import TriggerRun
 from crosswind_server.services.flow.settlement import FailureFacts
 from crosswind_server.services.flow.waiting import Wait
 from crosswind_server.services.heart import Heart
+from crosswind_server.services.interventions.deliveries import DeliverEvent, deliver
+from crosswind_server.services.runs.runs import TriggerRun
 from crosswind_server.store.engine import Store
 from crosswind_server.store.group_commit import each
 from crosswind_server.store.schema import attempt, continuation, dag_run, task_instance, worker

@@ -5,9 +5,9 @@ from typing import Any
 from sqlalchemy import func, select
 
 from crosswind_server.domain.states import RunState, TaskState
-from crosswind_server.services.flow import clearing, ending
-from crosswind_server.services.flow.choosing import Cleared, ClearTasks, TaskSelection
-from crosswind_server.services.flow.ending import TaskName
+from crosswind_server.services.interventions import clearing, ending
+from crosswind_server.services.interventions.choosing import Cleared, ClearTasks, TaskSelection
+from crosswind_server.services.interventions.ending import TaskName
 from crosswind_server.store.group_commit import each
 from crosswind_server.store.schema import dag_run, task_instance
 from tests.store.flow import TEAM, Flow

@@ -6,7 +6,7 @@ from sqlalchemy import select
 from crosswind.execution.v1.failure_pb2 import Failure
 from crosswind.manifest.v1 import dag_pb2
 from crosswind_server.services.catalog.bundles import Offer
-from crosswind_server.services.flow import version_policy
+from crosswind_server.services.interventions import version_policy
 from crosswind_server.store.group_commit import each
 from crosswind_server.store.schema import dag_run
 from tests.store.clocks import TimedFlow

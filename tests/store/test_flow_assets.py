@@ -12,8 +12,8 @@ from crosswind_server.domain.assets import AssetRef
 from crosswind_server.domain.lifecycle import Event
 from crosswind_server.services.execution.assigning import Lease
 from crosswind_server.services.execution.attempts import FinishAttempt, Wake
-from crosswind_server.services.flow import asset_events
-from crosswind_server.services.flow.asset_events import Emission, Source
+from crosswind_server.services.runs import asset_events
+from crosswind_server.services.runs.asset_events import Emission, Source
 from crosswind_server.store import assets
 from crosswind_server.store.group_commit import each
 from crosswind_server.store.schema import asset_pending, asset_relation, dag_run

@@ -10,8 +10,8 @@ from sqlalchemy import select
 
 from crosswind.manifest.v1 import dag_pb2, schedule_pb2
 from crosswind.value.v1.value_pb2 import Payload
-from crosswind_server.services.flow.backfills import BackfillPlan, CreateBackfill
 from crosswind_server.services.listing import backfill_listing
+from crosswind_server.services.runs.backfills import BackfillPlan, CreateBackfill
 from crosswind_server.store.schema import dag_run
 from tests.store.clocks import DAY, TimedFlow, at, shown
 from tests.store.dags import dag_of, json_payload, task

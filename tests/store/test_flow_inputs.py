@@ -7,8 +7,8 @@ import pytest
 
 from crosswind.execution.v1.failure_pb2 import Failure
 from crosswind_server.services.execution.assigning import Lease
-from crosswind_server.services.flow.answers import AnswerInput, answer
 from crosswind_server.services.flow.waiting import Question, Wait
+from crosswind_server.services.interventions.answers import AnswerInput, answer
 from crosswind_server.services.listing import input_listing
 from crosswind_server.store.group_commit import each
 from tests.store.dags import dag_of, json_payload, task

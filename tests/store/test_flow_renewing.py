@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from crosswind.manifest.v1 import dag_pb2
-from crosswind_server.services.flow.choosing import Cleared
+from crosswind_server.services.interventions.choosing import Cleared
 from crosswind_server.store.schema import dag_run
 from tests.store.dags import dag_of, mapped, reading, task
 from tests.store.flow import Flow, Worker, arguments, refused
@@ -374,7 +374,7 @@ def test_a_run_has_so_many_places_at_most(flow: Flow, monkeypatch: pytest.Monkey
     worker, run = begin(flow, dag_of("d", task("a"), task("b")))
     flow.work_off(worker)
     flow.publish(dag_of("d", task("c"), task("d")), to=worker, version="v2")
-    monkeypatch.setattr("crosswind_server.services.flow.renewing.MAX_PLACES", 3)
+    monkeypatch.setattr("crosswind_server.services.interventions.renewing.MAX_PLACES", 3)
     assert refused(lambda: renew(flow, run)) == "VALUE_TOO_LARGE"
     assert flow.run_state(run) == "succeeded"
 

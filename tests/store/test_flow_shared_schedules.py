@@ -10,8 +10,9 @@ from google.protobuf.duration_pb2 import Duration
 from sqlalchemy import select
 
 from crosswind.manifest.v1 import schedule_pb2
-from crosswind_server.services.flow import active_runs, backfills
-from crosswind_server.services.flow.backfills import CreateBackfill
+from crosswind_server.services.flow import active_runs
+from crosswind_server.services.runs import backfills
+from crosswind_server.services.runs.backfills import CreateBackfill
 from crosswind_server.store.schema import dag_run, timer
 from crosswind_server.store.unit_of_work import UnitOfWork
 from tests.store.clocks import DAY, HOUR, SECOND, TimedFlow, at, timed_flow

@@ -13,10 +13,10 @@ from crosswind_server.domain.errors import Refused
 from crosswind_server.domain.states import WaitingReason
 from crosswind_server.services.execution.assigning import Lease
 from crosswind_server.services.execution.logs import AttemptChunks, LogChunk, append_logs
-from crosswind_server.services.flow.runs import TriggerRun
 from crosswind_server.services.listing import workload_listing
 from crosswind_server.services.listing.log_reading import LogWanted
 from crosswind_server.services.listing.workload_listing import ListedWorkload, WorkloadsWanted
+from crosswind_server.services.runs.runs import TriggerRun
 from crosswind_server.store.group_commit import each
 from crosswind_server.store.unit_of_work import UnitOfWork
 from tests.store.dags import dag_of, mapped, task

@@ -3,7 +3,7 @@
 Task instances know their task by its number, its position in a plan. So that none of them has to change, the tasks of
 the new version take the places that tasks of these names had before, new ones come after them, and the place of a task
 that is gone stays empty. Here belong that order and the plan in it; what becomes of the instances is in
-`services.flow.renewing`.
+`services.interventions.renewing`.
 """
 
 from __future__ import annotations

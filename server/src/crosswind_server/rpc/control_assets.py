@@ -13,10 +13,10 @@ from crosswind_server.rpc.authentication import caller
 from crosswind_server.rpc.calls import ServicerContext
 from crosswind_server.rpc.messages import change, microseconds, read_page, required, timestamp
 from crosswind_server.services.dependencies import Services, UnitOfWork
-from crosswind_server.services.flow import asset_events
-from crosswind_server.services.flow.asset_events import Emission, Source
 from crosswind_server.services.listing import asset_listing
 from crosswind_server.services.listing.asset_listing import ListedAsset
+from crosswind_server.services.runs import asset_events
+from crosswind_server.services.runs.asset_events import Emission, Source
 
 
 class AssetServicer(assets_pb2_grpc.AssetServiceServicer):

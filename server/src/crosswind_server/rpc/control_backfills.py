@@ -11,9 +11,9 @@ from crosswind_server.rpc.authentication import caller
 from crosswind_server.rpc.calls import ServicerContext
 from crosswind_server.rpc.messages import change, invalid, microseconds, read_page, required, timestamp
 from crosswind_server.services.dependencies import Services, UnitOfWork
-from crosswind_server.services.flow.backfills import BackfillPlan, CreateBackfill
 from crosswind_server.services.listing import backfill_listing
 from crosswind_server.services.listing.backfill_listing import ListedBackfill
+from crosswind_server.services.runs.backfills import BackfillPlan, CreateBackfill
 
 _STATES = {
     value.number: value.name.removeprefix("BACKFILL_STATE_").lower()

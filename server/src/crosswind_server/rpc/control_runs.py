@@ -20,11 +20,11 @@ from crosswind_server.rpc.messages import (
 )
 from crosswind_server.services.catalog import dag_listing
 from crosswind_server.services.dependencies import Services, UnitOfWork
-from crosswind_server.services.flow import clearing, ending
-from crosswind_server.services.flow.choosing import ClearTasks
-from crosswind_server.services.flow.runs import TriggerRun
+from crosswind_server.services.interventions import clearing, ending
+from crosswind_server.services.interventions.choosing import ClearTasks
 from crosswind_server.services.listing import run_listing
 from crosswind_server.services.listing.run_listing import ListedRun, RunFilter
+from crosswind_server.services.runs.runs import TriggerRun
 
 _MARKS = {
     states_pb2.RUN_STATE_SUCCEEDED: RunState.SUCCEEDED,

@@ -13,9 +13,9 @@ from crosswind_server.rpc.enums import attempt_state, state_counts, task_state, 
 from crosswind_server.rpc.messages import change, invalid, read_page, required, timestamp
 from crosswind_server.rpc.worker_messages import span
 from crosswind_server.services.dependencies import Services, UnitOfWork
-from crosswind_server.services.flow import clearing, ending
-from crosswind_server.services.flow.choosing import ClearTasks, TaskSelection
-from crosswind_server.services.flow.ending import TaskName
+from crosswind_server.services.interventions import clearing, ending
+from crosswind_server.services.interventions.choosing import ClearTasks, TaskSelection
+from crosswind_server.services.interventions.ending import TaskName
 from crosswind_server.services.listing import task_listing
 from crosswind_server.services.listing.task_listing import InstancePage, ListedInstance
 

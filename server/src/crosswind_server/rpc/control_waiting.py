@@ -14,7 +14,7 @@ from crosswind_server.rpc.calls import ServicerContext
 from crosswind_server.rpc.messages import change, invalid, read_or_wait, read_page, required, span_us, timestamp
 from crosswind_server.rpc.messages import wait_seconds as read_wait
 from crosswind_server.services.dependencies import Services, UnitOfWork
-from crosswind_server.services.flow import answers, deliveries
+from crosswind_server.services.interventions import answers, deliveries
 from crosswind_server.services.listing import input_listing
 
 _I = input_requests_pb2

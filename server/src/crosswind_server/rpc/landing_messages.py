@@ -11,7 +11,7 @@ from crosswind.value.v1.value_pb2 import Payload
 from crosswind_server import manifests
 from crosswind_server.rpc.messages import invalid, span_us, timestamp
 from crosswind_server.services.execution.state_store import StateWrite, check_key
-from crosswind_server.services.flow.asset_events import Emission
+from crosswind_server.services.runs.asset_events import Emission
 
 _LONGEST_SPAN_US: Final = 315_576_000_000 * 1_000_000
 

@@ -13,9 +13,9 @@ from crosswind_server.rpc.messages import invalid, microseconds, read_page
 from crosswind_server.rpc.task_door import TaskDoor
 from crosswind_server.services.dependencies import UnitOfWork
 from crosswind_server.services.execution.attempt_access import AttemptScope
-from crosswind_server.services.flow import asset_events
-from crosswind_server.services.flow.asset_events import Source
 from crosswind_server.services.listing import asset_listing
+from crosswind_server.services.runs import asset_events
+from crosswind_server.services.runs.asset_events import Source
 
 
 class AssetCalls(TaskDoor):

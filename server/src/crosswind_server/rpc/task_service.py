@@ -30,9 +30,9 @@ from crosswind_server.services.dependencies import UnitOfWork
 from crosswind_server.services.execution import xcom_reads
 from crosswind_server.services.execution.attempt_access import AttemptScope
 from crosswind_server.services.execution.xcom_reads import XComName
-from crosswind_server.services.flow.runs import TriggerRun
 from crosswind_server.services.listing import input_listing, run_listing
 from crosswind_server.services.listing.run_listing import ListedRun
+from crosswind_server.services.runs.runs import TriggerRun
 
 M = TypeVar("M", bound=Message)
 R = TypeVar("R")

@@ -11,9 +11,9 @@ from crosswind_server.domain.inputs import check_question
 from crosswind_server.domain.schedule import ScheduledRun
 from crosswind_server.rpc.messages import invalid, microseconds, required, span_us
 from crosswind_server.services.execution.attempts import Wake
-from crosswind_server.services.flow.deliveries import check_name
 from crosswind_server.services.flow.timetables import MOST_DATES
 from crosswind_server.services.flow.waiting import Question, Wait
+from crosswind_server.services.interventions.deliveries import check_name
 
 _LONGEST_ENTRY_POINT: Final = 500
 

@@ -40,8 +40,8 @@ from crosswind_server.services.execution.directives import Directive, DirectiveK
 from crosswind_server.services.execution.logs import LogChunk, check_chunks
 from crosswind_server.services.execution.state_store import MAX_WRITES
 from crosswind_server.services.fleet.workers import Usage, Verdict
-from crosswind_server.services.flow.asset_events import MAX_EVENTS
 from crosswind_server.services.flow.settlement import FailureFacts
+from crosswind_server.services.runs.asset_events import MAX_EVENTS
 from crosswind_server.timing import Limits, Timing
 
 _M = worker_service_pb2

@@ -20,32 +20,27 @@ from crosswind_server.services.flow import (
     active_runs,
     admission,
     alarms,
-    asset_events,
     callbacks,
-    clearing,
-    deliveries,
-    ending,
     events,
     expansion,
     groups,
     past,
     progress,
     recounting,
-    renewing,
     starting,
-    stopping,
     timetables,
-    version_policy,
 )
-from crosswind_server.services.flow.abandoned import AbandonedCallbacks
-from crosswind_server.services.flow.asset_events import AssetRuns
-from crosswind_server.services.flow.backfills import Backfills
 from crosswind_server.services.flow.continuing import Continuer
 from crosswind_server.services.flow.run_limits import Deadlines
-from crosswind_server.services.flow.runs import Runs
-from crosswind_server.services.flow.schedules import Schedules
-from crosswind_server.services.flow.timers import Timekeeper
+from crosswind_server.services.interventions import clearing, deliveries, ending, renewing, stopping, version_policy
+from crosswind_server.services.interventions.abandoned import AbandonedCallbacks
 from crosswind_server.services.requests import forget_old_answers
+from crosswind_server.services.runs import asset_events
+from crosswind_server.services.runs.asset_events import AssetRuns
+from crosswind_server.services.runs.backfills import Backfills
+from crosswind_server.services.runs.runs import Runs
+from crosswind_server.services.runs.schedules import Schedules
+from crosswind_server.services.timekeeper import Timekeeper
 from crosswind_server.store.engine import Store
 from crosswind_server.store.group_commit import each
 from crosswind_server.store.unit_of_work import UnitOfWork

@@ -1,6 +1,6 @@
 """What no live worker offers any more: runs in such a version, and callbacks that nobody has taken for long. [SCHED-3]
 
-What becomes of them is decided in `services.flow.version_policy` and `services.flow.abandoned`.
+What becomes of them is decided in `services.interventions.version_policy` and `services.interventions.abandoned`.
 """
 
 from __future__ import annotations

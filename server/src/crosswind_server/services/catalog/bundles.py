@@ -20,8 +20,8 @@ from crosswind_server.services.access.callers import Caller
 from crosswind_server.services.catalog.asset_relations import relate
 from crosswind_server.services.catalog.plans import PlanCache
 from crosswind_server.services.fleet import presence
-from crosswind_server.services.flow import version_policy
-from crosswind_server.services.flow.schedules import Schedules
+from crosswind_server.services.interventions import version_policy
+from crosswind_server.services.runs.schedules import Schedules
 from crosswind_server.store import bounds, bundles, dags
 from crosswind_server.store.unit_of_work import UnitOfWork
 

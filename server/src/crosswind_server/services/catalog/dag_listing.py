@@ -9,8 +9,9 @@ from typing import Any
 from crosswind_server.domain.errors import Reason, Refused
 from crosswind_server.domain.plan import offer_key_of
 from crosswind_server.services.catalog.manifest_versions import ManifestVersions, newest_message
-from crosswind_server.services.flow import alarms, asset_events
-from crosswind_server.services.flow.schedules import Schedules
+from crosswind_server.services.flow import alarms
+from crosswind_server.services.runs import asset_events
+from crosswind_server.services.runs.schedules import Schedules
 from crosswind_server.store import dag_listing as rows
 from crosswind_server.store import dags
 from crosswind_server.store.unit_of_work import UnitOfWork

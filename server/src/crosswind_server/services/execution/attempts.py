@@ -31,11 +31,11 @@ from crosswind_server.services.execution.contexts import (
 from crosswind_server.services.execution.landing import Landing
 from crosswind_server.services.execution.state_store import StateWrite
 from crosswind_server.services.flow import progress, timetables
-from crosswind_server.services.flow.asset_events import Emission
 from crosswind_server.services.flow.board import Board
 from crosswind_server.services.flow.rows import AttemptRecord, Instance
 from crosswind_server.services.flow.settlement import Ending, FailureFacts, Settler, state_of
 from crosswind_server.services.flow.waiting import Wait
+from crosswind_server.services.runs.asset_events import Emission
 from crosswind_server.store import attempts, runs, task_instances, timers, xcoms
 from crosswind_server.store.unit_of_work import UnitOfWork
 from crosswind_server.timing import SECOND_US, Timing

@@ -9,10 +9,10 @@ from crosswind_server.domain.ids import uuid7
 from crosswind_server.domain.lifecycle import Event
 from crosswind_server.services.execution import state_store
 from crosswind_server.services.execution.state_store import StateWrite
-from crosswind_server.services.flow import asset_events
-from crosswind_server.services.flow.asset_events import Emission, Source
 from crosswind_server.services.flow.board import Board
 from crosswind_server.services.flow.rows import Instance
+from crosswind_server.services.runs import asset_events
+from crosswind_server.services.runs.asset_events import Emission, Source
 from crosswind_server.store import xcoms
 
 if TYPE_CHECKING:

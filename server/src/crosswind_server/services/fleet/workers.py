@@ -27,8 +27,8 @@ from crosswind_server.services.catalog.plans import PlanCache
 from crosswind_server.services.execution import directives
 from crosswind_server.services.execution.directives import Directive
 from crosswind_server.services.fleet import presence
-from crosswind_server.services.flow import version_policy
 from crosswind_server.services.flow.sweeps import apply_to_all
+from crosswind_server.services.interventions import version_policy
 from crosswind_server.store import attempts, bundles, workers
 from crosswind_server.store.engine import Store
 from crosswind_server.store.unit_of_work import UnitOfWork

@@ -1,1 +1,1 @@
-"""How runs go on: task instances and what follows from one to the next, timers and continuations."""
+"""How runs go on: task instances, what follows from one to the next, and what a transaction leaves to later ones."""

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from crosswind_server.services.flow.backfills import get_backfill
+from crosswind_server.services.runs.backfills import get_backfill
 from crosswind_server.store import backfills as rows
 from crosswind_server.store.unit_of_work import UnitOfWork
 

@@ -29,7 +29,7 @@ from crosswind_server.services.flow.recounting import recount
 from crosswind_server.services.flow.resetting import end_silently, wait_again
 from crosswind_server.services.flow.rows import Instance, Run, new_instance
 from crosswind_server.services.flow.settlement import ask_to_end
-from crosswind_server.services.flow.unwinding import Rest, work_off
+from crosswind_server.services.interventions.unwinding import Rest, work_off
 from crosswind_server.store import attempts, clears, dags, runs, task_instances
 
 RENEW: Final = "renew"

@@ -22,9 +22,9 @@ from crosswind_server.domain.states import BackfillState, RunState
 from crosswind_server.services.catalog.plans import PlanCache
 from crosswind_server.services.flow import active_runs, alarms, progress
 from crosswind_server.services.flow.board import PIECE, Board
-from crosswind_server.services.flow.clearing import clear_run
-from crosswind_server.services.flow.run_creation import NewRun, add_runs, run_for
-from crosswind_server.services.flow.stopping import stop
+from crosswind_server.services.interventions.clearing import clear_run
+from crosswind_server.services.interventions.stopping import stop
+from crosswind_server.services.runs.creation import NewRun, add_runs, run_for
 from crosswind_server.store import backfills as rows
 from crosswind_server.store import dags, runs
 from crosswind_server.store.unit_of_work import UnitOfWork

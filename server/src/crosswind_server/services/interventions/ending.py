@@ -19,12 +19,12 @@ from crosswind_server.domain.states import LIVE_TASK_STATES, TERMINAL_RUN_STATES
 from crosswind_server.services.catalog.plans import PlanCache
 from crosswind_server.services.flow import groups, progress
 from crosswind_server.services.flow.board import PIECE, Board
-from crosswind_server.services.flow.choosing import task_not_found
-from crosswind_server.services.flow.clearing import lock_open_run, lock_run
 from crosswind_server.services.flow.recounting import count_mapped_end, recount
 from crosswind_server.services.flow.rows import Instance, Run
 from crosswind_server.services.flow.settlement import ask_to_end
-from crosswind_server.services.flow.stopping import stop
+from crosswind_server.services.interventions.choosing import task_not_found
+from crosswind_server.services.interventions.clearing import lock_open_run, lock_run
+from crosswind_server.services.interventions.stopping import stop
 from crosswind_server.store import clears
 from crosswind_server.store.unit_of_work import UnitOfWork
 

@@ -17,8 +17,8 @@ from crosswind_server.domain.states import TERMINAL_RUN_STATES, RunState
 from crosswind_server.services.catalog.plans import PlanCache
 from crosswind_server.services.flow import active_runs, alarms, progress, run_limits
 from crosswind_server.services.flow.board import Board
-from crosswind_server.services.flow.run_creation import NewRun, add_runs
-from crosswind_server.services.flow.stopping import stop
+from crosswind_server.services.interventions.stopping import stop
+from crosswind_server.services.runs.creation import NewRun, add_runs
 from crosswind_server.store import dags, runs, timers
 from crosswind_server.store.unit_of_work import UnitOfWork
 

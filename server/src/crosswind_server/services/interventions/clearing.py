@@ -15,12 +15,13 @@ from sqlalchemy import Row
 from crosswind_server.domain.errors import Reason, Refused
 from crosswind_server.domain.states import TERMINAL_RUN_STATES, RunState
 from crosswind_server.services.catalog.plans import PlanCache
-from crosswind_server.services.flow import active_runs, alarms, progress, renewing, run_limits
+from crosswind_server.services.flow import active_runs, alarms, progress, run_limits
 from crosswind_server.services.flow.board import Board
-from crosswind_server.services.flow.choosing import Choice, Cleared, ClearTasks, choose, count
-from crosswind_server.services.flow.renewing import VersionChange
 from crosswind_server.services.flow.rows import Run
-from crosswind_server.services.flow.unwinding import Rest, work_off
+from crosswind_server.services.interventions import renewing
+from crosswind_server.services.interventions.choosing import Choice, Cleared, ClearTasks, choose, count
+from crosswind_server.services.interventions.renewing import VersionChange
+from crosswind_server.services.interventions.unwinding import Rest, work_off
 from crosswind_server.store import dags, runs
 from crosswind_server.store.unit_of_work import UnitOfWork
 

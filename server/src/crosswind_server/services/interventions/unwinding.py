@@ -14,11 +14,11 @@ from dataclasses import asdict, dataclass, field
 from crosswind_server.domain.lifecycle import Event
 from crosswind_server.domain.states import LIVE_TASK_STATES, TaskState
 from crosswind_server.services.flow.board import PIECE, Board
-from crosswind_server.services.flow.choosing import ALL, FAILED, FAILED_STATES, UNTOUCHED, Choice
 from crosswind_server.services.flow.recounting import count_mapped_end, recount
 from crosswind_server.services.flow.resetting import end_silently, revive, wait_again
 from crosswind_server.services.flow.rows import Instance, Run
 from crosswind_server.services.flow.settlement import ask_to_end
+from crosswind_server.services.interventions.choosing import ALL, FAILED, FAILED_STATES, UNTOUCHED, Choice
 from crosswind_server.store import clears
 
 

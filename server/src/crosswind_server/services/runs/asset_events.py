@@ -22,7 +22,7 @@ from crosswind_server.domain.ids import uuid7
 from crosswind_server.services.catalog.asset_relations import identify
 from crosswind_server.services.catalog.plans import PlanCache
 from crosswind_server.services.flow.board import PIECE, Board
-from crosswind_server.services.flow.runs import Runs, TriggerRun
+from crosswind_server.services.runs.runs import Runs, TriggerRun
 from crosswind_server.store import assets, continuations, dags
 from crosswind_server.store.unit_of_work import UnitOfWork
 

@@ -18,7 +18,7 @@ from crosswind_server.domain.schedule import Asked, Done, Schedule, ScheduledRun
 from crosswind_server.services.catalog.plans import PlanCache
 from crosswind_server.services.flow import active_runs, alarms, progress
 from crosswind_server.services.flow.board import PIECE, Board
-from crosswind_server.services.flow.run_creation import NewRun, add_runs, run_for
+from crosswind_server.services.runs.creation import NewRun, add_runs, run_for
 from crosswind_server.store import active_runs as counts
 from crosswind_server.store import dags, runs, timers
 from crosswind_server.store.unit_of_work import UnitOfWork

@@ -1,0 +1,1 @@
+"""Where runs come from: triggers, schedules, backfills and events of assets. What becomes of one then is `flow`."""
