@@ -5,11 +5,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
+
 from crosswind.manifest.v1 import dag_pb2, task_pb2
 from crosswind_server.services.flow.board import PIECE, Board
 from crosswind_server.store.schema import dag_run
 from tests.store.dags import dag_of, task
 from tests.store.flow import Flow, Worker, counted
+from tests.store.interventions import cancel_task, check_counts, mark
 
 SHORT = task_pb2.TASK_KIND_SHORT_CIRCUIT
 DONE = task_pb2.TRIGGER_RULE_ALL_DONE
@@ -83,6 +86,26 @@ def test_a_run_of_one_piece_is_one_transaction(flow: Flow):
     run = flow.trigger("d")
     assert set(flow.states(run).values()) == {"queued"}
     assert flow.left_behind() == 0
+
+
+@pytest.mark.parametrize(("end", "then"), [("succeeded", "queued"), ("cancelled", "upstream_failed")])
+def test_what_is_made_after_a_person_ended_its_upstream_task_counts_that(flow: Flow, end: str, then: str):
+    worker = flow.register(slots=2_000)
+    tasks = [task(f"t{n:05}") for n in range(600)]
+    flow.publish(dag_of("d", *tasks, task("next", "t00000"), task("last", "next")), to=worker)
+    run = flow.trigger("d")
+    assert flow.row(dag_run, run).unmade == 102
+    if end == "cancelled":
+        cancel_task(flow, run, "t00000")
+    else:
+        mark(flow, run, "t00000", end)
+    assert flow.take(worker) == []
+    flow.continue_all()
+    states = flow.states(run)
+    assert (states["t00000"], states["next"], states["last"]) == (end, then, "waiting" if then == "queued" else then)
+    check_counts(flow, run)
+    flow.work_off(worker)
+    assert flow.run_state(run) == ("succeeded" if end == "succeeded" else "failed")
 
 
 def test_a_run_that_is_cancelled_before_all_is_made_ends(flow: Flow):

@@ -22,9 +22,11 @@ from crosswind_server.services.flow.board import PIECE, Board
 from crosswind_server.services.flow.recounting import count_mapped_end, recount
 from crosswind_server.services.flow.rows import Instance, Run
 from crosswind_server.services.flow.settlement import ask_to_end
+from crosswind_server.services.interventions import renewing
 from crosswind_server.services.interventions.choosing import task_not_found
 from crosswind_server.services.interventions.clearing import lock_open_run, lock_run
 from crosswind_server.services.interventions.stopping import stop
+from crosswind_server.services.interventions.unwinding import Rest
 from crosswind_server.store import clears
 from crosswind_server.store.unit_of_work import UnitOfWork
 
@@ -83,6 +85,7 @@ def mark(uow: UnitOfWork, plans: PlanCache, name: TaskName, state: TaskState, *,
         _end_mapped(board, instance, state, f"Marked by {subject}.", first=0)
     else:
         board.end(instance, state, failure=failure)
+    _complete(board, run, subject)
     progress.advance(board)
 
 
@@ -114,6 +117,7 @@ def cancel(uow: UnitOfWork, plans: PlanCache, name: TaskName, *, subject: str) -
             _cancel_live(board, [instance], reason)
         else:
             board.end(instance, TaskState.CANCELLED)
+    _complete(board, run, subject)
     progress.advance(board)
 
 
@@ -132,6 +136,12 @@ def mark_run(
     else:
         stop(board, run, state, reason=f"The run was marked by {subject}.")
     progress.advance(board)
+
+
+def _complete(board: Board, run: Run, subject: str) -> None:
+    """Let what is still to be made of a new run count what ended before: nobody else would tell it."""
+    if run.unmade and run.state == RunState.QUEUED:
+        renewing.begin(board, run, Rest(chosen=[], subject=subject), None)
 
 
 def go_on_ending(board: Board, piece: Row[Any]) -> None:
