@@ -18,7 +18,7 @@ from crosswind.cli.application import run as run_command
 from tests.e2e.support.callbacks import write_calls
 from tests.e2e.support.control import Control
 from tests.e2e.support.processes import BIN, run
-from tests.e2e.support.scripted_worker import ScriptedProcess
+from tests.e2e.support.scripted_process import ScriptedProcess
 from tests.e2e.support.versions import serving
 from tests.e2e.support.workers import PythonKind, WorkerProcess
 

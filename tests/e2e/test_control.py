@@ -30,6 +30,35 @@ def test_a_failed_task_runs_again_with_what_depends_on_it(each_cluster):
 
 
 @NO_WORKER
+def test_what_is_cleared_reaches_upstream_and_may_be_only_what_failed(each_cluster):
+    cluster = each_cluster
+    cluster.start_scripted_worker("dag d { a; b after=a; side; c after=b,side; last after=c }\non b failed times=1")
+    name = cluster.control.trigger("d")
+
+    def clear(*words: str) -> list[str]:
+        answer = crosswind(cluster, "tasks", "clear", f"d/{name}", *words)
+        assert answer["cleared_count"] == len(answer["task_ids"])
+        return list(answer["task_ids"])
+
+    def tries() -> dict[str, int]:
+        return {task: len(cluster.control.attempts("d", name, task)) for task in ("a", "b", "side", "c", "last")}
+
+    assert cluster.control.wait_run("d", name) == "FAILED"
+    assert clear("c", "--upstream", "--only-failed", "--dry-run") == ["b", "c"]
+    assert tries() == {"a": 1, "b": 1, "side": 1, "c": 0, "last": 0}
+    assert clear("c", "--upstream", "--only-failed") == ["b", "c"]
+    # What came after it was not cleared, and keeps the run failed.
+    assert cluster.control.wait_run("d", name) == "FAILED"
+    assert tries() == {"a": 1, "b": 2, "side": 1, "c": 1, "last": 0}
+    assert clear("last", "--upstream", "--only-failed") == ["last"]
+    assert cluster.control.wait_run("d", name) == "SUCCEEDED"
+    assert clear("last", "--upstream", "--only-failed") == []
+    assert clear("c", "--upstream") == ["a", "b", "side", "c"]
+    assert cluster.control.wait_run("d", name) == "SUCCEEDED"
+    assert tries() == {"a": 2, "b": 3, "side": 2, "c": 2, "last": 1}
+
+
+@NO_WORKER
 def test_a_running_task_is_cleared_marked_and_cancelled(cluster):
     worker = cluster.start_scripted_worker(
         "dag d { a; b after=a; c after=b }\non a wait=never times=1\non b wait=never"

@@ -10,7 +10,7 @@ from pathlib import Path
 from crosswind.control.v1 import dag_runs_pb2, dags_pb2
 from tests.e2e.support.cluster import Cluster
 from tests.e2e.support.control import run_state
-from tests.e2e.support.scripted_worker import ScriptedProcess
+from tests.e2e.support.scripted_process import ScriptedProcess
 from tests.e2e.support.workers import NO_WORKER, PYTHON_SOURCE
 
 

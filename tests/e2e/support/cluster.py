@@ -16,7 +16,7 @@ from tests.e2e.support.processes import Process
 from tests.e2e.support.protocol_worker import ProtocolWorker
 from tests.e2e.support.proxy import FaultProxy
 from tests.e2e.support.puppets import Stage
-from tests.e2e.support.scripted_worker import ScriptedProcess
+from tests.e2e.support.scripted_process import ScriptedProcess
 from tests.e2e.support.servers import Pace, ServerProcess
 from tests.e2e.support.workers import WorkerKind, WorkerProcess
 

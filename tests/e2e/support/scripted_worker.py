@@ -1,21 +1,10 @@
 """A worker in a process of its own that plays a script: the protocol as a third party would speak it.
 
 It is started by `Cluster.start_scripted_worker`, speaks nothing but the generated stubs over gRPC, and runs no code of
-tasks. A script is text:
-
-    dag d max_active_runs=2 {          the DAGs that it publishes, as transcripts write them: see tests/lifecycle/scene
-      a; b after=a rule=one_failed
-    }
-    manifest <textproto>               or the text form of `manifest.v1.Dag`
-    on a failed type=ValueError times=2
-    on b branch=c wait=go              waits until the test says `go`, then succeeds
-    on mod:notify ...                  by entry point: callbacks, triggers, timetables
-    on b deaf wait=never               goes on although it is to be cancelled
-
-Without `on`, everything succeeds with nothing. The first of `a[1]`, `a`, `mod:a` that is in the script counts. What it
-does it says on its output, for `wait_for`: `registered NAME`, `published VERSION DAGS`, `refused DAG REASON sentence`,
-`took NAME try=1`, `started NAME {..arguments..}`, `waits NAME`, `ended NAME KIND`, `dropped NAME REASON`, `told KIND`,
-`left`. To its input tests say `go WORD`, `publish` (it reads its script again) and `leave`.
+tasks; what happens to them is in a `Script`. What it does it says on its output, for `wait_for`: `registered NAME`,
+`published VERSION DAGS`, `refused DAG REASON sentence`, `took NAME try=1`, `started NAME {..arguments..}`,
+`answered NAME CALL {..}`, `denied NAME CALL REASON`, `waits NAME`, `ended NAME KIND`, `dropped NAME REASON`,
+`told KIND`, `left`. To its input tests say `go WORD`, `publish` (it reads its script again) and `leave`.
 """
 
 from __future__ import annotations
@@ -28,66 +17,28 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import grpc
-from google.protobuf import text_format
 from google.protobuf.duration_pb2 import Duration
 
-from crosswind.execution.v1 import lease_pb2, worker_service_pb2, worker_service_pb2_grpc
+from crosswind.execution.v1 import lease_pb2, task_service_pb2_grpc, worker_service_pb2, worker_service_pb2_grpc
 from crosswind.execution.v1.outcome_pb2 import Cancelled, Outcome
-from crosswind.manifest.v1 import bundle_pb2, dag_pb2
-from crosswind.value.v1.value_pb2 import Payload
+from crosswind.manifest.v1 import bundle_pb2
 from tests.e2e.support.control import API_VERSION, metadata_of, open_channel, reason_of
-from tests.e2e.support.processes import Process
 from tests.e2e.support.protocol_worker import poll_request
-from tests.lifecycle.scene.dag_text import read_dag, value_named
+from tests.e2e.support.script import Script, now_us
+from tests.e2e.support.task_calls import described, metadata_under, read_call, shown
+from tests.lifecycle.scene.dag_text import value_named
 from tests.lifecycle.scene.outcomes import read_outcome
-from tests.lifecycle.scene.text import Arguments, cut_braces, show_payload, split
 
 _SAYING = threading.Lock()
-REPOSITORY = Path(__file__).parents[3]
 _REFUSALS = ("STALE_LEASE", "ATTEMPT_CANCELLING", "UNKNOWN_ATTEMPT", "OUTCOME_CONFLICT")
 _CANCEL = worker_service_pb2.HeartbeatResponse.VERDICT_CANCEL
 _LOST = worker_service_pb2.HeartbeatResponse.VERDICT_LOST
-
-
-class Script:
-    """What a file says: DAGs, and what happens to their tasks."""
-
-    def __init__(self, text: str) -> None:
-        self.dags: dict[str, dag_pb2.Dag] = {}
-        self._plays: dict[str, list[tuple[str, float]]] = {}
-        for part in split(text, "\n"):
-            verb, _, rest = part.partition(" ")
-            if verb == "dag":
-                head, body = cut_braces(rest)
-                dag = read_dag(head, body, now_us=_now_us())
-                self.dags[dag.dag_id] = dag
-            elif verb == "manifest":
-                dag = text_format.Parse(rest, dag_pb2.Dag())
-                self.dags[dag.dag_id] = dag
-            elif verb == "on":
-                arguments = Arguments.parse(rest)
-                times = arguments.number("times")
-                name = arguments.word("task")
-                play = rest.removeprefix(name).replace(f"times={times}", "")
-                self._plays.setdefault(name, []).append((play, float("inf") if times is None else times))
-            elif not verb.startswith("#"):
-                raise ValueError(f"A script has no {verb!r}.")
-
-    def take(self, *names: str) -> Arguments:
-        """The next thing that happens to what has these names."""
-        for name in names:
-            plays = self._plays.get(name, [])
-            for position, (text, left) in enumerate(plays):
-                if left > 0:
-                    plays[position] = (text, left - 1)
-                    return Arguments.parse(text)
-        return Arguments.parse("succeeded")
 
 
 class Attempt:
@@ -111,6 +62,7 @@ class ScriptedWorker:
         self._token = Path(options.token_file).read_text().strip()
         self._channel = open_channel(options.server)
         self._calls = worker_service_pb2_grpc.WorkerServiceStub(self._channel)
+        self._task_calls = task_service_pb2_grpc.TaskServiceStub(self._channel)
         self._instance_id = str(uuid.uuid4())
         self._held: dict[str, Attempt] = {}
         self._lock = threading.RLock()
@@ -226,11 +178,13 @@ class ScriptedWorker:
             say(f"dropped {attempt.name} {reason_of(error)}")
             return
         say(f"started {attempt.name} {json.dumps(described(context))}")
+        for name, text in words.below("call"):
+            self._ask(attempt, name, text)
         word, deaf = words.get("wait"), words.flag("deaf")
         if word:
             say(f"waits {attempt.name}")
             self._wait(word, attempt, deaf=deaf)
-        outcome = read_outcome(words, _now_us())
+        outcome = read_outcome(words, now_us())
         words.done()
         if attempt.cancelled.is_set() and not deaf:
             outcome = Outcome(cancelled=Cancelled(how="exited"))
@@ -241,6 +195,16 @@ class ScriptedWorker:
             say(f"dropped {attempt.name} {reason_of(error)}")
         else:
             say(f"ended {attempt.name} {outcome.WhichOneof('kind')}")
+
+    def _ask(self, attempt: Attempt, name: str, text: str) -> None:
+        """Make a call of the task's."""
+        method, request = read_call(text)
+        try:
+            answer = self._call(getattr(self._task_calls, method), request, *metadata_under(attempt.lease))
+        except grpc.RpcError as error:
+            say(f"denied {attempt.name} {name} {reason_of(error)}")
+        else:
+            say(f"answered {attempt.name} {name} {json.dumps(shown(answer))}")
 
     def _beat(self) -> None:
         while not self._left.wait(self._heartbeat_s):
@@ -281,11 +245,12 @@ class ScriptedWorker:
         with self._spoken:
             self._spoken.wait_for(lambda: word in self._words or (attempt.cancelled.is_set() and not deaf))
 
-    def _call(self, rpc: Callable[..., Any], request: Any) -> Any:
+    def _call(self, rpc: Callable[..., Any], request: Any, *metadata: tuple[str, str | bytes]) -> Any:
         """Call, and repeat the same message until the server answers."""
         while True:
             try:
-                return rpc(request, metadata=metadata_of(self._token), timeout=30, wait_for_ready=True)
+                every = [*metadata_of(self._token), *metadata]
+                return rpc(request, metadata=every, timeout=30, wait_for_ready=True)
             except grpc.RpcError as error:
                 again = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED, grpc.StatusCode.DEADLINE_EXCEEDED)
                 if error.code() not in again:
@@ -295,101 +260,10 @@ class ScriptedWorker:
                 time.sleep(0.05)  # the back-off of a client, not a wait of a test
 
 
-def described(context: lease_pb2.TaskContext) -> Mapping[str, Any]:
-    """What a task is given, as far as it says something: arguments by name, and what it resumes with."""
-    found: dict[str, Any] = {}
-    for each in context.inputs:
-        kind = each.WhichOneof("value")
-        if kind == "payload":
-            found[each.name or str(each.position)] = json.loads(_text(each.payload))
-        elif kind == "list":
-            found[each.name or str(each.position)] = [json.loads(_text(item)) for item in each.list.payloads]
-        else:
-            found[each.name or str(each.position)] = kind
-    for field in ("resumption", "callback", "timetable"):
-        if context.HasField(field):
-            found[field] = text_format.MessageToString(getattr(context, field), as_one_line=True)
-    if context.map_index_name:
-        found["map_index_name"] = context.map_index_name
-    return found
-
-
-def _text(payload: Payload) -> str:
-    return "null" if payload.WhichOneof("content") is None else show_payload(payload)
-
-
-def _now_us() -> int:
-    return time.time_ns() // 1_000
-
-
 def say(line: str) -> None:
     """Tell the test, a whole line at once whichever thread says it."""
     with _SAYING:
         print(line, flush=True)
-
-
-class ScriptedProcess(Process):
-    """The process, as a test holds it.
-
-    Args:
-        server: the address to dial.
-        token_file: the enrolment token.
-        script: what it publishes and plays; `script` may be written again before `say("publish")`.
-        roles, queues, labels: as it registers.
-        version: the number of the first bundle version that it publishes.
-        exact_version: the name of that version, where it is another worker's too; its manifest is the one that the
-            server was given first.
-    """
-
-    def __init__(
-        self,
-        server: str,
-        token_file: Path,
-        *,
-        folder: Path,
-        script: str,
-        name: str = "scripted",
-        slots: int = 8,
-        roles: tuple[str, ...] = (),
-        queues: tuple[str, ...] = (),
-        labels: Mapping[str, str] | None = None,
-        bundle: str = "scripted",
-        version: int = 1,
-        exact_version: str = "",
-    ) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self.script_file = folder / "script.txt"
-        self.write(script)
-        command = [
-            *(sys.executable, "-m", __name__, "--server", server, "--token-file", str(token_file)),
-            *("--script", str(self.script_file), "--name", name, "--slots", str(slots)),
-            *("--bundle", bundle, "--version", str(version), "--exact-version", exact_version),
-            *(part for role in roles for part in ("--role", role)),
-            *(part for queue in queues for part in ("--queue", queue)),
-            *(part for key, value in (labels or {}).items() for part in ("--label", f"{key}={value}")),
-        ]
-        super().__init__(name, command, folder=folder, environment={"PYTHONPATH": str(REPOSITORY)})
-
-    def write(self, script: str) -> None:
-        """Write the script."""
-        self.script_file.write_text(script)
-
-    def go(self, word: str = "go") -> None:
-        """Let what waits for a word go on, now and later."""
-        self.say(f"go {word}")
-
-    def publish(self, script: str) -> None:
-        """Have it publish another script as the next version, and wait until it has."""
-        since = self.mark()
-        self.write(script)
-        self.say("publish")
-        self.wait_for("^published", since=since)
-
-    def arguments_of(self, name: str) -> Any:
-        """What an attempt was given: wait until it is started."""
-        import re
-
-        return json.loads(self.wait_for(rf"^started {re.escape(name)} (.*)").group(1))
 
 
 def main() -> None:
