@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from crosswind.execution.v1.failure_pb2 import Failure
+from crosswind_server.domain.errors import Refused
 from crosswind_server.services.execution.assigning import Lease
 from crosswind_server.services.flow.waiting import Question, Wait
 from crosswind_server.services.interventions.answers import AnswerInput, answer
@@ -118,6 +119,75 @@ def test_fields_are_handed_on_as_they_are(flow: Flow):
     asking.answer(fields={"amount": 12345678901234567890})
     _, context = asking.go_on()
     assert brought(context)["fields"] == {"amount": 12345678901234567890}
+
+
+AMOUNTS = json.dumps(
+    {
+        "type": "object",
+        "required": ["amounts"],
+        "additionalProperties": False,
+        "properties": {"amounts": {"items": {"type": "integer", "minimum": 1}}, "code": {"pattern": "^[a-z]+$"}},
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("fields", "where", "says"),
+    [
+        ({}, "fields", "`fields` lacks 'amounts'"),
+        ({"amounts": [1, 0]}, "fields.amounts[1]", "`fields.amounts[1]` must be at least 1"),
+        ({"amounts": [1], "code": "A SECRET"}, "fields.code", '`fields.code` must match "^[a-z]+$"'),
+        ({"amounts": [1], "more": 1}, "fields", "`fields` has 'more', which it may not have"),
+    ],
+)
+def test_fields_that_do_not_fit_are_refused_and_the_question_stays_open(flow: Flow, fields: Any, where: str, says: str):
+    asking = Asking(flow, options=(), fields_schema_json=AMOUNTS)
+    with pytest.raises(Refused) as caught:
+        asking.answer(fields=fields)
+    assert (caught.value.reason, dict(caught.value.metadata)) == ("INVALID_ARGUMENT", {"field": where})
+    assert caught.value.message == f"{says}, as the question's schema wants it; mend it and answer again."
+    assert len(asking.requests()) == 1
+    assert flow.states(asking.run) == {"a": "awaiting_input"}
+    asking.answer(fields={"amounts": [2], "code": "a"})
+    _, context = asking.go_on()
+    assert brought(context)["fields"] == {"amounts": [2], "code": "a"}
+
+
+BRANCHING = {f"a{n}": {"allOf": [{"$ref": f"#/$defs/a{n + 1}"}] * 2} for n in range(60)} | {"a60": {}}
+
+
+def test_a_schema_whose_parts_multiply_holds_no_answer_for_long(flow: Flow):
+    schema = json.dumps({"$ref": "#/$defs/a0", "$defs": BRANCHING})
+    asking = Asking(flow, options=("yes",), fields_schema_json=schema)
+    with pytest.raises(Refused, match="takes more steps to be checked"):
+        asking.answer("yes", fields={"amount": 1})
+    flow.cancel(asking.run)
+    assert flow.run_state(asking.run) == "cancelled"
+
+
+@pytest.mark.parametrize(
+    ("schema", "says"),
+    [
+        ("no schema", "Expecting value"),
+        ("[1]", "neither an object"),
+        ('{"type": "number of things"}', "'number of things' is not valid"),
+        ('{"pattern": "(a+)+(?=b)"}', "none that RE2 can match"),
+        ('{"$ref": "http://169.254.169.254/"}', "nothing is fetched"),
+        ('{"$ref": "#/$defs/amount"}', "a part that it does not have"),
+        ('{"title": "' + "a" * 65_536 + '"}', "more than 65,536 characters"),
+        ('{"not": ' * 5_000 + "{}" + "}" * 5_000, "recursion"),
+    ],
+    ids=["no JSON", "no object", "no type", "looks around", "elsewhere", "nowhere", "long", "deep"],
+)
+def test_who_asks_by_what_is_no_schema_fails_and_is_not_tried_again(flow: Flow, schema: str, says: str):
+    asking = Asking(flow, options=(), fields_schema_json=schema, retries=3)
+    assert asking.requests() == []
+    row = flow.instance(asking.run, "a")
+    failure = Failure.FromString(row.failure_message)
+    assert (row.state, row.try_number, failure.type) == ("failed", 1, "crosswind.QuestionInvalid")
+    assert failure.message.startswith("The schema of the fields that the task asks for is no JSON Schema of draft")
+    assert says in failure.message
+    assert flow.run_state(asking.run) == "failed"
 
 
 @pytest.mark.parametrize(

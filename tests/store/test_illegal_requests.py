@@ -31,11 +31,17 @@ _TOO_LARGE: Final = "x" * 2_000_000
 # What there is: a run that has ended, one that is alive (`a` runs, `b` waits, `m` is expanded), one that is being
 # cancelled, a paused DAG, and an attempt whose task was cleared while it ran.
 SETTING: Final = """
+worker lost
+silent lost
+advance 10m
+worker left
+deregister left
 worker w1 slots=50
 dag d { a; b after=a; m map=[1,2]; z }
 dag p paused { a }
 dag needy param.month { a }
 dag one { a }
+dag asking { q }
 dag nightly cron="@daily" start=2999-01-01T00:00Z { a }
 publish
 trigger d done
@@ -44,6 +50,10 @@ trigger one over
 poll w1
 start a
 finish a
+trigger asking asked
+poll w1
+start q
+finish q awaiting_input fields={"required":["amount"]}
 trigger d going
 poll w1
 start d/going/a
@@ -196,6 +206,13 @@ CASES: Final[list[tuple[str, str]]] = [
     (
         _call("InputRequestService.AnswerInputRequest", 'input_request_id: "00000000-0000-4000-8000-000000000000"'),
         "NOT_FOUND/INPUT_REQUEST_NOT_FOUND",
+    ),
+    ("answer q", "INVALID_ARGUMENT/INVALID_ARGUMENT"),
+    ("answer q fields={}", "INVALID_ARGUMENT/INVALID_ARGUMENT"),
+    *(
+        (_call(f"WorkerAdminService.{method}", f'name: "{name}"'), reason)
+        for method in ("DrainWorker", "MoveWorker")
+        for name, reason in (("lost", "FAILED_PRECONDITION/WORKER_LOST"), ("left", "NOT_FOUND/WORKER_NOT_FOUND"))
     ),
 ]
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from crosswind_server.domain.errors import Reason, Refused
+
+QUESTION_INVALID: Final = "crosswind.QuestionInvalid"
+"""The failure type of a task that asks for fields by what is no JSON Schema."""
 
 
 def check_answer(

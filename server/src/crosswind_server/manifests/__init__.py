@@ -9,6 +9,7 @@ from crosswind_server.domain.assets import AssetRef
 from crosswind_server.manifests.assets import check_extra, check_partition, check_reference
 from crosswind_server.manifests.dags import check_bundle_name, read_dag
 from crosswind_server.manifests.params import check_conf
+from crosswind_server.manifests.schemas import SchemaInvalid, check_schema
 from crosswind_server.manifests.values import failure_message, param_value, payload_of, read_conf, value_of
 from crosswind_server.manifests.workloads import (
     answer_payload,
@@ -25,6 +26,7 @@ from crosswind_server.manifests.workloads import (
 
 __all__ = [
     "AssetRef",
+    "SchemaInvalid",
     "answer_payload",
     "arguments_of",
     "callback_event",
@@ -36,6 +38,7 @@ __all__ = [
     "check_fields",
     "check_partition",
     "check_reference",
+    "check_schema",
     "failure_message",
     "failure_types",
     "param_value",

@@ -27,7 +27,7 @@ from crosswind_server.rpc.messages import invalid, required, span_us, timestamp
 from crosswind_server.rpc.wake_messages import read_next_runs, read_wake
 from crosswind_server.services.catalog.bundles import Manifest, Offer, OfferResult, SourceProblem
 from crosswind_server.services.execution.assigning import Lease
-from crosswind_server.services.execution.attempts import FinishAttempt, check_values
+from crosswind_server.services.execution.attempts import FinishAttempt
 from crosswind_server.services.execution.contexts import (
     CompositeValue,
     Declared,
@@ -38,6 +38,7 @@ from crosswind_server.services.execution.contexts import (
 )
 from crosswind_server.services.execution.directives import Directive, DirectiveKind
 from crosswind_server.services.execution.logs import LogChunk, check_chunks
+from crosswind_server.services.execution.outcome_checks import check_values
 from crosswind_server.services.execution.state_store import MAX_WRITES
 from crosswind_server.services.fleet.workers import Usage, Verdict
 from crosswind_server.services.flow.settlement import FailureFacts

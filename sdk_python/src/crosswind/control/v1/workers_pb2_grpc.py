@@ -93,6 +93,7 @@ class WorkerAdminServiceServicer(object):
 
         Errors:
         * NOT_FOUND / WORKER_NOT_FOUND: there is none of this name, or its newest instance is SUPERSEDED or GONE.
+        * FAILED_PRECONDITION / WORKER_LOST: it is LOST, so it cannot be told. Repeat the call when it is ACTIVE again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -115,6 +116,7 @@ class WorkerAdminServiceServicer(object):
 
         Errors:
         * NOT_FOUND / WORKER_NOT_FOUND: there is none of this name, or its newest instance is SUPERSEDED or GONE.
+        * FAILED_PRECONDITION / WORKER_LOST: it is LOST, so it cannot be told. Repeat the call when it is ACTIVE again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -52,6 +52,7 @@ class WorkerAdminServiceStub:
 
     Errors:
     * NOT_FOUND / WORKER_NOT_FOUND: there is none of this name, or its newest instance is SUPERSEDED or GONE.
+    * FAILED_PRECONDITION / WORKER_LOST: it is LOST, so it cannot be told. Repeat the call when it is ACTIVE again.
     """
     PauseWorker: _grpc.UnaryUnaryMultiCallable[_workers_pb2.PauseWorkerRequest, _workers_pb2.PauseWorkerResponse]
     """Pauses a worker or lets it go on. A paused worker is assigned nothing new; its attempts go on, and it stays
@@ -66,6 +67,7 @@ class WorkerAdminServiceStub:
 
     Errors:
     * NOT_FOUND / WORKER_NOT_FOUND: there is none of this name, or its newest instance is SUPERSEDED or GONE.
+    * FAILED_PRECONDITION / WORKER_LOST: it is LOST, so it cannot be told. Repeat the call when it is ACTIVE again.
     """
 
 @_typing.type_check_only
@@ -92,6 +94,7 @@ class WorkerAdminServiceAsyncStub(WorkerAdminServiceStub):
 
     Errors:
     * NOT_FOUND / WORKER_NOT_FOUND: there is none of this name, or its newest instance is SUPERSEDED or GONE.
+    * FAILED_PRECONDITION / WORKER_LOST: it is LOST, so it cannot be told. Repeat the call when it is ACTIVE again.
     """
     PauseWorker: _aio.UnaryUnaryMultiCallable[_workers_pb2.PauseWorkerRequest, _workers_pb2.PauseWorkerResponse]  # type: ignore[assignment]
     """Pauses a worker or lets it go on. A paused worker is assigned nothing new; its attempts go on, and it stays
@@ -106,6 +109,7 @@ class WorkerAdminServiceAsyncStub(WorkerAdminServiceStub):
 
     Errors:
     * NOT_FOUND / WORKER_NOT_FOUND: there is none of this name, or its newest instance is SUPERSEDED or GONE.
+    * FAILED_PRECONDITION / WORKER_LOST: it is LOST, so it cannot be told. Repeat the call when it is ACTIVE again.
     """
 
 class WorkerAdminServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -147,6 +151,7 @@ class WorkerAdminServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors:
         * NOT_FOUND / WORKER_NOT_FOUND: there is none of this name, or its newest instance is SUPERSEDED or GONE.
+        * FAILED_PRECONDITION / WORKER_LOST: it is LOST, so it cannot be told. Repeat the call when it is ACTIVE again.
         """
 
     @_abc_1.abstractmethod
@@ -173,6 +178,7 @@ class WorkerAdminServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors:
         * NOT_FOUND / WORKER_NOT_FOUND: there is none of this name, or its newest instance is SUPERSEDED or GONE.
+        * FAILED_PRECONDITION / WORKER_LOST: it is LOST, so it cannot be told. Repeat the call when it is ACTIVE again.
         """
 
 def add_WorkerAdminServiceServicer_to_server(servicer: WorkerAdminServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

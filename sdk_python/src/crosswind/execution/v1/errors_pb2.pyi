@@ -66,6 +66,7 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ERROR_REASON_DAG_NOT_SCHEDULED: _ClassVar[ErrorReason]
     ERROR_REASON_CONF_INVALID: _ClassVar[ErrorReason]
     ERROR_REASON_STATE_CHANGED: _ClassVar[ErrorReason]
+    ERROR_REASON_WORKER_LOST: _ClassVar[ErrorReason]
 ERROR_REASON_UNSPECIFIED: ErrorReason
 ERROR_REASON_STALE_LEASE: ErrorReason
 ERROR_REASON_OUTCOME_CONFLICT: ErrorReason
@@ -125,3 +126,4 @@ ERROR_REASON_INPUT_REQUEST_CLOSED: ErrorReason
 ERROR_REASON_DAG_NOT_SCHEDULED: ErrorReason
 ERROR_REASON_CONF_INVALID: ErrorReason
 ERROR_REASON_STATE_CHANGED: ErrorReason
+ERROR_REASON_WORKER_LOST: ErrorReason

@@ -13,7 +13,7 @@ from typing import Any, Final
 from crosswind_server import manifests
 from crosswind_server.domain import lifecycle
 from crosswind_server.domain.arguments import RETURN_VALUE, StoredValue
-from crosswind_server.domain.errors import Reason, Refused
+from crosswind_server.domain.errors import Refused
 from crosswind_server.domain.lifecycle import Event
 from crosswind_server.domain.schedule import ScheduledRun
 from crosswind_server.domain.skipping import ALL_DIRECT, BRANCH_INVALID, EVERYTHING, UnknownBranch, skipped_by_branch
@@ -29,6 +29,7 @@ from crosswind_server.services.execution.contexts import (
     resolve_inputs,
 )
 from crosswind_server.services.execution.landing import Landing
+from crosswind_server.services.execution.outcome_checks import failure_of, find_wrong_schema
 from crosswind_server.services.execution.state_store import StateWrite
 from crosswind_server.services.flow import progress, timetables
 from crosswind_server.services.flow.board import Board
@@ -40,7 +41,6 @@ from crosswind_server.store import attempts, runs, task_instances, timers, xcoms
 from crosswind_server.store.unit_of_work import UnitOfWork
 from crosswind_server.timing import SECOND_US, Timing
 
-MAX_XCOMS: Final = 1_000
 _KEPT_FACTS: Final = 1_000
 _SMALL_CONF: Final = 4_096
 
@@ -116,8 +116,13 @@ class FinishAttempt:
 def choose(board: Board, instance: Instance, command: FinishAttempt) -> FinishAttempt:
     """What an outcome skips, from the ids that it follows. [SCHED-1]
 
-    An outcome that follows what is not there must not be undeliverable: the attempt failed, and is not tried again.
+    An outcome that follows what is not there, or asks for what no schema says, must not be undeliverable: the attempt
+    failed, and is not tried again.
     """
+    if command.event is Event.FINISH_AWAITING_INPUT:
+        wait = command.wake.wait if command.wake is not None else None
+        wrong = find_wrong_schema(wait.question) if wait is not None and wait.question is not None else None
+        return command if wrong is None else replace(command, event=Event.FINISH_FAILED, failure=wrong, wake=None)
     if command.event is not Event.FINISH_SUCCEEDED or not instance.is_task:
         return command
     plan, task = board.plan_of(board.runs[instance.run_key]), board.task_of(instance)
@@ -130,13 +135,8 @@ def choose(board: Board, instance: Instance, command: FinishAttempt) -> FinishAt
             f"The branch '{task.task_id}' follows '{unknown.followed[:250]}', which is neither a task directly "
             "downstream of it nor a group that holds one; return the id of one that is."
         )
-        failure = FailureFacts(
-            message=manifests.failure_message(BRANCH_INVALID, text, retryable=False),
-            types=(BRANCH_INVALID,),
-            retryable=False,
-        )
         values = tuple((key, value) for key, value in command.values if key != RETURN_VALUE)
-        return replace(command, event=Event.FINISH_FAILED, values=values, failure=failure)
+        return replace(command, event=Event.FINISH_FAILED, values=values, failure=failure_of(BRANCH_INVALID, text))
     if command.skip_all_downstream is not None:
         skips = EVERYTHING if command.skip_all_downstream else ALL_DIRECT
     return command if skips is None else replace(command, skips=skips.to_json())
@@ -365,9 +365,7 @@ def _allowed(instance: Instance, command: FinishAttempt) -> FinishAttempt:
         return command
     how = command.event.value.removeprefix("finish ")
     text = f"A {workload} cannot end as {how}; let '{instance.workload_entry_point}' return what it found, or raise."
-    message = manifests.failure_message(OUTCOME_NOT_ALLOWED, text, retryable=False)
-    failure = FailureFacts(message=message, types=(OUTCOME_NOT_ALLOWED,), retryable=False)
-    return replace(command, event=Event.FINISH_FAILED, failure=failure, wake=None)
+    return replace(command, event=Event.FINISH_FAILED, failure=failure_of(OUTCOME_NOT_ALLOWED, text), wake=None)
 
 
 def _check_lease(record: AttemptRecord | None, event: Event, attempt_id: str, lease: bytes) -> Exception | None:
@@ -379,20 +377,3 @@ def _unknown(event: Event, attempt_id: str) -> Exception:
     answer = lifecycle.answer_unknown(event, attempt_id=attempt_id)
     assert isinstance(answer, Refused)
     return answer
-
-
-def check_values(values: Sequence[tuple[str, StoredValue]]) -> None:
-    """Check the XComs of an outcome before anything is written. Raises `Refused`: INVALID_ARGUMENT."""
-    if len(values) > MAX_XCOMS:
-        raise Refused(
-            Reason.INVALID_ARGUMENT,
-            f"An outcome writes at most {MAX_XCOMS:,} XComs, not {len(values):,}; write fewer.",
-            metadata={"field": "outcome.xcoms"},
-        )
-    for key, _ in values:
-        if not 1 <= len(key) <= 250:
-            raise Refused(
-                Reason.INVALID_ARGUMENT,
-                f"The XCom key {key[:80]!r} is not valid; a key has 1 to 250 characters.",
-                metadata={"field": "outcome.xcoms.key"},
-            )

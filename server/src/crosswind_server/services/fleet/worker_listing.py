@@ -49,10 +49,12 @@ def get_worker(uow: UnitOfWork, team: str, name: str) -> ListedWorker:
 
 
 def drain_worker(uow: UnitOfWork, team: str, name: str) -> ListedWorker:
-    """Let the newest instance of a worker finish what it runs, and leave. Raises `Refused`: WORKER_NOT_FOUND."""
-    row = rows.lock_newest(uow, team, name)
-    if row is None or row.state in (WorkerState.SUPERSEDED, WorkerState.GONE):
-        raise _not_found(team, name)
+    """Let the newest instance of a worker finish what it runs, and leave.
+
+    Raises:
+        Refused: WORKER_NOT_FOUND or WORKER_LOST.
+    """
+    row = _lock_hearing(uow, team, name)
     if row.state != WorkerState.DRAINING:
         rows.drain(uow, row.instance_id)
         uow.hint(f"worker:{row.instance_id}")
@@ -72,14 +74,33 @@ def pause_worker(uow: UnitOfWork, team: str, name: str, *, paused: bool) -> List
 
 
 def move_worker(uow: UnitOfWork, team: str, name: str) -> ListedWorker:
-    """Let the newest instance of a worker connect anew. Raises `Refused`: WORKER_NOT_FOUND."""
-    row = rows.lock_newest(uow, team, name)
-    if row is None or row.state in (WorkerState.SUPERSEDED, WorkerState.GONE):
-        raise _not_found(team, name)
+    """Let the newest instance of a worker connect anew. Raises `Refused`: WORKER_NOT_FOUND or WORKER_LOST."""
+    row = _lock_hearing(uow, team, name)
     if not row.moving:
         rows.set_moving(uow, row.instance_id)
         uow.hint(f"worker:{row.instance_id}")
     return get_worker(uow, team, name)
+
+
+def _lock_hearing(uow: UnitOfWork, team: str, name: str) -> Any:
+    """Lock the newest instance of a worker that can be told something."""
+    row = rows.lock_newest(uow, team, name)
+    if row is None:
+        raise _not_found(team, name)
+    if row.state in (WorkerState.SUPERSEDED, WorkerState.GONE):
+        raise Refused(
+            Reason.WORKER_NOT_FOUND,
+            f"The worker '{name}' has left and hears nothing any more; `crosswind workers list` shows those that do.",
+            metadata={"worker": name},
+        )
+    if row.state == WorkerState.LOST:
+        raise Refused(
+            Reason.WORKER_LOST,
+            f"The worker '{name}' is lost: it was not heard of for long, so it cannot be told; repeat this when it is"
+            " back, or stop its process.",
+            metadata={"worker": name},
+        )
+    return row
 
 
 def _not_found(team: str, name: str) -> Refused:

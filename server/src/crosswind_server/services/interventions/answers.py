@@ -67,7 +67,7 @@ def answer(uow: UnitOfWork, plans: PlanCache, command: AnswerInput) -> Row[Any]:
         has_fields=command.fields is not None,
     )
     if command.fields is not None:
-        manifests.check_fields(command.fields)
+        manifests.check_fields(command.fields, asked.fields_schema_json)
     input_requests.close(
         uow,
         [

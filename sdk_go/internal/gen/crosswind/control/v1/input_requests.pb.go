@@ -495,8 +495,9 @@ type AnswerInputRequestRequest struct {
 	// The chosen options, each one of its `options`: exactly one, or at least one where `multiple`; none where it has
 	// none.
 	ChosenOptions []string `protobuf:"bytes,2,rep,name=chosen_options,json=chosenOptions,proto3" json:"chosen_options,omitempty"`
-	// The fields: a JSON object, encoded `json/utf-8` and inline. REQUIRED where it has a schema, refused where not. The
-	// server checks only that it is an object: the client SHOULD check it against the schema, and the task MUST.
+	// The fields: a JSON object, encoded `json/utf-8` and inline. REQUIRED where it has a schema, which it
+	// MUST fit, refused where not. Refused with INVALID_ARGUMENT, `metadata.field` and the sentence name the field that does
+	// not fit, such as `fields.amount`, and never its value.
 	Fields *v1.Payload `protobuf:"bytes,3,opt,name=fields,proto3" json:"fields,omitempty"`
 	// UUID text made by the caller for this call; see "Repeating" in states.proto. REQUIRED.
 	RequestId     string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`

@@ -969,14 +969,14 @@ const file_crosswind_control_v1_workers_proto_rawDesc = "" +
 	"\n" +
 	"request_id\x18\x02 \x01(\tB\x04Н\"\x01R\trequestId\"J\n" +
 	"\x12MoveWorkerResponse\x124\n" +
-	"\x06worker\x18\x01 \x01(\v2\x1c.crosswind.control.v1.WorkerR\x06worker2\xed\x04\n" +
+	"\x06worker\x18\x01 \x01(\v2\x1c.crosswind.control.v1.WorkerR\x06worker2\x8d\x05\n" +
 	"\x12WorkerAdminService\x12h\n" +
 	"\vListWorkers\x12(.crosswind.control.v1.ListWorkersRequest\x1a).crosswind.control.v1.ListWorkersResponse\"\x04\xf0\xa9\"\x01\x12v\n" +
-	"\tGetWorker\x12&.crosswind.control.v1.GetWorkerRequest\x1a'.crosswind.control.v1.GetWorkerResponse\"\x18\xf0\xa9\"\x01\xfa\xa9\"\x10WORKER_NOT_FOUND\x12|\n" +
-	"\vDrainWorker\x12(.crosswind.control.v1.DrainWorkerRequest\x1a).crosswind.control.v1.DrainWorkerResponse\"\x18\xf0\xa9\"\x01\xfa\xa9\"\x10WORKER_NOT_FOUND\x12|\n" +
-	"\vPauseWorker\x12(.crosswind.control.v1.PauseWorkerRequest\x1a).crosswind.control.v1.PauseWorkerResponse\"\x18\xf0\xa9\"\x01\xfa\xa9\"\x10WORKER_NOT_FOUND\x12y\n" +
+	"\tGetWorker\x12&.crosswind.control.v1.GetWorkerRequest\x1a'.crosswind.control.v1.GetWorkerResponse\"\x18\xf0\xa9\"\x01\xfa\xa9\"\x10WORKER_NOT_FOUND\x12\x8b\x01\n" +
+	"\vDrainWorker\x12(.crosswind.control.v1.DrainWorkerRequest\x1a).crosswind.control.v1.DrainWorkerResponse\"'\xf0\xa9\"\x01\xfa\xa9\"\x10WORKER_NOT_FOUND\xfa\xa9\"\vWORKER_LOST\x12|\n" +
+	"\vPauseWorker\x12(.crosswind.control.v1.PauseWorkerRequest\x1a).crosswind.control.v1.PauseWorkerResponse\"\x18\xf0\xa9\"\x01\xfa\xa9\"\x10WORKER_NOT_FOUND\x12\x88\x01\n" +
 	"\n" +
-	"MoveWorker\x12'.crosswind.control.v1.MoveWorkerRequest\x1a(.crosswind.control.v1.MoveWorkerResponse\"\x18\xf0\xa9\"\x01\xfa\xa9\"\x10WORKER_NOT_FOUNDB\xd8\x01\n" +
+	"MoveWorker\x12'.crosswind.control.v1.MoveWorkerRequest\x1a(.crosswind.control.v1.MoveWorkerResponse\"'\xf0\xa9\"\x01\xfa\xa9\"\x10WORKER_NOT_FOUND\xfa\xa9\"\vWORKER_LOSTB\xd8\x01\n" +
 	"\x18com.crosswind.control.v1B\fWorkersProtoP\x01Z<crosswind.dev/go/internal/gen/crosswind/control/v1;controlv1\xa2\x02\x03CCX\xaa\x02\x14Crosswind.Control.V1\xca\x02\x14Crosswind\\Control\\V1\xe2\x02 Crosswind\\Control\\V1\\GPBMetadata\xea\x02\x16Crosswind::Control::V1b\x06proto3"
 
 var (

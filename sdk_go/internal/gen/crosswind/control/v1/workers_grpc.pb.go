@@ -48,6 +48,7 @@ type WorkerAdminServiceClient interface {
 	//
 	// Errors:
 	//   - NOT_FOUND / WORKER_NOT_FOUND: there is none of this name, or its newest instance is SUPERSEDED or GONE.
+	//   - FAILED_PRECONDITION / WORKER_LOST: it is LOST, so it cannot be told. Repeat the call when it is ACTIVE again.
 	DrainWorker(ctx context.Context, in *DrainWorkerRequest, opts ...grpc.CallOption) (*DrainWorkerResponse, error)
 	// Pauses a worker or lets it go on. A paused worker is assigned nothing new; its attempts go on, and it stays
 	// registered. Holds for the name, also when another instance takes it. Role: OPERATOR.
@@ -60,6 +61,7 @@ type WorkerAdminServiceClient interface {
 	//
 	// Errors:
 	//   - NOT_FOUND / WORKER_NOT_FOUND: there is none of this name, or its newest instance is SUPERSEDED or GONE.
+	//   - FAILED_PRECONDITION / WORKER_LOST: it is LOST, so it cannot be told. Repeat the call when it is ACTIVE again.
 	MoveWorker(ctx context.Context, in *MoveWorkerRequest, opts ...grpc.CallOption) (*MoveWorkerResponse, error)
 }
 
@@ -143,6 +145,7 @@ type WorkerAdminServiceServer interface {
 	//
 	// Errors:
 	//   - NOT_FOUND / WORKER_NOT_FOUND: there is none of this name, or its newest instance is SUPERSEDED or GONE.
+	//   - FAILED_PRECONDITION / WORKER_LOST: it is LOST, so it cannot be told. Repeat the call when it is ACTIVE again.
 	DrainWorker(context.Context, *DrainWorkerRequest) (*DrainWorkerResponse, error)
 	// Pauses a worker or lets it go on. A paused worker is assigned nothing new; its attempts go on, and it stays
 	// registered. Holds for the name, also when another instance takes it. Role: OPERATOR.
@@ -155,6 +158,7 @@ type WorkerAdminServiceServer interface {
 	//
 	// Errors:
 	//   - NOT_FOUND / WORKER_NOT_FOUND: there is none of this name, or its newest instance is SUPERSEDED or GONE.
+	//   - FAILED_PRECONDITION / WORKER_LOST: it is LOST, so it cannot be told. Repeat the call when it is ACTIVE again.
 	MoveWorker(context.Context, *MoveWorkerRequest) (*MoveWorkerResponse, error)
 	mustEmbedUnimplementedWorkerAdminServiceServer()
 }

@@ -149,6 +149,8 @@ const (
 	ErrorReason_ERROR_REASON_CONF_INVALID ErrorReason = 85
 	// ABORTED. The value was changed since it was read. Read it again, and decide anew.
 	ErrorReason_ERROR_REASON_STATE_CHANGED ErrorReason = 86
+	// FAILED_PRECONDITION. The worker was not heard of for long, and cannot be told. Wait until it is back.
+	ErrorReason_ERROR_REASON_WORKER_LOST ErrorReason = 87
 )
 
 // Enum value maps for ErrorReason.
@@ -213,6 +215,7 @@ var (
 		84: "ERROR_REASON_DAG_NOT_SCHEDULED",
 		85: "ERROR_REASON_CONF_INVALID",
 		86: "ERROR_REASON_STATE_CHANGED",
+		87: "ERROR_REASON_WORKER_LOST",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":               0,
@@ -274,6 +277,7 @@ var (
 		"ERROR_REASON_DAG_NOT_SCHEDULED":         84,
 		"ERROR_REASON_CONF_INVALID":              85,
 		"ERROR_REASON_STATE_CHANGED":             86,
+		"ERROR_REASON_WORKER_LOST":               87,
 	}
 )
 
@@ -308,7 +312,7 @@ var File_crosswind_execution_v1_errors_proto protoreflect.FileDescriptor
 
 const file_crosswind_execution_v1_errors_proto_rawDesc = "" +
 	"\n" +
-	"#crosswind/execution/v1/errors.proto\x12\x16crosswind.execution.v1\x1a\"crosswind/options/v1/options.proto*\xeb\x18\n" +
+	"#crosswind/execution/v1/errors.proto\x12\x16crosswind.execution.v1\x1a\"crosswind/options/v1/options.proto*\xa2\x19\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x125\n" +
 	"\x18ERROR_REASON_STALE_LEASE\x10\x01\x1a\x17ڣ\"\x13FAILED_PRECONDITION\x12.\n" +
@@ -369,7 +373,8 @@ const file_crosswind_execution_v1_errors_proto_rawDesc = "" +
 	"!ERROR_REASON_INPUT_REQUEST_CLOSED\x10S\x1a\x17ڣ\"\x13FAILED_PRECONDITION\x12;\n" +
 	"\x1eERROR_REASON_DAG_NOT_SCHEDULED\x10T\x1a\x17ڣ\"\x13FAILED_PRECONDITION\x123\n" +
 	"\x19ERROR_REASON_CONF_INVALID\x10U\x1a\x14ڣ\"\x10INVALID_ARGUMENT\x12+\n" +
-	"\x1aERROR_REASON_STATE_CHANGED\x10V\x1a\vڣ\"\aABORTEDB\xe5\x01\n" +
+	"\x1aERROR_REASON_STATE_CHANGED\x10V\x1a\vڣ\"\aABORTED\x125\n" +
+	"\x18ERROR_REASON_WORKER_LOST\x10W\x1a\x17ڣ\"\x13FAILED_PRECONDITIONB\xe5\x01\n" +
 	"\x1acom.crosswind.execution.v1B\vErrorsProtoP\x01Z@crosswind.dev/go/internal/gen/crosswind/execution/v1;executionv1\xa2\x02\x03CEX\xaa\x02\x16Crosswind.Execution.V1\xca\x02\x16Crosswind\\Execution\\V1\xe2\x02\"Crosswind\\Execution\\V1\\GPBMetadata\xea\x02\x18Crosswind::Execution::V1b\x06proto3"
 
 var (

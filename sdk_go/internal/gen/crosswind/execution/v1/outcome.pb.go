@@ -796,7 +796,9 @@ type AwaitingInput struct {
 	DefaultOptions []string `protobuf:"bytes,4,rep,name=default_options,json=defaultOptions,proto3" json:"default_options,omitempty"`
 	// Whether several may be chosen.
 	Multiple bool `protobuf:"varint,5,opt,name=multiple,proto3" json:"multiple,omitempty"`
-	// A JSON Schema of the fields to fill in. Empty: none.
+	// A JSON Schema (draft 2020-12) of the fields to fill in, a JSON object, within the bounds of a param's schema in
+	// `manifest.v1`. One that is not valid is a failure of the attempt, `crosswind.QuestionInvalid`, which is not retried.
+	// Empty: none.
 	FieldsSchemaJson string `protobuf:"bytes,6,opt,name=fields_schema_json,json=fieldsSchemaJson,proto3" json:"fields_schema_json,omitempty"`
 	// Who may answer. Empty: anyone of the team.
 	Respondents []string `protobuf:"bytes,7,rep,name=respondents,proto3" json:"respondents,omitempty"`

@@ -503,7 +503,8 @@ type Param struct {
 	// Default, `json/utf-8`; it fits the schema. Absent: the run MUST give one, and the DAG has no schedule.
 	DefaultValue *v1.Payload `protobuf:"bytes,2,opt,name=default_value,json=defaultValue,proto3" json:"default_value,omitempty"`
 	// JSON Schema, draft 2020-12, as text of at most 64 KiB. It refers to its own parts only. It has at most 100
-	// patterns, which are those of RE2 and match texts of up to 1,000 characters. Empty: any value.
+	// patterns, which are those of RE2 and match texts of up to 1,000 characters. A value fits that is found to within 30,000
+	// steps, each a keyword that is applied to a part of the value. Empty: any value.
 	JsonSchema string `protobuf:"bytes,3,opt,name=json_schema,json=jsonSchema,proto3" json:"json_schema,omitempty"`
 	// For people.
 	Description   string `protobuf:"bytes,4,opt,name=description,proto3" json:"description,omitempty"`
