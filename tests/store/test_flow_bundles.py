@@ -1,14 +1,16 @@
 """Bundle versions: which is current, who runs what, what becomes of runs whose version is gone. On both databases."""
 
-from sqlalchemy import select
+import pytest
+from sqlalchemy import func, select
 
 from crosswind.manifest.v1 import dag_pb2, task_pb2
 from crosswind_server.services.catalog import dag_listing
 from crosswind_server.services.catalog.bundles import Manifest, Offer, PublishBundle, SourceProblem
 from crosswind_server.services.catalog.manifest_versions import OneVersion
 from crosswind_server.services.execution.directives import DirectiveKind
+from crosswind_server.services.interventions import version_policy
 from crosswind_server.store.group_commit import each
-from crosswind_server.store.schema import bundle, bundle_version, dag, source_error
+from crosswind_server.store.schema import bundle, bundle_version, dag, dag_run, source_error
 from tests.store.dags import dag_of, task
 from tests.store.flow import TEAM, Flow, Worker, refused
 
@@ -271,6 +273,37 @@ def test_a_dag_may_say_that_its_stranded_runs_fail(flow: Flow):
     withdraw(flow, worker, "v1")
     assert set(flow.states(run).values()) == {"failed"}
     assert flow.run_state(run) == "failed"
+
+
+@pytest.mark.parametrize("fails", [False, True], ids=["follow", "fail"])
+def test_many_stranded_runs_follow_or_fail_in_pieces(flow: Flow, fails: bool):
+    """[SCHED-3]"""
+    policy = {"version_policy": dag_pb2.VERSION_POLICY_FAIL} if fails else {}
+    count = 2 * version_policy.MOST + 50
+    worker = flow.register(slots=1_000)
+    flow.publish(dag_of("d", task("a"), max_active_runs=count, **policy), to=worker, version="v1")
+    runs = [flow.trigger("d") for _ in range(count)]
+    flow.publish(dag_of("d", task("a"), task("new"), max_active_runs=count, **policy), to=worker, version="v2")
+    withdraw(flow, worker, "v1")
+    left = [count - version_policy.MOST]
+    assert (moved_or_failed(flow), flow.left_behind()) == (version_policy.MOST, 1)
+    while flow.continue_one():
+        left.append(count - moved_or_failed(flow))
+    assert left[:3] == [count - version_policy.MOST, count - 2 * version_policy.MOST, 0]
+    assert flow.left_behind() == 0
+    if fails:
+        assert {flow.run_state(run) for run in runs} == {"failed"}
+    else:
+        assert {lease.bundle_version for lease in flow.take(worker)} == {"v2"}
+        flow.work_off(worker)
+        assert {flow.run_state(run) for run in runs} == {"succeeded"}
+
+
+def moved_or_failed(flow: Flow) -> int:
+    """How many runs have the code of their DAG's current version."""
+    query = select(func.count()).select_from(dag_run).join(dag, dag.c.current_version_id == dag_run.c.code_version_id)
+    found: int = flow.store.read_blocking(lambda uow: uow.execute(query).scalar_one())
+    return found
 
 
 def test_a_run_waits_while_no_worker_offers_the_bundle_at_all(flow: Flow):

@@ -2,12 +2,16 @@
 
 from typing import Any
 
+import pytest
+
 from crosswind.manifest.v1 import task_pb2
 from tests.store.dags import dag_of, task
 from tests.store.flow import Flow, Worker
 from tests.store.interventions import check_counts, clear, mark
 from tests.store.test_flow_groups import group, inside
 
+SETUP = task_pb2.TASK_KIND_SETUP
+TEARDOWN = task_pb2.TASK_KIND_TEARDOWN
 DONE = task_pb2.TRIGGER_RULE_ALL_DONE
 
 
@@ -141,4 +145,82 @@ def test_an_instance_that_is_marked_otherwise_is_counted_anew(flow: Flow):
     assert flow.states(run)["g.b", 0] == "waiting"
     mark(flow, run, "g.a", "failed", 0)
     assert flow.states(run)["g.b", 0] == "upstream_failed"
+    check_counts(flow, run)
+
+
+def guarded(flow: Flow) -> tuple[str, Worker]:
+    """A run of a group over two items with a setup, a task and a teardown, which a switch outside may skip."""
+    worker = flow.register()
+    tasks = [
+        task("switch", kind=task_pb2.TASK_KIND_SHORT_CIRCUIT),
+        inside("g.make", kind=SETUP),
+        inside("g.work", "g.make", "switch"),
+        inside("g.clean", "g.work", kind=TEARDOWN, setup_task_ids=["g.make"]),
+        task("after", "g.work"),
+    ]
+    flow.publish(dag_of("d", *tasks, groups=[group([1, 2])]), to=worker)
+    return flow.trigger("d"), worker
+
+
+def of(flow: Flow, run: str, name: str) -> list[tuple[str, int]]:
+    """State and try of the two instances of a task."""
+    rows = [flow.instance(run, name, n) for n in range(2)]
+    return [(row.state, row.try_number) for row in rows]
+
+
+def test_a_setup_of_one_index_that_failed_runs_again_with_all_that_it_guards(flow: Flow):
+    run, worker = guarded(flow)
+    for lease in flow.take(worker):
+        flow.run(lease, worker, "failed" if (lease.task_id, lease.map_index) == ("g.make", 0) else "succeeded")
+    flow.work_off(worker)
+    assert of(flow, run, "g.clean") == [("upstream_failed", 0), ("succeeded", 1)]
+    clear(flow, run, ("g.make", 0), include_downstream=True)
+    flow.continue_all()
+    flow.work_off(worker)
+    assert of(flow, run, "g.clean") == [("succeeded", 1), ("succeeded", 1)]
+    assert of(flow, run, "g.make") == [("succeeded", 2), ("succeeded", 1)]
+    assert flow.run_state(run) == "succeeded"
+    check_counts(flow, run)
+
+
+@pytest.mark.parametrize("skip_all", [False, True])
+def test_what_was_skipped_from_outside_runs_again_when_the_switch_is_cleared(flow: Flow, skip_all: bool):
+    run, worker = guarded(flow)
+    for lease in flow.take(worker):
+        flow.start(lease, worker)
+        flow.finish(lease, skip_all=skip_all if lease.task_id == "switch" else None)
+    flow.work_off(worker)
+    assert of(flow, run, "g.work") == [("skipped", 0)] * 2
+    assert of(flow, run, "g.clean") == [("succeeded", 1)] * 2
+    # Alone it is skipped again: who skipped it still says so.
+    clear(flow, run, ("g.work", 0))
+    flow.continue_all()
+    assert flow.states(run)["g.work"] == "skipped"
+    check_counts(flow, run)
+    clear(flow, run, "switch", include_downstream=True)
+    flow.continue_all()
+    flow.work_off(worker)
+    assert of(flow, run, "g.make") == [("succeeded", 2)] * 2
+    assert of(flow, run, "g.work") == [("succeeded", 1)] * 2
+    assert of(flow, run, "g.clean") == [("succeeded", 2)] * 2
+    assert flow.states(run)["after"] == "succeeded"
+    assert flow.run_state(run) == "succeeded"
+    check_counts(flow, run)
+
+
+def test_the_whole_run_of_a_group_with_a_teardown_runs_again(flow: Flow):
+    run, worker = guarded(flow)
+    for lease in flow.take(worker):
+        flow.start(lease, worker)
+        flow.finish(lease, skip_all=True if lease.task_id == "switch" else None)
+    flow.work_off(worker)
+    clear(flow, run)
+    flow.continue_all()
+    flow.work_off(worker)
+    assert [of(flow, run, name) for name in ("g.make", "g.work", "g.clean")] == [
+        [("succeeded", 2)] * 2,
+        [("succeeded", 1)] * 2,
+        [("succeeded", 2)] * 2,
+    ]
+    assert flow.run_state(run) == "succeeded"
     check_counts(flow, run)

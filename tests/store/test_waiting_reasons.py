@@ -123,6 +123,20 @@ def test_a_cleared_run_waits_for_a_place_and_for_the_rest_of_the_clear(flow: Flo
     expect(flow, run, t0=(WaitingReason.RUN, full))
 
 
+def test_a_run_that_is_cleared_into_another_version_waits_for_all_its_tasks_to_follow(flow: Flow):
+    worker_ = flow.register("w1", slots=2_000)
+    many = [task(f"t{n:04}") for n in range(600)]
+    flow.publish(dag_of("d", *many), to=worker_, version="v1")
+    run = flow.trigger("d")
+    flow.continue_all()
+    flow.publish(dag_of("d", *many, task("more", "t0000")), to=worker_, version="v2")
+    clear(flow, run, use_current_version=True)
+    text = r"Its run was cleared into another version of its DAG; it goes on when all its tasks have followed\."
+    expect(flow, run, t0000=(WaitingReason.RUN, text))
+    flow.continue_all()
+    expect(flow, run, t0000=READY)
+
+
 def test_nobody_offers_the_bundle_or_what_is_referred_to(flow: Flow):
     worker_ = flow.register("w1")
     far = task("far")
