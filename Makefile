@@ -117,9 +117,9 @@ test: gen-check proto-check versions-check release-check lint ## Run every check
 	@# -count=1: tests read documents and build binaries that Go's cache of results does not know of
 	@$(use_go); race=$$($(BIN)/python -m codegen.go_toolchain --race); \
 	for module in $(GO_MODULES); do (cd $$module; go test $$race -count=1 ./...); done
-	@$(use_go); $(BIN)/pytest -q tests/unit tests/lifecycle
+	@$(use_go); $(BIN)/pytest -q tests/unit
 	@# these wait more than they compute, so two files at a time take little more than half as long
-	@$(use_go); $(BIN)/pytest -q -n 2 --dist loadfile tests/store tests/compat tests/e2e
+	@$(use_go); $(BIN)/pytest -q -n 2 --dist loadfile tests/lifecycle tests/store tests/compat tests/e2e
 
 .PHONY: demo
 demo: $(INSTALLED) ## Run the flights pipeline on a server, a Python worker and a Go worker of its own

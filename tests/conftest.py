@@ -1,7 +1,7 @@
 """Fixtures that several folders of tests share. What they start is in modules of its own, such as `postgres.py`."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,14 @@ def pytest_configure() -> None:
     folder = find_go()
     if folder is not None:
         os.environ.update(with_go(folder))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Makes what a test has printed travel between processes: a lone surrogate would end the one that sends it."""
+    report = yield
+    report.sections = [(title, text.encode(errors="backslashreplace").decode()) for title, text in report.sections]
+    return report
 
 
 @pytest.fixture(scope="session")
