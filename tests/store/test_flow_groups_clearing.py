@@ -224,3 +224,18 @@ def test_the_whole_run_of_a_group_with_a_teardown_runs_again(flow: Flow):
     ]
     assert flow.run_state(run) == "succeeded"
     check_counts(flow, run)
+
+
+@pytest.mark.parametrize("include_downstream", [False, True])
+def test_an_instance_runs_again_with_the_setup_and_the_teardown_of_its_own_index(flow: Flow, include_downstream: bool):
+    run, worker = guarded(flow)
+    flow.work_off(worker)
+    clear(flow, run, ("g.work", 1), include_downstream=include_downstream)
+    flow.continue_all()
+    flow.work_off(worker)
+    assert [of(flow, run, name) for name in ("g.make", "g.work", "g.clean")] == [
+        [("succeeded", 1), ("succeeded", 2)],
+    ] * 3
+    assert flow.instance(run, "after").try_number == (2 if include_downstream else 1)
+    assert flow.run_state(run) == "succeeded"
+    check_counts(flow, run)

@@ -133,7 +133,7 @@ def _choose_selected(
         _choose_inside(some, lambda index: plan.tasks[index].inner_downstream)
         others |= _reach_from(plan, whole, some, lambda task: task.downstream, lambda task: task.inner_downstream)
     whole |= others - some.keys()
-    whole |= _scopes_around(plan, whole | some.keys()) - some.keys()
+    _add_scopes(plan, whole, some)
     # Where an instance's own upstream is cleared too, its task may have other instances afterwards.
     cleared_before = _reach(whole, lambda index: plan.tasks[index].downstream)
     found: dict[int, Choice] = dict.fromkeys(whole, FAILED if command.only_failed else ALL)
@@ -152,16 +152,29 @@ def _choose_selected(
     return found
 
 
-def _scopes_around(plan: DagPlan, chosen: Collection[int]) -> set[int]:
-    """The setups and teardowns of the scopes in which chosen tasks are: what was set up for them is gone."""
-    found: set[int] = set()
+def _add_scopes(plan: DagPlan, whole: set[int], some: dict[int, list[int]]) -> None:
+    """Add the setups and teardowns of the scopes in which chosen tasks are: what was set up for them is gone.
+
+    Those in the mapped group of a chosen instance serve it at its own index.
+    """
+    chosen, instances = frozenset(whole), {index: tuple(wanted) for index, wanted in some.items()}
     for task in plan.tasks:
-        if task.is_teardown and task.setups:
-            inside = _reach(task.setups, lambda index: plan.tasks[index].downstream)
-            inside &= _reach([task.index], lambda index: plan.tasks[index].upstream)
-            if not inside.isdisjoint(chosen) or not set(task.setups).isdisjoint(chosen):
-                found |= {task.index, *task.setups}
-    return found
+        if not task.is_teardown or not task.setups:
+            continue
+        inside = _reach(task.setups, lambda index: plan.tasks[index].downstream)
+        inside &= _reach([task.index], lambda index: plan.tasks[index].upstream)
+        inside |= set(task.setups)
+        scope = (task.index, *task.setups)
+        if not inside.isdisjoint(chosen):
+            whole.update(each for each in scope if each not in instances)
+        for index in inside & instances.keys():
+            group = plan.tasks[index].mapped_group
+            for each in scope:
+                if group is not None and plan.tasks[each].mapped_group == group:
+                    indexes = some.setdefault(each, [])
+                    indexes += [map_index for map_index in instances[index] if map_index not in indexes]
+                elif each not in instances:
+                    whole.add(each)
 
 
 def _choose_inside(some: dict[int, list[int]], after: Callable[[int], Iterable[int]]) -> None:
