@@ -182,6 +182,8 @@ def test_drain_by_an_operator_lets_tasks_end_and_gives_new_ones_to_others(cluste
 
 @pytest.mark.parametrize("obeys", [True, False], ids=["obeys-term", "ignores-term"])
 def test_task_that_runs_too_long_is_ended_and_tried_again(cluster, obeys):
+    # The server would end the attempt a heartbeat after its worker should have; here the worker is to.
+    cluster.start_server(pace=Pace(heartbeat_interval=10.0, lease_duration=30.0))
     cluster.write(one_task(retries=1, cancel_grace=0.5, timeout=1.5))
     cluster.start_worker()
     run = cluster.control.trigger("one")

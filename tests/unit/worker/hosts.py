@@ -82,6 +82,13 @@ with DAG("kit") as dag:
             print("cleaned up", flush=True)
 
     @task
+    def wait_while_another_thread_takes_the_signal():
+        threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        print("ready", flush=True)
+        time.sleep(60)
+
+    @task
     def wait_for_an_answer():
         try:
             Variable.get("never")
@@ -129,6 +136,7 @@ with DAG("kit") as dag:
 
     for each in (
         succeed, look_at_modules, measure_memory, ask_variables, exit_at_once, kill_itself, crash, wait_and_clean_up,
+        wait_while_another_thread_takes_the_signal,
         wait_for_an_answer, ignore_everything, leave_processes_behind, stay_with_children, ask_from_a_fork,
     ):
         each()

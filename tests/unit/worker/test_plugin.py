@@ -1,6 +1,7 @@
 """Packed bundles in the Python worker, on processes of a bundle that is written with bare gRPC and no SDK."""
 
 import asyncio
+import gc
 import json
 import logging
 import os
@@ -358,6 +359,20 @@ async def test_a_task_that_is_ended_before_its_process_serves_does_not_begin(ope
     assert end.response is None
     assert end.detail == "The task had not begun."
     assert executor.child_count == 0
+
+
+async def test_nothing_is_left_of_a_process_whose_start_is_given_up_at_any_moment(open_packed, tmp_path, sockets):
+    pack(tmp_path / "slow", script("exec sleep 600"))
+    executor = open_packed(tmp_path / "slow")
+    for steps in range(40):
+        task = begin(executor, "succeed", isolation=task_pb2.ISOLATION_PROCESS)
+        for _ in range(steps):
+            await asyncio.sleep(0.0005)
+        task.terminate()
+        await within(task.wait())
+    await executor.close()
+    assert list(sockets.iterdir()) == []
+    gc.collect()  # a server that was not stopped says so now
 
 
 async def test_processes_of_tasks_end_with_the_process(kit):

@@ -145,6 +145,15 @@ async def test_terminating_lets_a_task_clean_up(zygote):
     assert end.exit_code == 0
 
 
+async def test_terminating_reaches_a_task_whose_main_thread_missed_the_signal(zygote):
+    host = RecordingHost()
+    task = zygote.start(make_request("wait_while_another_thread_takes_the_signal"), host)
+    await host.wait_until(lambda: "ready" in host.stdout)
+    task.terminate()
+    async with asyncio.timeout(30):
+        assert outcome_of(await task.wait()).HasField("cancelled")
+
+
 async def test_terminating_reaches_a_task_that_waits_for_the_server(zygote):
     host = RecordingHost()
     task = zygote.start(make_request("wait_for_an_answer"), host)

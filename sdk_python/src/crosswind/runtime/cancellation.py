@@ -8,8 +8,14 @@ from __future__ import annotations
 import signal
 import threading
 from types import FrameType, TracebackType
+from typing import Final
 
 from crosswind.author.errors import TaskCancelled
+
+# Python runs handlers between its own instructions: of a signal that came a moment before a system call began to wait,
+# or that another thread took, nobody knows until the call returns. This second one, which changes nothing where it is
+# not expected, makes the call return.
+NUDGE: Final = signal.SIGURG
 
 
 class Interruption:
@@ -26,6 +32,7 @@ class Interruption:
     def install(self) -> None:
         """Takes over SIGTERM. Only a main thread can."""
         signal.signal(signal.SIGTERM, self._receive)
+        signal.signal(NUDGE, lambda number, frame: None)
 
     def stop(self) -> None:
         """From here on SIGTERM changes nothing: the task's code has ended."""

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import os
 import re
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -158,9 +159,12 @@ class PluginProcess:
                 take_output=first.write,
                 take_errors=output.stream(is_error=True).write,
             )
-        except (NotStarted, RuntimeError) as error:
+        except BaseException as error:
             await callbacks.stop()
-            raise PluginBroken(str(error)) from error
+            shutil.rmtree(folder, ignore_errors=True)  # nobody was started whose end would remove it
+            if isinstance(error, NotStarted | RuntimeError):
+                raise PluginBroken(str(error)) from error
+            raise
         try:
             socket_path = await _shake_hands(first, process, folder, timeout)
         except BaseException as error:

@@ -29,6 +29,7 @@ TASK_SERVICE: Final = "/crosswind.execution.v1.TaskService/"
 _RUN_STREAM: Final = 2
 _log = logging.getLogger("crosswind.worker")
 _PIPE_BYTES: Final = 64 * 1024
+_NUDGE_SECONDS: Final = 0.25
 
 
 class _Output:
@@ -74,11 +75,15 @@ class TaskProcess:
         run_request: a serialized `RunTaskRequest`.
         host: the attempt.
         send_signal: signals the child's process group.
+        nudge: makes the child notice a signal that it may have missed.
     """
 
-    def __init__(self, run_request: bytes, host: TaskHost, send_signal: Callable[[int], None]) -> None:
+    def __init__(
+        self, run_request: bytes, host: TaskHost, send_signal: Callable[[int], None], nudge: Callable[[], None]
+    ) -> None:
         self._host = host
         self._send_signal = send_signal
+        self._nudge = nudge
         self._end = TaskEnd()
         self._ended: asyncio.Future[TaskEnd] = asyncio.get_running_loop().create_future()
         self._calls: set[asyncio.Task[None]] = set()
@@ -116,6 +121,7 @@ class TaskProcess:
     def terminate(self) -> None:
         """See `RunningTask.terminate`."""
         self._send_signal(signal.SIGTERM)
+        asyncio.get_running_loop().call_later(_NUDGE_SECONDS, self._nudge_until_ended)
 
     def kill(self) -> None:
         """See `RunningTask.kill`."""
@@ -148,6 +154,11 @@ class TaskProcess:
             )
         self._end = end
         self._ended.set_result(end)
+
+    def _nudge_until_ended(self) -> None:
+        if not self._ended.done():
+            self._nudge()
+            asyncio.get_running_loop().call_later(_NUDGE_SECONDS, self._nudge_until_ended)
 
     def _take_frame(self, frame: frame_pb2.Frame) -> None:
         kind = frame.kind

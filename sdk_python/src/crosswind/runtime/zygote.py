@@ -20,6 +20,7 @@ from typing import Final, NoReturn
 
 from crosswind.runtime import processes
 from crosswind.runtime import zygote_protocol as protocol
+from crosswind.runtime.cancellation import NUDGE
 from crosswind.runtime.guard import fork_below_guard
 
 _DESCRIPTORS: Final = 3
@@ -125,6 +126,10 @@ class Zygote:
             process_id = self._process_ids.get(number)
             if process_id is not None:
                 processes.signal_group(process_id, signal_number)
+        elif packet[:1] == protocol.NUDGE:
+            process_id = self._process_ids.get(protocol.decode_nudge(packet))
+            if process_id is not None:  # it is reaped here, so the process id is its own
+                os.kill(process_id, NUDGE)
         return True
 
     def _fork(self, number: int, descriptors: list[int]) -> None:

@@ -130,6 +130,7 @@ class ZygoteProcess:
                 request.SerializeToString(),
                 host,
                 lambda signal_number: self._send(protocol.encode_signal(number, signal_number), None),
+                lambda: self._send(protocol.encode_nudge(number), None),
             )
         except OSError as error:
             raise ExecutorGone(f"The worker could not make the task's pipes: {error.strerror}.") from error

@@ -3,7 +3,8 @@
 Here belong the messages as bytes. What is done about them belongs to `zygote.py` and `zygote_process.py`.
 
     worker -> zygote   START number + the three descriptors of a child: frames, stdout, stderr
-                       SIGNAL number, signal
+                       SIGNAL number, signal            to the process group of a child
+                       NUDGE number                     see `cancellation.NUDGE`; to the child alone
     zygote -> worker   MANIFEST part..., MANIFEST_END        once, when the code is imported
                        BROKEN sentence                       instead, when it could not be
                        EXIT number, process id, wait status, CPU seconds, most memory
@@ -21,6 +22,7 @@ PACKET_BYTES: Final = 64 * 1024
 
 START: Final = b"S"
 SIGNAL: Final = b"K"
+NUDGE: Final = b"N"
 MANIFEST: Final = b"M"
 MANIFEST_END: Final = b"m"
 BROKEN: Final = b"B"
@@ -29,6 +31,7 @@ REFUSED: Final = b"R"
 
 _START: Final = struct.Struct("=cQ")
 _SIGNAL: Final = struct.Struct("=cQi")
+_NUDGE: Final = struct.Struct("=cQ")
 _EXIT: Final = struct.Struct("=cQiidq")
 _REFUSED: Final = struct.Struct("=cQi")
 
@@ -72,6 +75,17 @@ def decode_signal(packet: bytes) -> tuple[int, int]:
     """The child's number and the signal."""
     _, number, signal_number = _SIGNAL.unpack(packet)
     return number, signal_number
+
+
+def encode_nudge(number: int) -> bytes:
+    """Asks to nudge a child."""
+    return _NUDGE.pack(NUDGE, number)
+
+
+def decode_nudge(packet: bytes) -> int:
+    """The child's number."""
+    number: int = _NUDGE.unpack(packet)[1]
+    return number
 
 
 def encode_exit(ended: ChildExit) -> bytes:

@@ -145,17 +145,23 @@ def guard(
 
     async def call(request: bytes, context: ServicerContext) -> bytes:
         began = time.perf_counter()
-        outcome = "OK"
         crossing: Crossing | None = None
+
+        def note(outcome: str) -> None:
+            # Before the answer is on its way: whoever has it finds it counted.
+            count("" if crossing is None or ungated else crossing.version, outcome)
+            if _access.isEnabledFor(logging.DEBUG):
+                _log.debug("call", method=method, outcome=outcome, ms=round((time.perf_counter() - began) * 1000, 2))
+
         try:
             metadata: authentication.Metadata = dict(context.invocation_metadata() or ())
             crossing = versions.choose(method, _text(metadata.get(version_key)))
-            return await reply(crossing, request, metadata, context)
+            response = await reply(crossing, request, metadata, context)
         except asyncio.CancelledError:
-            outcome = "CANCELLED"
+            note("CANCELLED")
             raise
         except grpc.aio.AbortError:
-            outcome = "ABORTED"
+            note("ABORTED")
             raise
         except Exception as error:
             refused = refusal_of(error)
@@ -164,15 +170,13 @@ def guard(
                 # The traceback names places, not values: an exception's own text may hold what a caller sent.
                 _log.error("defect", method=method, incident_id=incident_id, **_describe(error))
                 refused = defect(incident_id)
-            outcome = f"{refused.code}/{refused.reason}"
+            note(f"{refused.code}/{refused.reason}")
             problem = Problem.of(refused)
             if crossing is not None and crossing.explain is not None:
                 problem = crossing.explain(problem)
             await abort(context, problem)
-        finally:
-            count("" if crossing is None or ungated else crossing.version, outcome)
-            if _access.isEnabledFor(logging.DEBUG):
-                _log.debug("call", method=method, outcome=outcome, ms=round((time.perf_counter() - began) * 1000, 2))
+        note("OK")
+        return response
 
     return call
 
