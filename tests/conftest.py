@@ -1,12 +1,14 @@
 """Fixtures that several folders of tests share. What they start is in modules of its own, such as `postgres.py`."""
 
 import os
+import shutil
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 
 from codegen.go_toolchain import find_go, with_go
+from crosswind_server.store.engine import Store
 from tests.postgres import PostgresServer
 
 
@@ -44,6 +46,46 @@ def postgres_url(postgres: PostgresServer) -> Iterator[str]:
 def sqlite_url(tmp_path: Path) -> str:
     """The SQLAlchemy URL of a SQLite file that does not exist yet."""
     return f"sqlite:///{tmp_path / 'crosswind.db'}"
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres: PostgresServer) -> str:
+    """A migrated PostgreSQL database to copy: that takes a sixth of the time of migrating another."""
+    url = postgres.create_database()
+    Store.open(url).close()
+    return url
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file to copy."""
+    file = tmp_path_factory.mktemp("template") / "crosswind.db"
+    Store.open(f"sqlite:///{file}").close()
+    return file
+
+
+@pytest.fixture
+def migrated_postgres_url(postgres: PostgresServer, postgres_template: str) -> Iterator[str]:
+    """The SQLAlchemy URL of a PostgreSQL database that was migrated and holds nothing yet."""
+    url = postgres.create_database(like=postgres_template)
+    yield url
+    postgres.drop_database(url)
+
+
+@pytest.fixture
+def migrated_sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
+    """The SQLAlchemy URL of a SQLite file that was migrated and holds nothing yet."""
+    file = tmp_path / "crosswind.db"
+    shutil.copyfile(sqlite_template, file)
+    return f"sqlite:///{file}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def migrated_url(request: pytest.FixtureRequest) -> str:
+    """The SQLAlchemy URL of a database that was migrated and holds nothing yet: the test runs once on each kind."""
+    names = {"sqlite": "migrated_sqlite_url", "postgresql": "migrated_postgres_url"}
+    url: str = request.getfixturevalue(names[request.param])
+    return url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -134,10 +134,15 @@ class PostgresServer:
             raise PostgresError("PostgreSQL is running: stop it before its data is removed.")
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def create_database(self) -> str:
-        """Make an empty database and return its SQLAlchemy URL."""
+    def create_database(self, *, like: str | None = None) -> str:
+        """Make a database and return its SQLAlchemy URL.
+
+        Args:
+            like: URL of one that is copied, and to which nobody is connected. None: it is empty.
+        """
         name = f"test_{next(self._names)}"
-        self._administer(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        template = sql.Identifier("template1" if like is None else like.rpartition("/")[2])
+        self._administer(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), template))
         return self.url_of(name)
 
     def drop_database(self, url: str) -> None:

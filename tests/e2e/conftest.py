@@ -43,16 +43,16 @@ def clusters() -> Iterator[list[Cluster]]:
 
 
 @pytest.fixture
-def cluster(worker_kind: WorkerKind, sqlite_url: str, tmp_path: Path) -> Iterator[Cluster]:
+def cluster(worker_kind: WorkerKind, migrated_sqlite_url: str, tmp_path: Path) -> Iterator[Cluster]:
     """A cluster on SQLite."""
-    cluster = Cluster(worker_kind, sqlite_url, tmp_path)
+    cluster = Cluster(worker_kind, migrated_sqlite_url, tmp_path)
     yield cluster
     cluster.close()
 
 
 @pytest.fixture
-def each_cluster(worker_kind: WorkerKind, database_url: str, tmp_path: Path) -> Iterator[Cluster]:
+def each_cluster(worker_kind: WorkerKind, migrated_url: str, tmp_path: Path) -> Iterator[Cluster]:
     """A cluster on each database: for what the database decides."""
-    cluster = Cluster(worker_kind, database_url, tmp_path)
+    cluster = Cluster(worker_kind, migrated_url, tmp_path)
     yield cluster
     cluster.close()

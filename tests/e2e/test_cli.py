@@ -18,8 +18,8 @@ QUICK = Does(perform=False)
 
 
 @pytest.fixture
-def cluster(sqlite_url: str, tmp_path: Path) -> Iterator[Cluster]:
-    cluster = Cluster(PythonKind(), sqlite_url, tmp_path)
+def cluster(migrated_sqlite_url: str, tmp_path: Path) -> Iterator[Cluster]:
+    cluster = Cluster(PythonKind(), migrated_sqlite_url, tmp_path)
     yield cluster
     cluster.close()
 

@@ -51,8 +51,8 @@ WHERE routes.place = 1 ORDER BY rank
 
 
 @pytest.fixture
-def cluster(database_url: str, tmp_path: Path) -> Iterator[Cluster]:
-    cluster = Cluster(PythonKind(), database_url, tmp_path)
+def cluster(migrated_url: str, tmp_path: Path) -> Iterator[Cluster]:
+    cluster = Cluster(PythonKind(), migrated_url, tmp_path)
     yield cluster
     cluster.close()
 

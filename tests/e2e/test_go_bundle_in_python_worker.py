@@ -22,8 +22,8 @@ from tests.unit.worker.plugin_files import pack
 
 
 @pytest.fixture
-def cluster(sqlite_url: str, tmp_path: Path) -> Iterator[Cluster]:
-    cluster = Cluster(PythonKind(), sqlite_url, tmp_path)
+def cluster(migrated_sqlite_url: str, tmp_path: Path) -> Iterator[Cluster]:
+    cluster = Cluster(PythonKind(), migrated_sqlite_url, tmp_path)
     yield cluster
     cluster.close()
 

@@ -122,9 +122,11 @@ def test_worker_that_reaches_one_port_and_nothing_else_runs_a_pipeline(each_clus
 
 
 @pytest.mark.timeout(600)  # where nothing of Go has been built yet
-def test_flights_pipeline_runs_where_only_the_server_can_be_reached(clusters, sqlite_url, tmp_path, go_bundles):
+def test_flights_pipeline_runs_where_only_the_server_can_be_reached(
+    clusters, migrated_sqlite_url, tmp_path, go_bundles
+):
     work = tmp_path / "work"
-    cluster = Cluster(PythonKind(), sqlite_url, tmp_path)
+    cluster = Cluster(PythonKind(), migrated_sqlite_url, tmp_path)
     clusters.append(cluster)
     with OnePort(cluster.server.address) as network:
         worker = cluster.worker(

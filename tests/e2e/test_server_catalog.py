@@ -15,8 +15,8 @@ from tests.e2e.support.servers import Pace, ServerProcess
 
 
 @pytest.fixture
-def server(database_url: str, tmp_path: Path) -> Iterator[ServerProcess]:
-    with ServerProcess(database_url, tmp_path / "server", pace=Pace(lease_duration=30)) as process:
+def server(migrated_url: str, tmp_path: Path) -> Iterator[ServerProcess]:
+    with ServerProcess(migrated_url, tmp_path / "server", pace=Pace(lease_duration=30)) as process:
         yield process
 
 

@@ -44,13 +44,13 @@ from tests.e2e.support.processes import PATIENCE
 from tests.e2e.support.protocol_worker import ProtocolWorker, manifest_of, succeeded
 from tests.e2e.support.servers import Pace, ServerProcess
 
-EACH_DATABASE = pytest.mark.parametrize("server", ["sqlite_url", "postgres_url"], indirect=True)
+EACH_DATABASE = pytest.mark.parametrize("server", ["migrated_sqlite_url", "migrated_postgres_url"], indirect=True)
 """For what the database decides; the other tests run on SQLite."""
 
 
 @pytest.fixture
 def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ServerProcess]:
-    database_url = request.getfixturevalue(getattr(request, "param", "sqlite_url"))
+    database_url = request.getfixturevalue(getattr(request, "param", "migrated_sqlite_url"))
     with ServerProcess(database_url, tmp_path / "server", pace=Pace(lease_duration=30)) as process:
         yield process
 

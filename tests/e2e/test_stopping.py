@@ -155,15 +155,19 @@ def test_cancel_answers_the_poll_that_waits(each_cluster):
 
 
 @NO_WORKER
-def test_cancel_at_one_server_answers_the_poll_that_waits_at_another(postgres_url, worker_kind, clusters, tmp_path):
+def test_cancel_at_one_server_answers_the_poll_that_waits_at_another(
+    migrated_postgres_url, worker_kind, clusters, tmp_path
+):
     """[LEASE-4] The database carries the word from server to server."""
-    cluster = Cluster(worker_kind, postgres_url, tmp_path)
+    cluster = Cluster(worker_kind, migrated_postgres_url, tmp_path)
     clusters.append(cluster)
     first = cluster.start_server(pace=UNHURRIED)
     bare = cluster.protocol_worker()
     bare.register(manifests=[manifest_of("b", "v1", independent_tasks("d", 1))])
     key = {"CROSSWIND_ENCRYPTION_KEY_FILE": str(first.home / "encryption-key")}
-    with ServerProcess(postgres_url, tmp_path / "second", name="second", pace=UNHURRIED, environment=key) as second:
+    with ServerProcess(
+        migrated_postgres_url, tmp_path / "second", name="second", pace=UNHURRIED, environment=key
+    ) as second:
         cluster.processes.append(second)
         run = cluster.control.trigger("d")
         (lease,) = bare.poll().leases

@@ -22,7 +22,7 @@ _seen: dict[Path, set[tuple[str, str, str]]] = {}
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def scene(request: pytest.FixtureRequest):
-    url = "sqlite://" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+    url = "sqlite://" if request.param == "sqlite" else request.getfixturevalue("migrated_postgres_url")
     made = Scene(url)
     yield made
     made.close()

@@ -13,8 +13,8 @@ def test_long_stories_on_sqlite():
     tell("sqlite://", stories=400, steps=60)
 
 
-def test_long_stories_with_two_servers_on_postgresql(postgres_url: str):
-    tell(postgres_url, stories=200, steps=60)
+def test_long_stories_with_two_servers_on_postgresql(migrated_postgres_url: str):
+    tell(migrated_postgres_url, stories=200, steps=60)
 
 
 def test_many_graphs():

@@ -291,11 +291,11 @@ def test_a_claim_costs_as_much_among_10000_that_wait_for_a_pool_as_among_ten(flo
 
 
 @pytest.fixture
-def two(postgres_url: str) -> Iterator[tuple[Flow, Flow]]:
+def two(migrated_postgres_url: str) -> Iterator[tuple[Flow, Flow]]:
     """Two servers on one PostgreSQL."""
     with (
-        Store.open(postgres_url, readers=1, refusals=(Refused,)) as first,
-        Store.open(postgres_url, readers=1, refusals=(Refused,)) as second,
+        Store.open(migrated_postgres_url, readers=1, refusals=(Refused,)) as first,
+        Store.open(migrated_postgres_url, readers=1, refusals=(Refused,)) as second,
     ):
         yield Flow(first), Flow(second)
 

@@ -24,10 +24,13 @@ DAGS = 150
 
 
 @pytest.fixture
-def servers(postgres_url: str) -> Iterator[tuple[TimedFlow, TimedFlow]]:
+def servers(migrated_postgres_url: str) -> Iterator[tuple[TimedFlow, TimedFlow]]:
     """Two servers over one database, whose clocks say the same."""
     with ExitStack() as stack:
-        yield stack.enter_context(timed_flow(postgres_url)), stack.enter_context(timed_flow(postgres_url))
+        yield (
+            stack.enter_context(timed_flow(migrated_postgres_url)),
+            stack.enter_context(timed_flow(migrated_postgres_url)),
+        )
 
 
 def together(servers: tuple[TimedFlow, TimedFlow], work: Callable[[TimedFlow], None]) -> None:

@@ -239,11 +239,11 @@ async def test_what_the_timekeeper_cannot_do_keeps_nothing_else_waiting(
 
 
 @pytest.fixture
-def two(postgres_url: str) -> Iterator[tuple[Flow, Flow]]:
+def two(migrated_postgres_url: str) -> Iterator[tuple[Flow, Flow]]:
     """Two servers on one PostgreSQL."""
     with (
-        Store.open(postgres_url, readers=1, refusals=(Refused,)) as first,
-        Store.open(postgres_url, readers=1, refusals=(Refused,)) as second,
+        Store.open(migrated_postgres_url, readers=1, refusals=(Refused,)) as first,
+        Store.open(migrated_postgres_url, readers=1, refusals=(Refused,)) as second,
     ):
         yield Flow(first), Flow(second, Timing())
 

@@ -231,7 +231,7 @@ def dump(scene: Scene) -> dict[str, list[Any]]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def scene(request: pytest.FixtureRequest) -> Iterator[Scene]:
-    url = "sqlite://" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+    url = "sqlite://" if request.param == "sqlite" else request.getfixturevalue("migrated_postgres_url")
     made = Scene(url)
     for line in SETTING:
         printed = made.execute(line)

@@ -18,7 +18,7 @@ from tests.lifecycle.scene.scene import Scene
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def scene(request: pytest.FixtureRequest) -> Iterator[Scene]:
-    url = "sqlite://" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+    url = "sqlite://" if request.param == "sqlite" else request.getfixturevalue("migrated_postgres_url")
     made = Scene(url)
     yield made
     made.close()

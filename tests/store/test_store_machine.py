@@ -32,5 +32,5 @@ def test_the_rules_hold_after_every_step_on_sqlite():
     tell("sqlite://", stories=15, steps=30)
 
 
-def test_the_rules_hold_after_every_step_with_two_servers_on_postgresql(postgres_url: str):
-    tell(postgres_url, stories=8, steps=30)
+def test_the_rules_hold_after_every_step_with_two_servers_on_postgresql(migrated_postgres_url: str):
+    tell(migrated_postgres_url, stories=8, steps=30)
