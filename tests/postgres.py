@@ -14,9 +14,9 @@ import socket
 import subprocess
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import psycopg
 from psycopg import sql
@@ -134,16 +134,44 @@ class PostgresServer:
             raise PostgresError("PostgreSQL is running: stop it before its data is removed.")
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def create_database(self, *, like: str | None = None) -> str:
-        """Make a database and return its SQLAlchemy URL.
+    def create_database(self) -> str:
+        """Make an empty database and return its SQLAlchemy URL."""
+        name = f"test_{next(self._names)}"
+        self._administer(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        return self.url_of(name)
+
+    def clear_database(self, url: str, *, tables: Collection[str], keep: Collection[str]) -> None:
+        """End every connection to a database and delete the rows of its tables, and whatever a test added to it.
 
         Args:
-            like: URL of one that is copied, and to which nobody is connected. None: it is empty.
+            url: what `create_database` returned.
+            tables: names of those that were made by the migrations; others are dropped, with every function.
+            keep: names of those that keep their rows.
         """
-        name = f"test_{next(self._names)}"
-        template = sql.Identifier("template1" if like is None else like.rpartition("/")[2])
-        self._administer(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), template))
-        return self.url_of(name)
+        with self._connect(url.rpartition("/")[2]) as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+            functions = connection.execute(
+                "SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = 'public'::regnamespace"
+            )
+            for (function,) in functions.fetchall():
+                connection.execute(sql.SQL("DROP FUNCTION {} CASCADE").format(sql.SQL(function)))
+            found = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
+            for (name,) in found:
+                if name not in tables and name not in keep:
+                    connection.execute(sql.SQL("DROP TABLE {} CASCADE").format(sql.Identifier(name)))
+            # Truncating a table makes its files anew, so those that nobody wrote to are left alone.
+            looks = [
+                sql.SQL("SELECT {} WHERE EXISTS (SELECT FROM {})").format(sql.Literal(name), sql.Identifier(name))
+                for name in tables
+                if name not in keep
+            ]
+            used = connection.execute(sql.SQL(" UNION ALL ").join(looks)).fetchall()
+            if used:
+                names = sql.SQL(", ").join(sql.Identifier(name) for (name,) in used)
+                connection.execute(sql.SQL("TRUNCATE {} RESTART IDENTITY CASCADE").format(names))
 
     def drop_database(self, url: str) -> None:
         """Drop the database of a URL that `create_database` returned, and every connection to it."""
@@ -151,10 +179,11 @@ class PostgresServer:
         self._administer(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
     def _administer(self, statement: sql.Composed) -> None:
-        with psycopg.connect(
-            host="127.0.0.1", port=self.port, user=USER, dbname="postgres", autocommit=True
-        ) as connection:
+        with self._connect("postgres") as connection:
             connection.execute(statement)
+
+    def _connect(self, database: str) -> psycopg.Connection[tuple[Any, ...]]:
+        return psycopg.connect(host="127.0.0.1", port=self.port, user=USER, dbname=database, autocommit=True)
 
     def _make_data(self) -> None:
         command = _unprivileged("initdb", "-D", self.data, "-U", USER, "-A", "trust", "-E", "UTF8", "--no-sync")
