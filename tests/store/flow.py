@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import select, true, update
 
@@ -35,13 +35,18 @@ from crosswind_server.services.heart import Heart
 from crosswind_server.services.interventions.deliveries import DeliverEvent, deliver
 from crosswind_server.services.runs.runs import TriggerRun
 from crosswind_server.store.engine import Store
-from crosswind_server.store.group_commit import each
+from crosswind_server.store.group_commit import Handler, each
 from crosswind_server.store.schema import attempt, continuation, dag_run, task_instance, worker
 from crosswind_server.store.unit_of_work import UnitOfWork
 from crosswind_server.timing import Timing
 from tests.store.dags import decode, failed, json_payload, stored
 
+Q = TypeVar("Q")
+R = TypeVar("R")
+
 TEAM = "default"
+_MANY: Final = 100
+_TOGETHER: Final = 32
 ENROLMENT = Caller(team=TEAM, subject="builder", kind=CallerKind.ENROLMENT, token_id="t", bundles=("*",), queues=("*",))
 
 
@@ -168,8 +173,7 @@ class Flow:
 
     def start(self, lease: Lease, worker: Worker) -> TaskContext:
         """Start an attempt."""
-        command = StartAttempt(attempt_id=lease.attempt_id, lease=lease.lease, instance_id=worker.instance_id)
-        return self.store.write_blocking(self.heart.attempts.start, command)
+        return self.store.write_blocking(self.heart.attempts.start, _start_of(lease, worker))
 
     def finish(
         self,
@@ -187,13 +191,12 @@ class Flow:
         skip_all: bool | None = None,
     ) -> Finished:
         """Finish an attempt; `follow` and `skip_all` make it a branch or a short circuit."""
-        command = FinishAttempt(
-            attempt_id=lease.attempt_id,
-            lease=lease.lease,
-            outcome_id=outcome_id or str(uuid.uuid4()),
-            event=Event[f"FINISH_{outcome.upper()}"],
-            values=() if result is None else ((RETURN_VALUE, stored(result)),),
-            failure=failure or (failed() if outcome == "failed" else None),
+        command = _finish_of(
+            lease,
+            outcome,
+            result,
+            outcome_id=outcome_id,
+            failure=failure,
             wake=wake,
             next_runs=next_runs,
             cpu_time_us=cpu_time_us,
@@ -221,21 +224,39 @@ class Flow:
         results: dict[str, Any] | None = None,
         outcomes: dict[str, str] | None = None,
     ) -> dict[tuple[str, int], TaskContext]:
-        """Take and run all there is, until nothing comes any more.
+        """Take and run all there is, until nothing comes any more; many as a busy worker's calls are, some at a time.
 
         A result may be a function of the arguments by name.
         """
         seen: dict[tuple[str, int], TaskContext] = {}
         while leases := self.take(worker):
-            for lease in leases:
-                context = self.start(lease, worker)
-                seen[lease.task_id, lease.map_index] = context
-                result = (results or {}).get(lease.task_id)
-                if callable(result):
-                    result = result(**arguments(context))
-                self.finish(lease, (outcomes or {}).get(lease.task_id, "succeeded"), result=result)
+            size = _TOGETHER if len(leases) > _MANY else 1
+            for first in range(0, len(leases), size):
+                finishing = []
+                together = leases[first : first + size]
+                starting = [_start_of(lease, worker) for lease in together]
+                for lease, context in zip(together, self._write(self.heart.attempts.start, starting), strict=True):
+                    seen[lease.task_id, lease.map_index] = context
+                    result = (results or {}).get(lease.task_id)
+                    if callable(result):
+                        result = result(**arguments(context))
+                    finishing.append(_finish_of(lease, (outcomes or {}).get(lease.task_id, "succeeded"), result))
+                self._write(self.heart.attempts.finish, finishing)
             self.continue_all()
         return seen
+
+    def _write(self, handler: Handler[Q, R], requests: Sequence[Q]) -> Sequence[R]:
+        """What `write_blocking` does for several requests that come at once."""
+
+        def answer(uow: UnitOfWork, several: Sequence[Sequence[Q]]) -> Sequence[list[R] | Exception]:
+            results: list[R] = []
+            for found in handler(uow, several[0]):
+                if isinstance(found, Exception):
+                    raise found
+                results.append(found)
+            return [results]
+
+        return self.store.write_blocking(answer, requests)
 
     # Runs
 
@@ -384,6 +405,30 @@ class Flow:
 
     def _change(self, statement: Any) -> None:
         self.store.write_blocking(each(lambda uow, _: uow.execute(statement).rowcount), None)
+
+
+def _start_of(lease: Lease, worker: Worker) -> StartAttempt:
+    return StartAttempt(attempt_id=lease.attempt_id, lease=lease.lease, instance_id=worker.instance_id)
+
+
+def _finish_of(
+    lease: Lease,
+    outcome: str,
+    result: Any,
+    *,
+    outcome_id: str | None = None,
+    failure: FailureFacts | None = None,
+    **fields: Any,
+) -> FinishAttempt:
+    return FinishAttempt(
+        attempt_id=lease.attempt_id,
+        lease=lease.lease,
+        outcome_id=outcome_id or str(uuid.uuid4()),
+        event=Event[f"FINISH_{outcome.upper()}"],
+        values=() if result is None else ((RETURN_VALUE, stored(result)),),
+        failure=failure or (failed() if outcome == "failed" else None),
+        **fields,
+    )
 
 
 def arguments(context: TaskContext) -> dict[str, Any]:
