@@ -118,8 +118,8 @@ test: gen-check proto-check versions-check release-check lint ## Run every check
 	@$(use_go); race=$$($(BIN)/python -m codegen.go_toolchain --race); \
 	for module in $(GO_MODULES); do (cd $$module; go test $$race -count=1 ./...); done
 	@$(use_go); $(BIN)/pytest -q tests/unit
-	@# these wait more than they compute, so two files at a time take little more than half as long
-	@$(use_go); $(BIN)/pytest -q -n 2 --dist loadfile tests/lifecycle tests/store tests/compat tests/e2e
+	@# these wait more than they compute, so two files at a time take little more than half as long; the slowest come first
+	@$(use_go); $(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder tests/compat tests/e2e tests/lifecycle tests/store
 
 .PHONY: demo
 demo: $(INSTALLED) ## Run the flights pipeline on a server, a Python worker and a Go worker of its own

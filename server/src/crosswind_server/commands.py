@@ -6,6 +6,7 @@ Here belong the commands, their flags and what people read. How a command ends i
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import re
 import signal
@@ -13,6 +14,7 @@ import sys
 from collections.abc import Mapping
 from importlib.metadata import version as distribution_version
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated, Any, Final, Literal
 
 import typer
@@ -39,6 +41,20 @@ app = typer.Typer(
 token_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Make, list and revoke tokens.")
 app.add_typer(token_app, name="token")
 
+
+def _running() -> ModuleType:
+    """All that a running server needs. Nothing of it becomes garbage, so nothing is collected while it is imported.
+
+    That takes a tenth off the time to the first call; what was imported is later frozen, see `running`.
+    """
+    gc.disable()
+    try:
+        from crosswind_server import running
+    finally:
+        gc.enable()
+    return running
+
+
 _EPILOG = f"By the environment only: {describe_environment(['encryption_key'])}"
 
 
@@ -46,10 +62,8 @@ _EPILOG = f"By the environment only: {describe_environment(['encryption_key'])}"
 @with_settings()
 def start(flags: Mapping[str, Any]) -> None:
     """Start the server and run until SIGTERM or SIGINT; a second one ends it at once."""
-    from crosswind_server.running import run_server
-
     settings = _settings(flags)
-    asyncio.run(run_server(settings))
+    asyncio.run(_running().run_server(settings))
 
 
 @app.command(
@@ -62,11 +76,9 @@ def dev(
     slots: Annotated[int | None, typer.Option("--slots", min=1, help="Tasks at the same time.")] = None,
 ) -> None:
     """Start the server, then a worker as a process of its own; they stop together."""
-    from crosswind_server.running import run_dev
-
     if not dags.exists():
         raise typer.BadParameter(f"There is no {dags}; make it, or name the folder that holds your DAGs.")
-    code = asyncio.run(run_dev(_settings(flags), dags, slots=slots))
+    code = asyncio.run(_running().run_dev(_settings(flags), dags, slots=slots))
     if code:
         raise typer.Exit(FAILED)
 
