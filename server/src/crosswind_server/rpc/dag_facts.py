@@ -80,8 +80,7 @@ def _read(message: bytes) -> DagFacts:
 def _schedule(schedule: schedule_pb2.Schedule) -> str:
     match schedule.WhichOneof("kind"):
         case "cron":
-            zone = f" {schedule.cron.time_zone}" if schedule.cron.time_zone else ""
-            return schedule.cron.expression + zone
+            return _cron(schedule.cron)
         case "interval":
             return f"every {schedule.interval.interval.ToTimedelta()}"
         case "once":
@@ -89,20 +88,24 @@ def _schedule(schedule: schedule_pb2.Schedule) -> str:
         case "events":
             return f"{len(schedule.events.times)} listed times"
         case "assets":
-            return "assets: " + ", ".join(sorted(set(_assets(schedule.assets.condition))))
+            or_cron = f", or at {_cron(schedule.assets.or_cron)}" if schedule.assets.HasField("or_cron") else ""
+            return f"assets: {_assets(schedule.assets.condition)}{or_cron}"
         case "timetable":
             return f"timetable: {schedule.timetable.entry_point}"
         case _:
             return ""
 
 
-def _assets(condition: schedule_pb2.AssetCondition) -> list[str]:
-    match condition.WhichOneof("kind"):
-        case "asset":
-            return [condition.asset.name]
-        case "all":
-            return [name for each in condition.all.conditions for name in _assets(each)]
-        case "any":
-            return [name for each in condition.any.conditions for name in _assets(each)]
-        case _:
-            return []
+def _cron(cron: schedule_pb2.CronSchedule) -> str:
+    return f"{cron.expression} {cron.time_zone}" if cron.time_zone else cron.expression
+
+
+def _assets(condition: schedule_pb2.AssetCondition, *, within: bool = False) -> str:
+    kind = condition.WhichOneof("kind")
+    if kind is None:
+        return ""
+    if kind == "asset":
+        return condition.asset.name
+    conditions = (condition.all if kind == "all" else condition.any).conditions
+    text = (" and " if kind == "all" else " or ").join(_assets(each, within=True) for each in conditions)
+    return f"({text})" if within and len(conditions) > 1 else text
