@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -9,12 +10,14 @@ import pytest
 
 from codegen.go_toolchain import find_go, with_go
 from crosswind_server.store.engine import Store
-from crosswind_server.store.schema import metadata
+from tests.migrated_databases import MigratedDatabases
 from tests.postgres import PostgresServer
 
 
 def pytest_configure() -> None:
-    """Lets tests, and what they start, find the Go that `make` would use."""
+    """Lets tests, and what they start, find the Go that `make` would use, and be interrupted."""
+    # A shell that starts the tests in the background makes them, and what they start, ignore Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     folder = find_go()
     if folder is not None:
         os.environ.update(with_go(folder))
@@ -51,9 +54,9 @@ def sqlite_url(tmp_path: Path) -> str:
 
 
 @pytest.fixture(scope="session")
-def unused_postgres_urls() -> list[str]:
-    """Migrated PostgreSQL databases that nobody uses: making and dropping one costs more than most tests."""
-    return []
+def migrated_databases(postgres: PostgresServer) -> MigratedDatabases:
+    """Migrated PostgreSQL databases to lend: making and dropping one costs more than most tests."""
+    return MigratedDatabases(postgres)
 
 
 @pytest.fixture(scope="session")
@@ -65,15 +68,11 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def migrated_postgres_url(postgres: PostgresServer, unused_postgres_urls: list[str]) -> Iterator[str]:
+def migrated_postgres_url(migrated_databases: MigratedDatabases) -> Iterator[str]:
     """The SQLAlchemy URL of a PostgreSQL database that was migrated and holds nothing yet."""
-    if not unused_postgres_urls:
-        unused_postgres_urls.append(postgres.create_database())
-        Store.open(unused_postgres_urls[-1]).close()
-    url = unused_postgres_urls.pop()
+    url = migrated_databases.lend()
     yield url
-    postgres.clear_database(url, tables=metadata.tables.keys(), keep=["alembic_version", "schema_admission"])
-    unused_postgres_urls.append(url)
+    migrated_databases.take_back(url)
 
 
 @pytest.fixture

@@ -47,7 +47,11 @@ EXPAND = """op.add_column("task_instance", sa.Column("colour", sa.Text, nullable
     op.execute("INSERT INTO palette VALUES ('blue')")"""
 CONTRACT = """op.execute("UPDATE task_instance SET colour = 'blue' WHERE colour IS NULL")
     op.alter_column("task_instance", "colour", nullable=False, server_default="blue")"""
-NEW_COLUMN = '\ntask_instance.append_column(Column("colour", Text))\n'
+NEW_COLUMN = """
+from sqlalchemy import Column, Text
+
+task_instance.append_column(Column("colour", Text))
+"""
 
 DAG = """
 import os
@@ -152,8 +156,8 @@ def write_code(folder: Path, *migrations: str) -> dict[str, str]:
     versions = package / "store" / "migrations" / "versions"
     for revision, migration in zip((NEXT, LAST), migrations, strict=False):
         (versions / f"{revision}_later.py").write_text(migration)
-    with (package / "store" / "schema.py").open("a") as schema:
-        schema.write(NEW_COLUMN)
+    schema = package / "store" / "schema" / "__init__.py"
+    schema.write_text(schema.read_text() + NEW_COLUMN)
     return {"PYTHONPATH": str(folder)}
 
 
