@@ -51,7 +51,7 @@ EACH_DATABASE = pytest.mark.parametrize("server", ["migrated_sqlite_url", "migra
 @pytest.fixture
 def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ServerProcess]:
     database_url = request.getfixturevalue(getattr(request, "param", "migrated_sqlite_url"))
-    with ServerProcess(database_url, tmp_path / "server", pace=Pace(lease_duration=30)) as process:
+    with ServerProcess(database_url, tmp_path / "server", pace=Pace(lease_duration=30, start_deadline=30)) as process:
         yield process
 
 

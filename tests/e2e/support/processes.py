@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Self
 
 BIN = Path(sys.executable).parent
-PATIENCE = 30.0
+PATIENCE = 60.0
 """How long a test waits for a signal, in seconds, before it fails; what is waited for usually takes milliseconds."""
 
 
