@@ -239,6 +239,7 @@ func TestArgumentsThatAreNoSettings(t *testing.T) {
 }
 
 func TestHelpShowsEverySettingWithVariableAndDefault(t *testing.T) {
+	t.Setenv("COLUMNS", "80")
 	p := newPlace(t)
 	_, err := p.read(nil, "--help")
 	var shown *Shown
