@@ -60,6 +60,32 @@ def test_missed_runs_are_caught_up_each_once_though_the_server_is_killed(each_cl
 
 
 @NO_WORKER
+def test_days_on_which_clocks_change_are_caught_up(cluster):
+    """Europe/Berlin leaves 02:30 out on 2026-03-29 and has it twice on 2026-10-25; both are over by now."""
+    night = 'cron="30 2 * * *" zone=Europe/Berlin catchup'
+    worker = cluster.start_scripted_worker(
+        f"dag spring {night} start=2026-03-27T12:00:00Z end=2026-03-30T12:00:00Z {{ a }}\n"
+        f"dag autumn {night} start=2026-10-24T12:00:00Z end=2026-10-26T12:00:00Z {{ b }}"
+    )
+    spring = wait_for_runs(cluster, worker, "spring", 3)
+    assert [text(moment) for moment in logical_times(spring)] == [
+        "2026-03-28T01:30:00Z",
+        "2026-03-29T01:00:00Z",
+        "2026-03-30T00:30:00Z",
+    ]
+    autumn = wait_for_runs(cluster, worker, "autumn", 2)
+    assert [text(moment) for moment in logical_times(autumn)] == ["2026-10-25T00:30:00Z", "2026-10-26T01:30:00Z"]
+    ends = [run.data_interval_end_time.ToDatetime(tzinfo=UTC) for run in spring + autumn]
+    assert [text(moment) for moment in ends] == [
+        "2026-03-29T01:00:00Z",
+        "2026-03-30T00:30:00Z",
+        "2026-03-31T00:30:00Z",
+        "2026-10-26T01:30:00Z",
+        "2026-10-27T01:30:00Z",
+    ]
+
+
+@NO_WORKER
 def test_a_dag_runs_by_itself_until_it_is_paused(cluster):
     worker = cluster.start_scripted_worker("dag d interval=1s { a }")
     runs = wait_for_runs(cluster, worker, "d", 3)
