@@ -122,11 +122,12 @@ class Audit:
             if each.parent_id is not None and each.workload == "task":
                 children[each.parent_id].append(each)
         for each in instances:
-            if each.state != TaskState.EXPANDED.value:
+            if each.instances_total == 0:
                 continue
             own = [child for child in children[each.id] if child.state != "removed"]
             expanding = any(piece.subject_id == each.id for piece in left)
-            assert len(own) == each.instances_total or expanding, f"SCHED-1: {_name(each)} lacks instances"
+            whole = len(own) == each.instances_total or expanding or each.state != TaskState.EXPANDED.value
+            assert whole, f"SCHED-1: {_name(each)} lacks instances"
             states = Counter(child.state for child in own if child.state in _ENDED)
             assert _counted(each) == states, (
                 f"SCHED-2: {_name(each)} counts {_counted(each)}, and its instances are {dict(states)}"

@@ -6,9 +6,12 @@ Here belongs what such a change does to one row and its run. Which rows are conc
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from crosswind_server.domain.retry import Counters, after_clear
 from crosswind_server.domain.states import LIVE_TASK_STATES, TaskState
 from crosswind_server.services.flow.board import Board
+from crosswind_server.services.flow.recounting import count_mapped_end
 from crosswind_server.services.flow.rows import Instance
 
 
@@ -58,6 +61,27 @@ def end_silently(board: Board, instance: Instance, state: TaskState) -> None:
     instance.waits_for = instance.event_number = None
     board.stale.pop(instance.id, None)
     board.touch(instance)
+
+
+def end_stopped(board: Board, instances: Collection[Instance], state: TaskState) -> None:
+    """Put instances of a run that is being stopped, none of which has ended, into the state of what did not run.
+
+    Those of a mapped task are counted in its summary, which a clear or a mark takes back. [SCHED-2]
+    """
+    mapped = [(each.run_key, each.task_index) for each in instances if each.map_index >= 0]
+    board.load_tasks(mapped)
+    for instance in instances:
+        if instance.map_index < 0:
+            end_silently(board, instance, state)
+            continue
+        summary = board.tasks[instance.run_key, instance.task_index]
+        if summary.instances_total == 0:
+            # Its task was cleared meanwhile, and would have been expanded anew.
+            end_silently(board, instance, TaskState.REMOVED)
+            continue
+        end_silently(board, instance, state)
+        count_mapped_end(summary, state)
+        board.touch(summary)
 
 
 def _start_afresh(board: Board, instance: Instance) -> None:

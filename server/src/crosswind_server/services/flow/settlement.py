@@ -21,7 +21,7 @@ from crosswind_server.domain.states import TERMINAL_TASK_STATES, AttemptState, T
 from crosswind_server.services.execution.logs import topic as log_topic
 from crosswind_server.services.flow import callbacks
 from crosswind_server.services.flow.board import Board
-from crosswind_server.services.flow.resetting import end_silently, revive, wait_again
+from crosswind_server.services.flow.resetting import end_silently, end_stopped, revive, wait_again
 from crosswind_server.services.flow.rows import AttemptRecord, Instance
 from crosswind_server.services.flow.waiting import Wait
 from crosswind_server.store import attempts
@@ -237,7 +237,7 @@ class Settler:
         # Callbacks are for what happened before, and go on.
         final = board.runs[instance.run_key].final_state if instance.is_task else None
         if final is not None and (settled.state is TaskState.CANCELLED or settled.state not in TERMINAL_TASK_STATES):
-            end_silently(board, instance, rest_of(final))
+            end_stopped(board, [instance], rest_of(final))
             return
         if settled.state in TERMINAL_TASK_STATES:
             shown = failure.message if failure is not None and settled.state is TaskState.FAILED else None

@@ -13,7 +13,7 @@ from sqlalchemy import Row
 from crosswind_server.domain.lifecycle import Event
 from crosswind_server.domain.states import TIMED_OUT, RunState, rest_of
 from crosswind_server.services.flow.board import PIECE, Board
-from crosswind_server.services.flow.resetting import end_silently
+from crosswind_server.services.flow.resetting import end_stopped
 from crosswind_server.services.flow.rows import Run
 from crosswind_server.services.flow.settlement import ask_to_end
 from crosswind_server.store import attempts, task_instances
@@ -50,8 +50,7 @@ def _work_off(board: Board, run: Run, reason: str) -> None:
     assert run.final_state is not None
     # First what nobody holds, so that nothing of it can be assigned meanwhile; then what somebody does.
     idle, more = task_instances.lock_idle(uow, run.id, PIECE)
-    for instance in board.put_rows(idle):
-        end_silently(board, instance, rest_of(run.final_state))
+    end_stopped(board, board.put_rows(idle), rest_of(run.final_state))
     held = ask_to_end(board, attempts.uncancelled_ids(uow, run.id, PIECE), Event.CANCEL, reason=reason)
     if not more and len(held) < PIECE:
         run.holds -= 1
